@@ -1,0 +1,85 @@
+-- complete and complete_many, once the arguments are known to be good. The lane's lock decides between
+-- complete, cancel and the last release or rescue; the head's lock between complete and the taking of
+-- the lease. Who comes second finds the token gone.
+create function pgjobs._complete(
+    job_id bigint,
+    lease_token uuid,
+    status text,
+    summary jsonb,
+    ordinal integer default null
+)
+    returns pgjobs.completed_element
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_session_id uuid;
+    v_head pgjobs.head;
+    v_verdict pgjobs.verdict;
+    v_completed_at timestamptz;
+    v_summary_sha256 bytea := sha256(convert_to(summary::text, 'UTF8'));
+begin
+    select job.session_id into v_session_id from pgjobs.job as job where job.job_id = _complete.job_id;
+    if not found then
+        return (ordinal, job_id, null, null, 'not_found')::pgjobs.completed_element;
+    end if;
+
+    v_head := pgjobs._lock_head(v_session_id);
+    if v_head.job_id = job_id and v_head.lease_token = lease_token then
+        v_completed_at := greatest(v_head.started_at, clock_timestamp());
+        insert into pgjobs.verdict (
+            job_id, completed_at, started_at, lease_token, run_no, status, worker, error_reason, summary_sha256
+        )
+        values (
+            _complete.job_id, v_completed_at, v_head.started_at, _complete.lease_token, v_head.run_no,
+            _complete.status, v_head.worker,
+            case _complete.status when 'ERROR' then 'REPORTED' end, v_summary_sha256
+        );
+        if summary is not null then
+            insert into pgjobs.verdict_summary (job_id, summary) values (_complete.job_id, _complete.summary);
+        end if;
+        perform pgjobs._next_head(v_session_id);
+        return (ordinal, job_id, status, v_completed_at, 'completed')::pgjobs.completed_element;
+    end if;
+
+    select verdict.* into v_verdict from pgjobs.verdict as verdict where verdict.job_id = _complete.job_id;
+    if not found then
+        return (ordinal, job_id, null, null, 'lease_lost')::pgjobs.completed_element;
+    end if;
+    return (
+        ordinal, job_id, v_verdict.status, v_verdict.completed_at,
+        case
+            when v_verdict.lease_token = lease_token
+                and v_verdict.status = status
+                and v_verdict.summary_sha256 is not distinct from v_summary_sha256
+                and v_verdict.actor is null
+            then 'replayed'
+            else 'verdict_final'
+        end
+    )::pgjobs.completed_element;
+end
+$$;
+comment on function pgjobs._complete(bigint, uuid, text, jsonb, integer) is
+    'Writes a verdict under a lease, or says why not. replayed: the very call that wrote it, once more.';
+
+
+create function pgjobs._session_of(job_id bigint)
+    returns uuid
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_session_id uuid;
+begin
+    select job.session_id into v_session_id from pgjobs.job as job where job.job_id = _session_of.job_id;
+    if not found then
+        perform pgjobs._refuse('P0002');
+    end if;
+    return v_session_id;
+end
+$$;
+comment on function pgjobs._session_of(bigint) is 'The session of a job; P0002 when there is no such job.';

@@ -1,0 +1,115 @@
+-- enqueue and enqueue_many, once the arguments are known to be good.
+--
+-- The race: two callers bring the same commit. Both look, neither finds it. The lane's row lock lets
+-- one pass; the other waits there and, by the unique keys, finds out on its next look. Callers of two
+-- sessions meet at job_commit_sha_key instead. Every "on conflict" is followed by a look in a new
+-- statement, which under READ COMMITTED sees what the rival committed; a rival that rolled back is
+-- never seen, and this call goes on. Above READ COMMITTED the same places raise 40001.
+create function pgjobs._enqueue(
+    session_id uuid,
+    commit_sha text,
+    lab_version text,
+    delivery_id text,
+    priority integer,
+    available_at timestamptz,
+    max_runs integer,
+    author text,
+    branch text,
+    changed_files text[],
+    pushed_at timestamptz,
+    payload jsonb,
+    new_job_id bigint default null,
+    element bigint default null
+)
+    returns pgjobs.enqueued
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_created_at timestamptz := clock_timestamp();
+    v_payload_sha256 bytea := sha256(convert_to(payload::text, 'UTF8'));
+    v_attempt record;
+    v_job record;
+    v_job_id bigint;
+    v_open_jobs smallint;
+    v_lane_is_full boolean := false;
+begin
+    loop
+        v_attempt := pgjobs._find_attempt(
+            session_id, commit_sha, delivery_id, author, branch, changed_files, element
+        );
+        select job.job_id, job.session_id, job.lab_version, job.payload_sha256 into v_job
+        from pgjobs.job as job
+        where job.commit_sha = _enqueue.commit_sha;
+        exit when found;
+        if v_lane_is_full then
+            perform pgjobs._refuse('54V01', null, element);
+        end if;
+
+        if v_open_jobs is null then
+            insert into pgjobs.lane as lane (session_id, open_jobs)
+            values (_enqueue.session_id, 1)
+            on conflict on constraint lane_session_id_pkey do update
+                set open_jobs = lane.open_jobs + 1
+                where lane.open_jobs < 100
+            returning lane.open_jobs into v_open_jobs;
+            v_lane_is_full := not found;
+            continue when v_lane_is_full;
+        end if;
+
+        if v_attempt.attempt_id is null then
+            v_attempt.attempt_id := pgjobs._add_attempt(
+                session_id, commit_sha, delivery_id, author, branch, changed_files, pushed_at
+            );
+            continue when v_attempt.attempt_id is null;
+        end if;
+
+        v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
+        insert into pgjobs.job (
+            job_id, session_id, commit_sha, lab_version, priority, max_runs,
+            created_at, available_at, payload_sha256
+        )
+        overriding system value
+        values (
+            v_job_id, _enqueue.session_id, _enqueue.commit_sha, _enqueue.lab_version,
+            _enqueue.priority, _enqueue.max_runs, v_created_at, _enqueue.available_at, v_payload_sha256
+        )
+        on conflict do nothing;
+        continue when not found;
+
+        if payload is not null then
+            insert into pgjobs.job_payload (job_id, payload) values (v_job_id, _enqueue.payload);
+        end if;
+        if v_open_jobs = 1 then
+            perform pgjobs._put_head(session_id, v_job_id, priority::smallint, available_at);
+        else
+            insert into pgjobs.waiting (session_id, job_id) values (_enqueue.session_id, v_job_id);
+        end if;
+        return (v_job_id, v_attempt.attempt_id, 'QUEUED', true)::pgjobs.enqueued;
+    end loop;
+
+    -- The commit has its job. Is it an answer to this request?
+    if v_job.session_id <> session_id then
+        perform pgjobs._refuse('23V03', null, element);
+    elsif v_job.lab_version <> lab_version then
+        perform pgjobs._refuse(
+            case when v_attempt.is_redelivery then '23V04' else '23V03' end, 'lab_version', element
+        );
+    elsif v_attempt.is_redelivery
+        and v_job.payload_sha256 is distinct from coalesce(v_payload_sha256, v_job.payload_sha256)
+    then
+        perform pgjobs._refuse('23V04', 'payload', element);
+    end if;
+    if v_open_jobs is not null then
+        perform pgjobs._leave_lane(session_id);
+    end if;
+    return (
+        v_job.job_id, v_attempt.attempt_id, pgjobs._status(session_id, v_job.job_id), false
+    )::pgjobs.enqueued;
+end
+$$;
+comment on function pgjobs._enqueue(uuid, text, text, text, integer, timestamptz, integer, text, text, text[], timestamptz, jsonb, bigint, bigint) is
+    'The job of a commit, found or made. new_job_id: an id drawn before, for a batch; element: ordinal in a batch.';

@@ -1,0 +1,132 @@
+-- The lane: who is the session's head, and who comes next. Whoever calls these holds the lane's lock.
+
+create function pgjobs._lock_head(session_id uuid)
+    returns pgjobs.head
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_head pgjobs.head;
+begin
+    -- Two statements: the second sees what the holder of the lane's lock has left behind.
+    perform from pgjobs.lane as lane where lane.session_id = _lock_head.session_id for update;
+    select head.* into v_head
+    from pgjobs.head as head
+    where head.session_id = _lock_head.session_id
+    for update;
+    return v_head;
+end
+$$;
+comment on function pgjobs._lock_head(uuid) is
+    'Locks the session''s lane, then its head, and answers the head; null when the session has no open job.';
+
+
+create function pgjobs._put_head(
+    session_id uuid,
+    job_id bigint,
+    priority smallint,
+    available_at timestamptz
+)
+    returns void
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_ready_no bigint;
+begin
+    if coalesce(available_at <= v_now, true) then
+        v_ready_no := nextval('pgjobs.ready_no');
+    end if;
+    insert into pgjobs.head (session_id, job_id, available_at, ready_no, priority)
+    values (
+        _put_head.session_id, _put_head.job_id, coalesce(_put_head.available_at, v_now),
+        v_ready_no, _put_head.priority
+    );
+end
+$$;
+comment on function pgjobs._put_head(uuid, bigint, smallint, timestamptz) is
+    'Makes a job the head of its session: claimable, or delayed until available_at.';
+
+
+create function pgjobs._leave_lane(session_id uuid)
+    returns boolean
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    delete from pgjobs.lane as lane
+    where lane.session_id = _leave_lane.session_id and lane.open_jobs = 1;
+    if found then
+        return false;
+    end if;
+    update pgjobs.lane as lane
+    set open_jobs = lane.open_jobs - 1
+    where lane.session_id = _leave_lane.session_id;
+    return found;
+end
+$$;
+comment on function pgjobs._leave_lane(uuid) is 'Takes one job off the lane''s count; false when it was the last.';
+
+
+create function pgjobs._next_head(session_id uuid)
+    returns void
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job_id bigint;
+    v_priority smallint;
+    v_available_at timestamptz;
+begin
+    delete from pgjobs.head as head where head.session_id = _next_head.session_id;
+    if not pgjobs._leave_lane(session_id) then
+        return;
+    end if;
+    select waiting.job_id into strict v_job_id
+    from pgjobs.waiting as waiting
+    where waiting.session_id = _next_head.session_id
+    order by waiting.job_id
+    limit 1;
+    delete from pgjobs.waiting as waiting
+    where waiting.session_id = _next_head.session_id and waiting.job_id = v_job_id;
+    select job.priority, job.available_at into v_priority, v_available_at
+    from pgjobs.job as job
+    where job.job_id = v_job_id;
+    perform pgjobs._put_head(session_id, v_job_id, v_priority, v_available_at);
+end
+$$;
+comment on function pgjobs._next_head(uuid) is
+    'Takes the session''s head off its lane and makes its lowest waiting job the head.';
+
+
+create function pgjobs._status(session_id uuid, job_id bigint)
+    returns text
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return coalesce(
+        (select verdict.status from pgjobs.verdict as verdict where verdict.job_id = _status.job_id),
+        (
+            select 'RUNNING'
+            from pgjobs.head as head
+            where head.session_id = _status.session_id
+                and head.job_id = _status.job_id
+                and head.lease_token is not null
+        ),
+        'QUEUED'
+    );
+end
+$$;
+comment on function pgjobs._status(uuid, bigint) is 'Where a job stands now.';

@@ -1,0 +1,86 @@
+-- The refusals: one place for every error of the contract, its code, wording, hint, and the object
+-- that stands behind it. Nothing of another caller's rows is ever named.
+create function pgjobs._refuse(
+    code text,
+    subject text default null,
+    element bigint default null
+)
+    returns void
+    language plpgsql
+    immutable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_element text := coalesce('element ' || element || ': ', '');
+begin
+    case code
+    when 'P0002' then
+        raise exception '%no such job', v_element
+            using errcode = 'P0002', schema = 'pgjobs', table = 'job',
+                  constraint = 'job_job_id_pkey',
+                  hint = 'Use the job_id that enqueue or claim answered.';
+    when '23V02' then
+        raise exception '%the job has its verdict', v_element
+            using errcode = '23V02', schema = 'pgjobs', table = 'verdict',
+                  constraint = 'verdict_job_id_pkey',
+                  hint = 'A verdict is final: read it with get_job and drop this result.';
+    when '23V03' then
+        raise exception '%the commit is already verified for another session or lab version', v_element
+            using errcode = '23V03', schema = 'pgjobs', table = 'job',
+                  constraint = 'job_commit_sha_key',
+                  hint = 'A commit has one job for ever. Ask the learner for a commit of their own; record_attempt still records the push.';
+    when '23V04' then
+        raise exception '%the delivery id was already used for a request with another %', v_element, subject
+            using errcode = '23V04', schema = 'pgjobs', table = 'lab_attempt', column = subject,
+                  constraint = 'lab_attempt_session_id_delivery_id_key',
+                  hint = 'Repeat the first request unchanged, or send a delivery id of its own.';
+    when '23V05' then
+        raise exception '%the lease token is not the current one', v_element
+            using errcode = '23V05', schema = 'pgjobs', table = 'head',
+                  constraint = 'head_lease_token_check',
+                  hint = 'The lease was taken away: stop the run and drop its result. The job is claimed anew.';
+    when '54V01' then
+        raise exception '%the session has 100 open jobs', v_element
+            using errcode = '54V01', schema = 'pgjobs', table = 'lane',
+                  constraint = 'lane_open_jobs_check',
+                  hint = 'Nothing was written. Enqueue again when one of them has ended.';
+    end case;
+end
+$$;
+comment on function pgjobs._refuse(text, text, bigint) is
+    'Raises the error of the contract with that code. subject: the differing field of 23V04; element: ordinal in a batch.';
+
+
+-- 22004 for a null argument, 22023 for one out of its range or form. At most 64 characters of the
+-- value are repeated, and only printable ones: a newline would forge a line of the log. The error's table is the called function, its column the argument.
+create function pgjobs._refuse_argument(
+    routine text,
+    argument text,
+    value text,
+    rule text,
+    element bigint default null
+)
+    returns void
+    language plpgsql
+    immutable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_where text := argument || coalesce(' of element ' || element, '');
+begin
+    if value is null then
+        raise exception '% must not be null', v_where
+            using errcode = '22004', schema = 'pgjobs', table = routine, column = argument,
+                  constraint = routine || '_' || argument || '_check',
+                  hint = format('%s must be %s.', argument, rule);
+    end if;
+    raise exception '% must be %, not %', v_where, rule, '"' || regexp_replace(left(value, 64), '[^ -~]', '?', 'g') || '"'
+        using errcode = '22023', schema = 'pgjobs', table = routine, column = argument,
+              constraint = routine || '_' || argument || '_check',
+              hint = 'Nothing was written. Correct the argument and call again.';
+end
+$$;
+comment on function pgjobs._refuse_argument(text, text, text, text, bigint) is
+    'Raises 22004 (value is null) or 22023 for an argument of a public function.';

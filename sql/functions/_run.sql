@@ -1,0 +1,180 @@
+-- Runs that end without a verdict: lease lost or released.
+
+create function pgjobs._end_run(
+    head pgjobs.head,
+    outcome text,
+    reason text,
+    retry_after interval,
+    max_runs smallint
+)
+    returns pgjobs.released
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_ended_at timestamptz := greatest(head.started_at, clock_timestamp());
+    v_available_at timestamptz;
+    v_ready_no bigint;
+begin
+    insert into pgjobs.setback (job_id, started_at, ended_at, run_no, outcome, worker, reason)
+    values (
+        head.job_id, head.started_at, v_ended_at, head.run_no,
+        _end_run.outcome, head.worker, _end_run.reason
+    );
+    if head.run_no >= max_runs then
+        insert into pgjobs.verdict (
+            job_id, completed_at, started_at, run_no, status, worker, error_reason, error_detail
+        )
+        values (
+            head.job_id, v_ended_at, head.started_at, head.run_no, 'ERROR', head.worker,
+            'RUNS_EXHAUSTED', coalesce(_end_run.reason, 'the lease of the last run was lost')
+        );
+        perform pgjobs._next_head(head.session_id);
+        return (head.job_id, 'ERROR', head.run_no, null)::pgjobs.released;
+    end if;
+
+    v_available_at := clock_timestamp() + retry_after;
+    if retry_after = interval '0' then
+        v_ready_no := nextval('pgjobs.ready_no');
+    end if;
+    update pgjobs.head as place
+    set available_at = v_available_at,
+        ready_no = v_ready_no,
+        lease_token = null,
+        lease_for = null,
+        lease_expires_at = null
+    where place.session_id = head.session_id;
+    return (head.job_id, 'QUEUED', head.run_no, v_available_at)::pgjobs.released;
+end
+$$;
+comment on function pgjobs._end_run(pgjobs.head, text, text, interval, smallint) is
+    'Ends a run without a verdict: a setback, and the job is queued again, or ERROR when that was its last run. The caller holds the head''s lock and, for the last run, the lane''s.';
+
+
+-- Takes the leases that are over. A lease is over when its end has passed, or lies further ahead than
+-- it was ever granted for: then the clock was set back. Never waits: a row that somebody else holds is
+-- left to the next caller.
+create function pgjobs._take_leases(max_jobs integer)
+    returns setof pgjobs.rescued
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_head pgjobs.head;
+    v_max_runs smallint;
+    v_released pgjobs.released;
+begin
+    for v_head in
+        select head.*
+        from pgjobs.head as head
+        where head.lease_token is not null
+            and (head.lease_expires_at <= v_now or head.lease_expires_at > v_now + head.lease_for)
+        order by head.lease_expires_at
+        limit max_jobs
+        for update skip locked
+    loop
+        select job.max_runs into v_max_runs from pgjobs.job as job where job.job_id = v_head.job_id;
+        if v_head.run_no >= v_max_runs then
+            perform from pgjobs.lane as lane
+            where lane.session_id = v_head.session_id
+            for update skip locked;
+            continue when not found;
+        end if;
+        v_released := pgjobs._end_run(v_head, 'LEASE_LOST', null, interval '0', v_max_runs);
+        return next (v_released.job_id, v_released.status)::pgjobs.rescued;
+    end loop;
+end
+$$;
+comment on function pgjobs._take_leases(integer) is 'Takes up to max_jobs leases that are over and answers what became of their jobs.';
+
+
+-- Rescue and promotion, at most once a second in the whole system. The mark is a sequence: it costs no
+-- dead row, and a claim that rolls back costs the next sweep at most that second. An idle claim asks
+-- again by itself, so that an empty answer never rests on the mark.
+create function pgjobs._sweep()
+    returns boolean
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_rescued integer;
+    v_promoted integer := 0;
+    v_session_id uuid;
+    v_ready_no bigint;
+begin
+    perform setval('pgjobs.swept_at', (extract(epoch from v_now) * 1000)::bigint);
+    select count(*) into v_rescued from pgjobs._take_leases(1000);
+    for v_session_id in
+        select head.session_id
+        from pgjobs.head as head
+        where head.ready_no is null and head.lease_token is null and head.available_at <= v_now
+        order by head.available_at
+        limit 1000
+        for update skip locked
+    loop
+        v_ready_no := nextval('pgjobs.ready_no');
+        update pgjobs.head as head set ready_no = v_ready_no where head.session_id = v_session_id;
+        v_promoted := v_promoted + 1;
+    end loop;
+    if v_rescued = 1000 or v_promoted = 1000 then
+        perform setval('pgjobs.swept_at', 0);
+    end if;
+    return v_rescued + v_promoted > 0;
+end
+$$;
+comment on function pgjobs._sweep() is
+    'Takes leases that are over and makes delayed heads claimable whose time has come, up to 1,000 each; true if there was any.';
+
+
+create function pgjobs._is_due()
+    returns boolean
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_now timestamptz := clock_timestamp();
+begin
+    -- min() reads one end of an index; exists() would read the whole table.
+    return least(
+        (select min(head.lease_expires_at) from pgjobs.head as head where head.lease_token is not null),
+        (
+            select min(head.available_at)
+            from pgjobs.head as head
+            where head.ready_no is null and head.lease_token is null
+        )
+    ) <= v_now;
+end
+$$;
+comment on function pgjobs._is_due() is 'Is there a lease that is over, or a delayed head whose time has come? Null when there is neither lease nor delay.';
+
+
+create function pgjobs._refuse_lease(session_id uuid, job_id bigint)
+    returns void
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if exists (select from pgjobs.verdict as verdict where verdict.job_id = _refuse_lease.job_id) then
+        perform pgjobs._refuse('23V02');
+    end if;
+    -- Above READ COMMITTED an old snapshot may not know the lease: then this lock raises 40001.
+    perform from pgjobs.head as head
+    where head.session_id = _refuse_lease.session_id
+    for update skip locked;
+    perform pgjobs._refuse('23V05');
+end
+$$;
+comment on function pgjobs._refuse_lease(uuid, bigint) is
+    'Refuses a token that does not hold the job: 23V02 when it has its verdict, else 23V05.';

@@ -1,0 +1,37 @@
+create function pgjobs.heartbeat(
+    job_id bigint,
+    lease_token uuid,
+    lease_for interval default '5 minutes'
+)
+    returns timestamptz
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_lease_for interval;
+    v_lease_expires_at timestamptz;
+    v_session_id uuid;
+begin
+    perform pgjobs._check_given('heartbeat', 'job_id', heartbeat.job_id is not null);
+    perform pgjobs._check_given('heartbeat', 'lease_token', heartbeat.lease_token is not null);
+    perform pgjobs._check_interval('heartbeat', 'lease_for', heartbeat.lease_for, interval '1 second', interval '1 day');
+    v_session_id := pgjobs._session_of(heartbeat.job_id);
+    v_lease_for := make_interval(secs => extract(epoch from heartbeat.lease_for)::double precision);
+    v_lease_expires_at := clock_timestamp() + v_lease_for;
+    update pgjobs.head as head
+    set lease_for = v_lease_for,
+        lease_expires_at = v_lease_expires_at
+    where head.session_id = v_session_id
+        and head.job_id = heartbeat.job_id
+        and head.lease_token = heartbeat.lease_token;
+    if not found then
+        perform pgjobs._refuse_lease(v_session_id, heartbeat.job_id);
+    end if;
+    return v_lease_expires_at;
+end
+$$;
+comment on function pgjobs.heartbeat(bigint, uuid, interval) is
+    'Sets the end of the lease to now + lease_for (1 s … 1 day), which may shorten it, and answers it. Never waits for an enqueue. Errors: 22023, 22004, P0002, 23V02, 23V05.';

@@ -1,0 +1,53 @@
+create function pgjobs.release(
+    job_id bigint,
+    lease_token uuid,
+    reason text,
+    retry_after interval default null
+)
+    returns pgjobs.released
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_session_id uuid;
+    v_max_runs smallint;
+    v_head pgjobs.head;
+begin
+    perform pgjobs._check_given('release', 'job_id', release.job_id is not null);
+    perform pgjobs._check_given('release', 'lease_token', release.lease_token is not null);
+    perform pgjobs._check_text('release', 'reason', release.reason);
+    if release.retry_after is not null then
+        perform pgjobs._check_interval('release', 'retry_after', release.retry_after, interval '0', interval '1 day');
+    end if;
+    v_session_id := pgjobs._session_of(release.job_id);
+    select job.max_runs into v_max_runs from pgjobs.job as job where job.job_id = release.job_id;
+
+    -- The last run ends the job, which needs the lane's lock, taken first; any other only the head's.
+    if exists (
+        select from pgjobs.head as head
+        where head.session_id = v_session_id and head.job_id = release.job_id and head.run_no >= v_max_runs
+    ) then
+        v_head := pgjobs._lock_head(v_session_id);
+    else
+        select head.* into v_head from pgjobs.head as head where head.session_id = v_session_id for update;
+    end if;
+    if v_head.job_id is distinct from release.job_id
+        or v_head.lease_token is distinct from release.lease_token
+    then
+        perform pgjobs._refuse_lease(v_session_id, release.job_id);
+    end if;
+    return pgjobs._end_run(
+        v_head, 'RELEASED', release.reason,
+        coalesce(
+            make_interval(secs => extract(epoch from release.retry_after)::double precision),
+            least(interval '30 seconds' * power(2, v_head.run_no - 1), interval '15 minutes')
+        ),
+        v_max_runs
+    );
+end
+$$;
+comment on function pgjobs.release(bigint, uuid, text, interval) is
+    'Gives the job back because the infrastructure failed: QUEUED again after retry_after (0 … 1 day; default 30 s, doubled with every run, at most 15 min), or ERROR when its runs are used up. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';

@@ -1,0 +1,14 @@
+create function pgjobs.rescue(max_jobs integer default 100)
+    returns setof pgjobs.rescued
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform pgjobs._check_number('rescue', 'max_jobs', max_jobs, 1, 1000);
+    return query select rescued.* from pgjobs._take_leases(max_jobs) as rescued;
+end
+$$;
+comment on function pgjobs.rescue(integer) is
+    'Takes up to max_jobs (1 … 1000) leases that are over: QUEUED again, or ERROR when the runs are used up. claim does this by itself; never waits. Errors: 22023, 22004.';

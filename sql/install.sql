@@ -1,0 +1,54 @@
+-- forgea_pgjobs: the present definition, in reading order. `psql -1 -v ON_ERROR_STOP=1 -f sql/install.sql`
+--
+-- The life of a row. A pushed commit becomes a lab_attempt, and its one verification a job: two
+-- ledger rows that are inserted once and never change. Where the job stands is not a column but a
+-- place. Its session has a lane (how many jobs are open); the first of them is the lane's head, the
+-- later ones are waiting. A worker's claim turns the head into a lease: a random token and an end.
+-- Whoever shows that token may write the verdict, which is again a ledger row, and the session's next
+-- waiting job becomes the head. A lease that ends without a verdict leaves a setback, and the same job
+-- is claimable again until its runs are used up. A job with a verdict is in no hot table any more.
+--
+--   lab_attempt --< job ---- verdict        the ledger: insert only, guarded, for ever
+--        |           | \--< setback
+--     detail      payload  summary          details: bulky or personal, hash kept in the ledger
+--
+--   lane ---- head (claimable, delayed or leased)     hot: one row per session with open jobs
+--      \----< waiting                                 hot: the session's later jobs
+--
+-- Locks are taken in one order: the lane, then the ledger's unique keys or the head, then the rest.
+-- The lane is locked by whoever changes how many jobs a session has open (enqueue, complete, cancel,
+-- the last release), never by claim, heartbeat or rescue, which do not wait for an open enqueue.
+\ir roles.sql
+\ir schema.sql
+\ir functions/_guard_ledger.sql
+\ir tables/lab_attempt.sql
+\ir tables/job.sql
+\ir tables/verdict.sql
+\ir tables/setback.sql
+\ir tables/lane.sql
+\ir tables/head.sql
+\ir tables/waiting.sql
+\ir tables/migration.sql
+\ir views/verification_attempt.sql
+\ir views/verification_verdict.sql
+\ir views/verification_job.sql
+\ir views/verification_run.sql
+\ir functions/_refuse.sql
+\ir functions/_check.sql
+\ir functions/_attempt.sql
+\ir functions/_lane.sql
+\ir functions/_run.sql
+\ir functions/_enqueue.sql
+\ir functions/enqueue.sql
+\ir functions/enqueue_many.sql
+\ir functions/record_attempt.sql
+\ir functions/get_job.sql
+\ir functions/claim.sql
+\ir functions/heartbeat.sql
+\ir functions/_complete.sql
+\ir functions/complete.sql
+\ir functions/complete_many.sql
+\ir functions/release.sql
+\ir functions/rescue.sql
+\ir functions/cancel.sql
+\ir grants.sql

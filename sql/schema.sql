@@ -1,0 +1,97 @@
+-- Types: the answers of the functions, one composite type each (an OUT column may not share a
+-- parameter's name), and the two sequences that no table owns.
+
+create type pgjobs.recorded as (
+    attempt_id bigint,
+    created boolean
+);
+comment on type pgjobs.recorded is 'Answer of record_attempt.';
+
+
+create type pgjobs.enqueued as (
+    job_id bigint,
+    attempt_id bigint,
+    status text,
+    created boolean
+);
+comment on type pgjobs.enqueued is 'Answer of enqueue: created is true for the one call that made the job.';
+
+
+create type pgjobs.enqueued_element as (
+    ordinal integer,
+    job_id bigint,
+    attempt_id bigint,
+    status text,
+    created boolean
+);
+comment on type pgjobs.enqueued_element is 'Answer of enqueue_many for one element, counted from 1.';
+
+
+create type pgjobs.claimed as (
+    job_id bigint,
+    attempt_id bigint,
+    session_id uuid,
+    commit_sha text,
+    lab_version text,
+    priority integer,
+    run_no integer,
+    lease_token uuid,
+    lease_expires_at timestamptz,
+    created_at timestamptz,
+    payload jsonb
+);
+comment on type pgjobs.claimed is 'Answer of claim: a run of a job under a lease.';
+
+
+create type pgjobs.completed as (
+    job_id bigint,
+    status text,
+    completed_at timestamptz,
+    replayed boolean
+);
+comment on type pgjobs.completed is 'Answer of complete: replayed is true when this very call had already succeeded.';
+
+
+create type pgjobs.completed_element as (
+    ordinal integer,
+    job_id bigint,
+    status text,
+    completed_at timestamptz,
+    outcome text
+);
+comment on type pgjobs.completed_element is
+    'Answer of complete_many for one element: completed, replayed, lease_lost, verdict_final or not_found.';
+
+
+create type pgjobs.released as (
+    job_id bigint,
+    status text,
+    run_no integer,
+    available_at timestamptz
+);
+comment on type pgjobs.released is 'Answer of release: QUEUED again, or ERROR when the runs are used up.';
+
+
+create type pgjobs.rescued as (
+    job_id bigint,
+    status text
+);
+comment on type pgjobs.rescued is 'Answer of rescue: QUEUED again, or ERROR when the runs are used up.';
+
+
+create type pgjobs.cancelled as (
+    job_id bigint,
+    status text,
+    completed_at timestamptz
+);
+comment on type pgjobs.cancelled is 'Answer of cancel: the status is always ERROR.';
+
+
+create sequence pgjobs.ready_no as bigint;
+comment on sequence pgjobs.ready_no is 'Numbers heads in the order in which they become claimable; never goes back.';
+
+
+-- A sequence, not a row: a row updated once a second would leave dead versions that every claim has
+-- to step over while somebody holds an old snapshot.
+create sequence pgjobs.swept_at as bigint minvalue 0 start 0;
+comment on sequence pgjobs.swept_at is 'When a claim last looked for ended leases and delays: milliseconds since 1970.';

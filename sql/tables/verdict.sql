@@ -1,0 +1,84 @@
+-- verdict: how a job ended. Guarantees: one per job (verdict_job_id_pkey), only PASSED, FAILED or
+-- ERROR (verdict_status_check), a reason exactly for ERROR (verdict_error_reason_check), a worker's
+-- lease behind every verdict a worker gave (verdict_lease_token_check), no change ever (the guards).
+create table pgjobs.verdict (
+    job_id bigint not null,
+    completed_at timestamptz not null,
+    started_at timestamptz,
+    lease_token uuid,
+    run_no smallint not null,
+    status text collate "C" not null,
+    worker text collate "C",
+    error_reason text collate "C",
+    error_detail text,
+    actor text,
+    summary_sha256 bytea,
+    constraint verdict_job_id_pkey primary key (job_id),
+    constraint verdict_job_id_fkey foreign key (job_id) references pgjobs.job (job_id),
+    constraint verdict_status_check check (status in ('PASSED', 'FAILED', 'ERROR')),
+    constraint verdict_error_reason_check check (
+        (status = 'ERROR') = (error_reason is not null)
+        and error_reason in ('REPORTED', 'RUNS_EXHAUSTED', 'CANCELLED')
+    ),
+    constraint verdict_lease_token_check check (
+        case error_reason
+            when 'CANCELLED' then actor is not null
+            when 'RUNS_EXHAUSTED' then actor is null and lease_token is null
+            else actor is null and lease_token is not null
+        end
+        and (lease_token is null or (worker is not null and started_at is not null and run_no > 0))
+    ),
+    constraint verdict_summary_sha256_check check (octet_length(summary_sha256) = 32)
+);
+
+-- Serves "the newest 50 FAILED" and counts per status over a time.
+create index verdict_status_completed_at_idx on pgjobs.verdict (status, completed_at);
+
+comment on table pgjobs.verdict is 'Ledger: how a job ended, written once.';
+comment on column pgjobs.verdict.job_id is 'The job.';
+comment on column pgjobs.verdict.completed_at is 'When it ended, on the database clock.';
+comment on column pgjobs.verdict.started_at is 'When the latest run started; null where there was none.';
+comment on column pgjobs.verdict.lease_token is 'The lease of the run that this verdict ended; null where it ended none.';
+comment on column pgjobs.verdict.run_no is 'How many runs the job has had.';
+comment on column pgjobs.verdict.status is 'PASSED, FAILED (the learner''s) or ERROR (never the learner''s).';
+comment on column pgjobs.verdict.worker is 'The worker of the latest run; null where there was none.';
+comment on column pgjobs.verdict.error_reason is 'REPORTED by the worker, RUNS_EXHAUSTED or CANCELLED; null unless ERROR.';
+comment on column pgjobs.verdict.error_detail is 'The reason given to release or cancel.';
+comment on column pgjobs.verdict.actor is 'Who cancelled.';
+comment on column pgjobs.verdict.summary_sha256 is 'SHA-256 of the summary''s text, null where none was given.';
+comment on constraint verdict_job_id_pkey on pgjobs.verdict is 'One verdict per job.';
+comment on constraint verdict_job_id_fkey on pgjobs.verdict is 'A verdict belongs to a job.';
+comment on constraint verdict_status_check on pgjobs.verdict is 'The three verdicts.';
+comment on constraint verdict_error_reason_check on pgjobs.verdict is 'A reason exactly for ERROR.';
+comment on constraint verdict_lease_token_check on pgjobs.verdict is 'A worker''s verdict has its lease, a cancel its actor.';
+comment on constraint verdict_summary_sha256_check on pgjobs.verdict is 'The form of a SHA-256.';
+comment on index pgjobs.verdict_status_completed_at_idx is 'Serves "the newest 50 of a verdict".';
+
+create trigger verdict_append_only before update or delete on pgjobs.verdict
+    for each row execute function pgjobs._guard_ledger();
+create trigger verdict_no_truncate before truncate on pgjobs.verdict
+    for each statement execute function pgjobs._guard_ledger();
+alter table pgjobs.verdict enable always trigger verdict_append_only;
+alter table pgjobs.verdict enable always trigger verdict_no_truncate;
+
+
+-- verdict_summary: what the worker says beside the status. Written only when given.
+create table pgjobs.verdict_summary (
+    job_id bigint not null,
+    summary jsonb not null,
+    constraint verdict_summary_job_id_pkey primary key (job_id),
+    constraint verdict_summary_job_id_fkey foreign key (job_id) references pgjobs.verdict (job_id)
+);
+
+comment on table pgjobs.verdict_summary is 'Detail: what the worker says beside the status.';
+comment on column pgjobs.verdict_summary.job_id is 'The job.';
+comment on column pgjobs.verdict_summary.summary is 'As given to complete; at most 64 KiB of text.';
+comment on constraint verdict_summary_job_id_pkey on pgjobs.verdict_summary is 'One summary per verdict.';
+comment on constraint verdict_summary_job_id_fkey on pgjobs.verdict_summary is 'A summary belongs to a verdict.';
+
+create trigger verdict_summary_append_only before update or delete on pgjobs.verdict_summary
+    for each row execute function pgjobs._guard_ledger();
+create trigger verdict_summary_no_truncate before truncate on pgjobs.verdict_summary
+    for each statement execute function pgjobs._guard_ledger();
+alter table pgjobs.verdict_summary enable always trigger verdict_summary_append_only;
+alter table pgjobs.verdict_summary enable always trigger verdict_summary_no_truncate;

@@ -1,0 +1,115 @@
+-- verification_job: every job once, where it stands. Each branch has its status as a constant, so
+-- that a filter on QUEUED or RUNNING never reads the verdicts: with one branch for all verdicts it
+-- would read them all.
+create view pgjobs.verification_job as
+with open_job as not materialized (
+    select
+        job.job_id,
+        attempt.attempt_id,
+        attempt.session_id,
+        job.commit_sha,
+        job.lab_version,
+        job.priority::integer as priority,
+        payload.payload,
+        job.created_at,
+        coalesce(job.available_at, job.created_at) as available_at,
+        job.max_runs::integer as max_runs
+    from pgjobs.job as job
+    join pgjobs.lab_attempt as attempt
+        on attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
+    left join pgjobs.job_payload as payload on payload.job_id = job.job_id
+)
+select
+    open_job.job_id,
+    open_job.attempt_id,
+    open_job.session_id,
+    open_job.commit_sha,
+    open_job.lab_version,
+    'QUEUED' collate "C" as status,
+    open_job.priority,
+    open_job.payload,
+    open_job.created_at,
+    open_job.available_at,
+    null::timestamptz as started_at,
+    null::timestamptz as completed_at,
+    0 as run_no,
+    open_job.max_runs,
+    null::text collate "C" as worker,
+    null::text collate "C" as error_reason,
+    null::text as error_detail,
+    null::jsonb as summary
+from pgjobs.waiting as waiting
+join open_job on open_job.session_id = waiting.session_id and open_job.job_id = waiting.job_id
+union all
+select
+    open_job.job_id,
+    open_job.attempt_id,
+    open_job.session_id,
+    open_job.commit_sha,
+    open_job.lab_version,
+    'QUEUED' collate "C",
+    open_job.priority,
+    open_job.payload,
+    open_job.created_at,
+    head.available_at,
+    head.started_at,
+    null,
+    head.run_no::integer,
+    open_job.max_runs,
+    head.worker,
+    null,
+    null,
+    null
+from pgjobs.head as head
+join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
+where head.lease_token is null
+union all
+select
+    open_job.job_id,
+    open_job.attempt_id,
+    open_job.session_id,
+    open_job.commit_sha,
+    open_job.lab_version,
+    'RUNNING' collate "C",
+    open_job.priority,
+    open_job.payload,
+    open_job.created_at,
+    head.available_at,
+    head.started_at,
+    null,
+    head.run_no::integer,
+    open_job.max_runs,
+    head.worker,
+    null,
+    null,
+    null
+from pgjobs.head as head
+join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
+where head.lease_token is not null
+union all
+select
+    job_id, attempt_id, session_id, commit_sha, lab_version,
+    'PASSED' collate "C", priority, payload, created_at, available_at, started_at, completed_at,
+    run_no, max_runs, worker, error_reason, error_detail, summary
+from pgjobs.verification_verdict
+where status = 'PASSED'
+union all
+select
+    job_id, attempt_id, session_id, commit_sha, lab_version,
+    'FAILED' collate "C", priority, payload, created_at, available_at, started_at, completed_at,
+    run_no, max_runs, worker, error_reason, error_detail, summary
+from pgjobs.verification_verdict
+where status = 'FAILED'
+union all
+select
+    job_id, attempt_id, session_id, commit_sha, lab_version,
+    'ERROR' collate "C", priority, payload, created_at, available_at, started_at, completed_at,
+    run_no, max_runs, worker, error_reason, error_detail, summary
+from pgjobs.verification_verdict
+where status = 'ERROR';
+
+comment on view pgjobs.verification_job is
+    'Every job once: QUEUED, RUNNING, PASSED, FAILED or ERROR. started_at and worker are those of the latest run. Read-only.';
+
+create trigger verification_job_read_only instead of insert or update or delete
+    on pgjobs.verification_job for each row execute function pgjobs._guard_ledger();

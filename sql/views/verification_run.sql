@@ -1,0 +1,40 @@
+-- verification_run: every run of every job, from the one place that recorded it: a setback, the
+-- verdict that ended it (its lease_token says so), or the head that is running.
+create view pgjobs.verification_run as
+select
+    head.job_id,
+    head.run_no::integer as run_no,
+    head.worker,
+    head.started_at,
+    null::timestamptz as ended_at,
+    'RUNNING' collate "C" as outcome,
+    null::text as reason
+from pgjobs.head as head
+where head.lease_token is not null
+union all
+select
+    setback.job_id,
+    setback.run_no::integer,
+    setback.worker,
+    setback.started_at,
+    setback.ended_at,
+    setback.outcome,
+    setback.reason
+from pgjobs.setback as setback
+union all
+select
+    verdict.job_id,
+    verdict.run_no::integer,
+    verdict.worker,
+    verdict.started_at,
+    verdict.completed_at,
+    case verdict.error_reason when 'CANCELLED' then 'CANCELLED' else verdict.status end collate "C",
+    verdict.error_detail
+from pgjobs.verdict as verdict
+where verdict.lease_token is not null;
+
+comment on view pgjobs.verification_run is
+    'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED or CANCELLED. Read-only.';
+
+create trigger verification_run_read_only instead of insert or update or delete
+    on pgjobs.verification_run for each row execute function pgjobs._guard_ledger();
