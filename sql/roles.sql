@@ -3,6 +3,8 @@
 -- as that role until the transaction ends. Where the installing role may not create roles, it becomes
 -- the owner itself; grants.sql says what is then left to do by hand.
 set local lock_timeout = '5s';
+-- Names below mean PostgreSQL's own, whatever stands in the installing session's path.
+set local search_path = pg_catalog, pg_temp;
 
 do $$
 begin

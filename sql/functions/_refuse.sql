@@ -5,9 +5,9 @@ create function pgjobs._refuse(
     subject text default null,
     element bigint default null
 )
-    returns void
+    returns boolean
     language plpgsql
-    immutable
+    volatile
     security invoker
     set search_path = pg_catalog, pg_temp
 as $$
@@ -61,9 +61,9 @@ create function pgjobs._refuse_argument(
     rule text,
     element bigint default null
 )
-    returns void
+    returns boolean
     language plpgsql
-    immutable
+    volatile
     security invoker
     set search_path = pg_catalog, pg_temp
 as $$

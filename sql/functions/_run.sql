@@ -67,7 +67,7 @@ declare
     v_now timestamptz := clock_timestamp();
     v_head pgjobs.head;
     v_max_runs smallint;
-    v_released pgjobs.released;
+    v_rescued pgjobs.rescued;
 begin
     for v_head in
         select head.*
@@ -85,8 +85,9 @@ begin
             for update skip locked;
             continue when not found;
         end if;
-        v_released := pgjobs._end_run(v_head, 'LEASE_LOST', null, interval '0', v_max_runs);
-        return next (v_released.job_id, v_released.status)::pgjobs.rescued;
+        select ended.job_id, ended.status into v_rescued
+        from pgjobs._end_run(v_head, 'LEASE_LOST', null, interval '0', v_max_runs) as ended;
+        return next v_rescued;
     end loop;
 end
 $$;

@@ -11,15 +11,17 @@ create function pgjobs.cancel(
 as $$
 #variable_conflict use_column
 declare
+    v_checked boolean;
     v_session_id uuid;
     v_created_at timestamptz;
     v_completed_at timestamptz;
     v_head pgjobs.head;
     v_is_head boolean;
 begin
-    perform pgjobs._check_given('cancel', 'job_id', cancel.job_id is not null);
-    perform pgjobs._check_text('cancel', 'reason', cancel.reason);
-    perform pgjobs._check_text('cancel', 'actor', cancel.actor);
+    v_checked :=
+        (cancel.job_id is not null or pgjobs._refuse_argument('cancel', 'job_id', null, 'given'))
+        and pgjobs._check_text('cancel', 'reason', cancel.reason)
+        and pgjobs._check_text('cancel', 'actor', cancel.actor);
     v_session_id := pgjobs._session_of(cancel.job_id);
     v_head := pgjobs._lock_head(v_session_id);
     v_is_head := coalesce(v_head.job_id = cancel.job_id, false);

@@ -14,6 +14,7 @@ create function pgjobs.claim(
 as $$
 #variable_conflict use_column
 declare
+    v_checked boolean;
     v_now timestamptz := clock_timestamp();
     v_swept_at timestamptz;
     v_has_swept boolean := false;
@@ -24,9 +25,13 @@ declare
     v_claimed pgjobs.claimed;
     v_count integer := 0;
 begin
-    perform pgjobs._check_text('claim', 'worker', worker);
-    perform pgjobs._check_number('claim', 'max_jobs', max_jobs, 1, 1000);
-    perform pgjobs._check_interval('claim', 'lease_for', lease_for, interval '1 second', interval '1 day');
+    v_checked :=
+        pgjobs._check_text('claim', 'worker', worker)
+        and (
+            (max_jobs between 1 and 1000) is true
+            or pgjobs._refuse_argument('claim', 'max_jobs', max_jobs::text, '1 … 1000')
+        )
+        and pgjobs._check_interval('claim', 'lease_for', lease_for, interval '1 second', interval '1 day');
     -- Seconds, not days: a day of the caller's time zone may have 23 hours.
     v_lease_for := make_interval(secs => extract(epoch from lease_for)::double precision);
 

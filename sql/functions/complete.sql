@@ -11,14 +11,14 @@ create function pgjobs.complete(
     set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_checked boolean;
     v_answer pgjobs.completed_element;
 begin
-    perform pgjobs._check_given('complete', 'job_id', job_id is not null);
-    perform pgjobs._check_given('complete', 'lease_token', lease_token is not null);
-    perform pgjobs._check_status('complete', 'status', status);
-    if summary is not null then
-        perform pgjobs._check_document('complete', 'summary', summary);
-    end if;
+    v_checked :=
+        (job_id is not null or pgjobs._refuse_argument('complete', 'job_id', null, 'given'))
+        and (lease_token is not null or pgjobs._refuse_argument('complete', 'lease_token', null, 'given'))
+        and pgjobs._check_status('complete', 'status', status)
+        and (summary is null or pgjobs._check_document('complete', 'summary', summary));
     v_answer := pgjobs._complete(job_id, lease_token, status, summary);
     case v_answer.outcome
         when 'completed', 'replayed' then

@@ -12,27 +12,38 @@ create function pgjobs.complete_many(
     set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_checked boolean;
     v_size integer := cardinality(job_ids);
     v_element record;
     v_answers pgjobs.completed_element[];
 begin
-    perform pgjobs._check_batch('complete_many', 'job_ids', array_ndims(job_ids), v_size, v_size);
-    perform pgjobs._check_batch('complete_many', 'lease_tokens', array_ndims(lease_tokens), cardinality(lease_tokens), v_size);
-    perform pgjobs._check_batch('complete_many', 'statuses', array_ndims(statuses), cardinality(statuses), v_size);
-    if summaries is not null then
-        perform pgjobs._check_batch('complete_many', 'summaries', array_ndims(summaries), cardinality(summaries), v_size);
-    end if;
+    v_checked :=
+        (job_ids is not null or pgjobs._refuse_argument('complete_many', 'job_ids', null, 'given'))
+        and (lease_tokens is not null or pgjobs._refuse_argument('complete_many', 'lease_tokens', null, 'given'))
+        and (statuses is not null or pgjobs._refuse_argument('complete_many', 'statuses', null, 'given'))
+        and pgjobs._check_batch('complete_many', 'job_ids', job_ids, v_size)
+        and pgjobs._check_batch('complete_many', 'lease_tokens', lease_tokens, v_size)
+        and pgjobs._check_batch('complete_many', 'statuses', statuses, v_size)
+        and (summaries is null or pgjobs._check_batch('complete_many', 'summaries', summaries, v_size));
     for v_element in
         select element.*
         from unnest(job_ids, lease_tokens, statuses, summaries)
             with ordinality as element (job_id, lease_token, status, summary, ordinal)
     loop
-        perform pgjobs._check_given('complete_many', 'job_ids', v_element.job_id is not null, v_element.ordinal);
-        perform pgjobs._check_given('complete_many', 'lease_tokens', v_element.lease_token is not null, v_element.ordinal);
-        perform pgjobs._check_status('complete_many', 'statuses', v_element.status, v_element.ordinal);
-        if v_element.summary is not null then
-            perform pgjobs._check_document('complete_many', 'summaries', v_element.summary, v_element.ordinal);
-        end if;
+        v_checked :=
+            (
+                v_element.job_id is not null
+                or pgjobs._refuse_argument('complete_many', 'job_ids', null, 'given', v_element.ordinal)
+            )
+            and (
+                v_element.lease_token is not null
+                or pgjobs._refuse_argument('complete_many', 'lease_tokens', null, 'given', v_element.ordinal)
+            )
+            and pgjobs._check_status('complete_many', 'statuses', v_element.status, v_element.ordinal)
+            and (
+                v_element.summary is null
+                or pgjobs._check_document('complete_many', 'summaries', v_element.summary, v_element.ordinal)
+            );
     end loop;
 
     for v_element in

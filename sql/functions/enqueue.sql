@@ -20,24 +20,33 @@ create function pgjobs.enqueue(
 as $$
 declare
     v_now timestamptz := clock_timestamp();
+    v_checked boolean;
 begin
-    perform pgjobs._check_given('enqueue', 'session_id', session_id is not null);
-    perform pgjobs._check_commit_sha('enqueue', 'commit_sha', commit_sha);
-    perform pgjobs._check_text('enqueue', 'lab_version', lab_version);
-    if delivery_id is not null then
-        perform pgjobs._check_text('enqueue', 'delivery_id', delivery_id);
-    end if;
-    perform pgjobs._check_number('enqueue', 'priority', priority, 1, 4);
-    perform pgjobs._check_number('enqueue', 'max_runs', max_runs, 1, 25);
-    if not (isfinite(available_at) and available_at <= v_now + interval '30 days') then
-        perform pgjobs._refuse_argument(
-            'enqueue', 'available_at', available_at::text, 'finite and at most 30 days ahead'
-        );
-    end if;
-    perform pgjobs._check_push('enqueue', author, branch, changed_files, pushed_at);
-    if payload is not null then
-        perform pgjobs._check_document('enqueue', 'payload', payload);
-    end if;
+    v_checked :=
+        (session_id is not null or pgjobs._refuse_argument('enqueue', 'session_id', null, 'given'))
+        and pgjobs._check_commit_sha('enqueue', 'commit_sha', commit_sha)
+        and pgjobs._check_text('enqueue', 'lab_version', lab_version)
+        and (delivery_id is null or pgjobs._check_text('enqueue', 'delivery_id', delivery_id))
+        and (
+            (priority between 1 and 4) is true
+            or pgjobs._refuse_argument('enqueue', 'priority', priority::text, '1 … 4')
+        )
+        and (
+            (max_runs between 1 and 25) is true
+            or pgjobs._refuse_argument('enqueue', 'max_runs', max_runs::text, '1 … 25')
+        )
+        and (
+            available_at is null
+            or (isfinite(available_at) and available_at <= v_now + interval '30 days')
+            or pgjobs._refuse_argument(
+                'enqueue', 'available_at', available_at::text, 'finite and at most 30 days ahead'
+            )
+        )
+        and (
+            num_nonnulls(author, branch, changed_files, pushed_at) = 0
+            or pgjobs._check_push('enqueue', author, branch, changed_files, pushed_at)
+        )
+        and (payload is null or pgjobs._check_document('enqueue', 'payload', payload));
     if available_at <= v_now then
         available_at := null;
     end if;

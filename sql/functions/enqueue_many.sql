@@ -17,6 +17,7 @@ create function pgjobs.enqueue_many(
 as $$
 #variable_conflict use_column
 declare
+    v_checked boolean;
     v_size integer := cardinality(session_ids);
     v_element record;
     v_enqueued pgjobs.enqueued;
@@ -26,38 +27,48 @@ declare
     v_statuses text[];
     v_created boolean[];
 begin
-    perform pgjobs._check_batch('enqueue_many', 'session_ids', array_ndims(session_ids), v_size, v_size);
-    perform pgjobs._check_batch('enqueue_many', 'commit_shas', array_ndims(commit_shas), cardinality(commit_shas), v_size);
-    perform pgjobs._check_batch('enqueue_many', 'lab_versions', array_ndims(lab_versions), cardinality(lab_versions), v_size);
-    if delivery_ids is not null then
-        perform pgjobs._check_batch('enqueue_many', 'delivery_ids', array_ndims(delivery_ids), cardinality(delivery_ids), v_size);
-    end if;
-    if payloads is not null then
-        perform pgjobs._check_batch('enqueue_many', 'payloads', array_ndims(payloads), cardinality(payloads), v_size);
-    end if;
-    perform pgjobs._check_number('enqueue_many', 'priority', priority, 1, 4);
-    perform pgjobs._check_number('enqueue_many', 'max_runs', max_runs, 1, 25);
+    v_checked :=
+        (session_ids is not null or pgjobs._refuse_argument('enqueue_many', 'session_ids', null, 'given'))
+        and (commit_shas is not null or pgjobs._refuse_argument('enqueue_many', 'commit_shas', null, 'given'))
+        and (lab_versions is not null or pgjobs._refuse_argument('enqueue_many', 'lab_versions', null, 'given'))
+        and pgjobs._check_batch('enqueue_many', 'session_ids', session_ids, v_size)
+        and pgjobs._check_batch('enqueue_many', 'commit_shas', commit_shas, v_size)
+        and pgjobs._check_batch('enqueue_many', 'lab_versions', lab_versions, v_size)
+        and (delivery_ids is null or pgjobs._check_batch('enqueue_many', 'delivery_ids', delivery_ids, v_size))
+        and (payloads is null or pgjobs._check_batch('enqueue_many', 'payloads', payloads, v_size))
+        and (
+            (priority between 1 and 4) is true
+            or pgjobs._refuse_argument('enqueue_many', 'priority', priority::text, '1 … 4')
+        )
+        and (
+            (max_runs between 1 and 25) is true
+            or pgjobs._refuse_argument('enqueue_many', 'max_runs', max_runs::text, '1 … 25')
+        );
     if v_size = 0 then
         return;
     end if;
 
     v_new_job_ids := array_fill(null::bigint, array[v_size]);
     for v_element in
-        select element.*, job.job_id
+        select element.*
         from unnest(session_ids, commit_shas, lab_versions, delivery_ids, payloads)
             with ordinality as element (session_id, commit_sha, lab_version, delivery_id, payload, ordinal)
-        left join pgjobs.job as job on job.commit_sha = element.commit_sha
-        order by element.ordinal
     loop
-        perform pgjobs._check_given('enqueue_many', 'session_ids', v_element.session_id is not null, v_element.ordinal);
-        perform pgjobs._check_commit_sha('enqueue_many', 'commit_shas', v_element.commit_sha, v_element.ordinal);
-        perform pgjobs._check_text('enqueue_many', 'lab_versions', v_element.lab_version, v_element.ordinal);
-        if v_element.delivery_id is not null then
-            perform pgjobs._check_text('enqueue_many', 'delivery_ids', v_element.delivery_id, v_element.ordinal);
-        end if;
-        if v_element.payload is not null then
-            perform pgjobs._check_document('enqueue_many', 'payloads', v_element.payload, v_element.ordinal);
-        end if;
+        v_checked :=
+            (
+                v_element.session_id is not null
+                or pgjobs._refuse_argument('enqueue_many', 'session_ids', null, 'given', v_element.ordinal)
+            )
+            and pgjobs._check_commit_sha('enqueue_many', 'commit_shas', v_element.commit_sha, v_element.ordinal)
+            and pgjobs._check_text('enqueue_many', 'lab_versions', v_element.lab_version, v_element.ordinal)
+            and (
+                v_element.delivery_id is null
+                or pgjobs._check_text('enqueue_many', 'delivery_ids', v_element.delivery_id, v_element.ordinal)
+            )
+            and (
+                v_element.payload is null
+                or pgjobs._check_document('enqueue_many', 'payloads', v_element.payload, v_element.ordinal)
+            );
     end loop;
 
     for v_element in

@@ -6,8 +6,10 @@ create function pgjobs.get_job(commit_sha text)
     rows 1
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_checked boolean;
 begin
-    perform pgjobs._check_commit_sha('get_job', 'commit_sha', commit_sha);
+    v_checked := pgjobs._check_commit_sha('get_job', 'commit_sha', commit_sha);
     return query
     select job.* from pgjobs.verification_job as job where job.commit_sha = get_job.commit_sha;
 end

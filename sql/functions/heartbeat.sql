@@ -11,13 +11,20 @@ create function pgjobs.heartbeat(
 as $$
 #variable_conflict use_column
 declare
+    v_checked boolean;
     v_lease_for interval;
     v_lease_expires_at timestamptz;
     v_session_id uuid;
 begin
-    perform pgjobs._check_given('heartbeat', 'job_id', heartbeat.job_id is not null);
-    perform pgjobs._check_given('heartbeat', 'lease_token', heartbeat.lease_token is not null);
-    perform pgjobs._check_interval('heartbeat', 'lease_for', heartbeat.lease_for, interval '1 second', interval '1 day');
+    v_checked :=
+        (heartbeat.job_id is not null or pgjobs._refuse_argument('heartbeat', 'job_id', null, 'given'))
+        and (
+            heartbeat.lease_token is not null
+            or pgjobs._refuse_argument('heartbeat', 'lease_token', null, 'given')
+        )
+        and pgjobs._check_interval(
+            'heartbeat', 'lease_for', heartbeat.lease_for, interval '1 second', interval '1 day'
+        );
     v_session_id := pgjobs._session_of(heartbeat.job_id);
     v_lease_for := make_interval(secs => extract(epoch from heartbeat.lease_for)::double precision);
     v_lease_expires_at := clock_timestamp() + v_lease_for;

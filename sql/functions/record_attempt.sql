@@ -14,14 +14,14 @@ create function pgjobs.record_attempt(
     set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_checked boolean;
     v_attempt_id bigint;
 begin
-    perform pgjobs._check_given('record_attempt', 'session_id', session_id is not null);
-    perform pgjobs._check_commit_sha('record_attempt', 'commit_sha', commit_sha);
-    if delivery_id is not null then
-        perform pgjobs._check_text('record_attempt', 'delivery_id', delivery_id);
-    end if;
-    perform pgjobs._check_push('record_attempt', author, branch, changed_files, pushed_at);
+    v_checked :=
+        (session_id is not null or pgjobs._refuse_argument('record_attempt', 'session_id', null, 'given'))
+        and pgjobs._check_commit_sha('record_attempt', 'commit_sha', commit_sha)
+        and (delivery_id is null or pgjobs._check_text('record_attempt', 'delivery_id', delivery_id))
+        and pgjobs._check_push('record_attempt', author, branch, changed_files, pushed_at);
     loop
         select known.attempt_id into v_attempt_id
         from pgjobs._find_attempt(

@@ -12,16 +12,24 @@ create function pgjobs.release(
 as $$
 #variable_conflict use_column
 declare
+    v_checked boolean;
     v_session_id uuid;
     v_max_runs smallint;
     v_head pgjobs.head;
 begin
-    perform pgjobs._check_given('release', 'job_id', release.job_id is not null);
-    perform pgjobs._check_given('release', 'lease_token', release.lease_token is not null);
-    perform pgjobs._check_text('release', 'reason', release.reason);
-    if release.retry_after is not null then
-        perform pgjobs._check_interval('release', 'retry_after', release.retry_after, interval '0', interval '1 day');
-    end if;
+    v_checked :=
+        (release.job_id is not null or pgjobs._refuse_argument('release', 'job_id', null, 'given'))
+        and (
+            release.lease_token is not null
+            or pgjobs._refuse_argument('release', 'lease_token', null, 'given')
+        )
+        and pgjobs._check_text('release', 'reason', release.reason)
+        and (
+            release.retry_after is null
+            or pgjobs._check_interval(
+                'release', 'retry_after', release.retry_after, interval '0', interval '1 day'
+            )
+        );
     v_session_id := pgjobs._session_of(release.job_id);
     select job.max_runs into v_max_runs from pgjobs.job as job where job.job_id = release.job_id;
 

@@ -5,8 +5,11 @@ create function pgjobs.rescue(max_jobs integer default 100)
     security definer
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_checked boolean;
 begin
-    perform pgjobs._check_number('rescue', 'max_jobs', max_jobs, 1, 1000);
+    v_checked := (max_jobs between 1 and 1000) is true
+        or pgjobs._refuse_argument('rescue', 'max_jobs', max_jobs::text, '1 … 1000');
     return query select rescued.* from pgjobs._take_leases(max_jobs) as rescued;
 end
 $$;

@@ -1,0 +1,55 @@
+-- Undoes 0001.ledger. Refuses while there are ledger rows, unless the operator says, in the same
+-- session: set pgjobs.force_rollback = on. It holds the tables from that question to the drop. The
+-- group roles stay: they belong to the cluster, and other databases may use them.
+set local lock_timeout = '5s';
+set local search_path = pg_catalog, pg_temp;
+
+lock table
+    pgjobs.lab_attempt, pgjobs.attempt_detail, pgjobs.job, pgjobs.job_payload, pgjobs.verdict,
+    pgjobs.verdict_summary, pgjobs.setback, pgjobs.lane, pgjobs.head, pgjobs.waiting
+in access exclusive mode;
+
+do $$
+begin
+    if exists (select from pgjobs.lab_attempt)
+        and current_setting('pgjobs.force_rollback', true) is distinct from 'on'
+    then
+        raise exception 'the ledger has rows, and this rollback would destroy them'
+            using errcode = '55000', schema = 'pgjobs', table = 'lab_attempt',
+                  constraint = 'lab_attempt_append_only',
+                  hint = 'Take a dump first; then: set pgjobs.force_rollback = on, or rollback --force.';
+    end if;
+end
+$$;
+
+drop view pgjobs.verification_run, pgjobs.verification_attempt;
+drop function
+    pgjobs.enqueue(uuid, text, text, text, integer, timestamptz, integer, text, text, text[], timestamptz, jsonb),
+    pgjobs.enqueue_many(uuid[], text[], text[], text[], integer, integer, jsonb[]),
+    pgjobs.record_attempt(uuid, text, text, text, text, text[], timestamptz),
+    pgjobs.get_job(text),
+    pgjobs.claim(text, integer, interval),
+    pgjobs.heartbeat(bigint, uuid, interval),
+    pgjobs.complete(bigint, uuid, text, jsonb),
+    pgjobs.complete_many(bigint[], uuid[], text[], jsonb[]),
+    pgjobs.release(bigint, uuid, text, interval),
+    pgjobs.rescue(integer),
+    pgjobs.cancel(bigint, text, text);
+drop function
+    pgjobs._add_attempt, pgjobs._check_batch, pgjobs._check_commit_sha, pgjobs._check_document,
+    pgjobs._check_given, pgjobs._check_interval, pgjobs._check_number, pgjobs._check_push,
+    pgjobs._check_status, pgjobs._check_text, pgjobs._complete, pgjobs._end_run, pgjobs._enqueue,
+    pgjobs._find_attempt, pgjobs._is_due, pgjobs._leave_lane, pgjobs._lock_head, pgjobs._next_head,
+    pgjobs._put_head, pgjobs._refuse, pgjobs._refuse_argument, pgjobs._refuse_lease,
+    pgjobs._session_of, pgjobs._status, pgjobs._sweep, pgjobs._take_leases;
+drop view pgjobs.verification_job, pgjobs.verification_verdict;
+drop table
+    pgjobs.migration, pgjobs.waiting, pgjobs.head, pgjobs.lane, pgjobs.setback,
+    pgjobs.verdict_summary, pgjobs.verdict, pgjobs.job_payload, pgjobs.job,
+    pgjobs.attempt_detail, pgjobs.lab_attempt;
+drop function pgjobs._guard_ledger();
+drop sequence pgjobs.ready_no, pgjobs.swept_at;
+drop type
+    pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed, pgjobs.completed,
+    pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled;
+drop schema pgjobs;
