@@ -17,24 +17,24 @@ begin
         raise exception 'the ledger has rows, and this rollback would destroy them'
             using errcode = '55000', schema = 'pgjobs', table = 'lab_attempt',
                   constraint = 'lab_attempt_append_only',
-                  hint = 'Take a dump first; then: set pgjobs.force_rollback = on, or rollback --force.';
+                  hint = 'Dump it; then: set pgjobs.force_rollback = on, or rollback --force.';
     end if;
 end
 $$;
 
 drop view pgjobs.verification_run, pgjobs.verification_attempt;
 drop function
-    pgjobs.enqueue(uuid, text, text, text, integer, timestamptz, integer, text, text, text[], timestamptz, jsonb),
-    pgjobs.enqueue_many(uuid[], text[], text[], text[], integer, integer, jsonb[]),
-    pgjobs.record_attempt(uuid, text, text, text, text, text[], timestamptz),
-    pgjobs.get_job(text),
-    pgjobs.claim(text, integer, interval),
-    pgjobs.heartbeat(bigint, uuid, interval),
-    pgjobs.complete(bigint, uuid, text, jsonb),
-    pgjobs.complete_many(bigint[], uuid[], text[], jsonb[]),
-    pgjobs.release(bigint, uuid, text, interval),
-    pgjobs.rescue(integer),
-    pgjobs.cancel(bigint, text, text);
+    pgjobs.enqueue,
+    pgjobs.enqueue_many,
+    pgjobs.record_attempt,
+    pgjobs.get_job,
+    pgjobs.claim,
+    pgjobs.heartbeat,
+    pgjobs.complete,
+    pgjobs.complete_many,
+    pgjobs.release,
+    pgjobs.rescue,
+    pgjobs.cancel;
 drop function
     pgjobs._add_attempt, pgjobs._check_batch, pgjobs._check_commit_sha, pgjobs._check_document,
     pgjobs._check_given, pgjobs._check_interval, pgjobs._check_number, pgjobs._check_push,
@@ -47,7 +47,7 @@ drop table
     pgjobs.migration, pgjobs.waiting, pgjobs.head, pgjobs.lane, pgjobs.setback,
     pgjobs.verdict_summary, pgjobs.verdict, pgjobs.job_payload, pgjobs.job,
     pgjobs.attempt_detail, pgjobs.lab_attempt;
-drop function pgjobs._guard_ledger();
+drop function pgjobs._guard_ledger;
 drop sequence pgjobs.ready_no, pgjobs.swept_at;
 drop type
     pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed, pgjobs.completed,

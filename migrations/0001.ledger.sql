@@ -4,15 +4,17 @@
 -- For the operator: creates the schema pgjobs and, where the role may, five group roles. It touches
 -- nothing that exists, so its locks meet nobody. With psql: psql -1 -v ON_ERROR_STOP=1 -f this-file.
 
--- forgea_pgjobs: the present definition, in reading order. `psql -1 -v ON_ERROR_STOP=1 -f sql/install.sql`
+-- forgea_pgjobs: the present definition, in reading order. `psql -1 -v ON_ERROR_STOP=1 -f
+-- sql/install.sql`
 --
 -- The life of a row. A pushed commit becomes a lab_attempt, and its one verification a job: two
 -- ledger rows that are inserted once and never change. Where the job stands is not a column but a
 -- place. Its session has a lane (how many jobs are open); the first of them is the lane's head, the
 -- later ones are waiting. A worker's claim turns the head into a lease: a random token and an end.
--- Whoever shows that token may write the verdict, which is again a ledger row, and the session's next
--- waiting job becomes the head. A lease that ends without a verdict leaves a setback, and the same job
--- is claimable again until its runs are used up. A job with a verdict is in no hot table any more.
+-- Whoever shows that token may write the verdict, which is again a ledger row, and the session's
+-- next waiting job becomes the head. A lease that ends without a verdict leaves a setback, and the
+-- same job is claimable again until its runs are used up. A job with a verdict is in no hot table
+-- any more.
 --
 --   lab_attempt --< job ---- verdict        the ledger: insert only, guarded, for ever
 --        |           | \--< setback
@@ -22,14 +24,15 @@
 --      \----< waiting                                 hot: the session's later jobs
 --
 -- Locks are taken in one order: the lane, then the ledger's unique keys or the head, then the rest.
--- The lane is locked by whoever changes how many jobs a session has open (enqueue, complete, cancel,
--- the last release), never by claim, heartbeat or rescue, which do not wait for an open enqueue.
+-- The lane is locked by whoever changes how many jobs a session has open (enqueue, complete,
+-- cancel, the last release), never by claim, heartbeat or rescue, which do not wait for an open
+-- enqueue.
 
 
 -- Roles: five group roles without login. They belong to the whole cluster: created if absent, never
 -- dropped. pgjobs_owner owns every object, so that no login does; the rest of the installation runs
--- as that role until the transaction ends. Where the installing role may not create roles, it becomes
--- the owner itself; grants.sql says what is then left to do by hand.
+-- as that role until the transaction ends. Where the installing role may not create roles, it
+-- becomes the owner itself; grants.sql says what is then left to do by hand.
 set local lock_timeout = '5s';
 -- Names below mean PostgreSQL's own, whatever stands in the installing session's path.
 set local search_path = pg_catalog, pg_temp;
@@ -76,7 +79,8 @@ end
 $$;
 
 comment on schema pgjobs is
-    'Verification jobs: one per commit for ever, one verdict per job, never changed. See docs/reference.md.';
+    'Verification jobs: one per commit for ever, one verdict per job, never changed. See '
+    'docs/reference.md.';
 
 
 -- Types: the answers of the functions, one composite type each (an OUT column may not share a
@@ -95,7 +99,8 @@ create type pgjobs.enqueued as (
     status text,
     created boolean
 );
-comment on type pgjobs.enqueued is 'Answer of enqueue: created is true for the one call that made the job.';
+comment on type pgjobs.enqueued is
+    'Answer of enqueue: created is true for the one call that made the job.';
 
 
 create type pgjobs.enqueued_element as (
@@ -105,7 +110,8 @@ create type pgjobs.enqueued_element as (
     status text,
     created boolean
 );
-comment on type pgjobs.enqueued_element is 'Answer of enqueue_many for one element, counted from 1.';
+comment on type pgjobs.enqueued_element is
+    'Answer of enqueue_many for one element, counted from 1.';
 
 
 create type pgjobs.claimed as (
@@ -130,7 +136,8 @@ create type pgjobs.completed as (
     completed_at timestamptz,
     replayed boolean
 );
-comment on type pgjobs.completed is 'Answer of complete: replayed is true when this very call had already succeeded.';
+comment on type pgjobs.completed is
+    'Answer of complete: replayed is true when this very call had already succeeded.';
 
 
 create type pgjobs.completed_element as (
@@ -141,7 +148,8 @@ create type pgjobs.completed_element as (
     outcome text
 );
 comment on type pgjobs.completed_element is
-    'Answer of complete_many for one element: completed, replayed, lease_lost, verdict_final or not_found.';
+    'Answer of complete_many for one element: completed, replayed, lease_lost, verdict_final or '
+    'not_found.';
 
 
 create type pgjobs.released as (
@@ -150,14 +158,16 @@ create type pgjobs.released as (
     run_no integer,
     available_at timestamptz
 );
-comment on type pgjobs.released is 'Answer of release: QUEUED again, or ERROR when the runs are used up.';
+comment on type pgjobs.released is
+    'Answer of release: QUEUED again, or ERROR when the runs are used up.';
 
 
 create type pgjobs.rescued as (
     job_id bigint,
     status text
 );
-comment on type pgjobs.rescued is 'Answer of rescue: QUEUED again, or ERROR when the runs are used up.';
+comment on type pgjobs.rescued is
+    'Answer of rescue: QUEUED again, or ERROR when the runs are used up.';
 
 
 create type pgjobs.cancelled as (
@@ -169,18 +179,21 @@ comment on type pgjobs.cancelled is 'Answer of cancel: the status is always ERRO
 
 
 create sequence pgjobs.ready_no as bigint;
-comment on sequence pgjobs.ready_no is 'Numbers heads in the order in which they become claimable; never goes back.';
+comment on sequence pgjobs.ready_no is
+    'Numbers heads in the order in which they become claimable; never goes back.';
 
 
 -- A sequence, not a row: a row updated once a second would leave dead versions that every claim has
 -- to step over while somebody holds an old snapshot.
 create sequence pgjobs.swept_at as bigint minvalue 0 start 0;
-comment on sequence pgjobs.swept_at is 'When a claim last looked for ended leases and delays: milliseconds since 1970.';
+comment on sequence pgjobs.swept_at is
+    'When a claim last looked for ended leases and delays: milliseconds since 1970.';
 
 
 -- The guard of every ledger and detail table, and of the views: whatever would change a row raises
 -- 23V01, for every role, in every session_replication_role. Row triggers, since a logical
--- replication apply fires no others; BEFORE, so that no foreign key action comes first and shows keys.
+-- replication apply fires no others; BEFORE, so that no foreign key action comes first and shows
+-- keys.
 create function pgjobs._guard_ledger()
     returns trigger
     language plpgsql
@@ -192,11 +205,12 @@ begin
               schema = tg_table_schema,
               table = tg_table_name,
               constraint = tg_name,
-              hint = 'Ledger rows are never changed or deleted. A new commit gets a job of its own.';
+              hint = 'Ledger rows are never changed. A new commit gets a job of its own.';
 end
 $$;
-comment on function pgjobs._guard_ledger() is
-    'Trigger: refuses every UPDATE, DELETE and TRUNCATE of a ledger row, and every write to a view, with 23V01.';
+comment on function pgjobs._guard_ledger is
+    'Trigger: refuses every UPDATE, DELETE and TRUNCATE of a ledger row, and every write to a '
+    'view, with 23V01.';
 
 
 -- lab_attempt: one pushed commit of one lab session. Guarantees: one attempt per session and commit
@@ -226,19 +240,28 @@ create unique index lab_attempt_session_id_delivery_id_key
     on pgjobs.lab_attempt (session_id, delivery_id)
     where delivery_id is not null;
 
+comment on sequence pgjobs.lab_attempt_attempt_id_seq is 'Gives attempt ids.';
 comment on table pgjobs.lab_attempt is 'Ledger: one pushed commit of one lab session.';
 comment on column pgjobs.lab_attempt.attempt_id is 'Key, given by the database.';
 comment on column pgjobs.lab_attempt.session_id is 'The host''s lab session.';
 comment on column pgjobs.lab_attempt.commit_sha is '40 or 64 lower-case hex digits, not all zeros.';
-comment on column pgjobs.lab_attempt.recorded_at is 'When the attempt was written, on the database clock.';
-comment on column pgjobs.lab_attempt.delivery_id is 'The provider''s delivery id, of the call that wrote the attempt; unique per session.';
+comment on column pgjobs.lab_attempt.recorded_at is
+    'When the attempt was written, on the database clock.';
+comment on column pgjobs.lab_attempt.delivery_id is
+    'The provider''s delivery id, of the call that wrote the attempt; unique per session.';
 comment on column pgjobs.lab_attempt.pushed_at is 'When the commit was pushed, as the caller says.';
-comment on column pgjobs.lab_attempt.detail_sha256 is 'SHA-256 of the attempt_detail row, null where none was given.';
-comment on constraint lab_attempt_attempt_id_pkey on pgjobs.lab_attempt is 'Target of attempt_detail.';
-comment on constraint lab_attempt_session_id_commit_sha_key on pgjobs.lab_attempt is 'One attempt per session and commit; target of job; serves "attempts and jobs of a session".';
-comment on constraint lab_attempt_commit_sha_check on pgjobs.lab_attempt is 'The form of a commit SHA.';
-comment on constraint lab_attempt_detail_sha256_check on pgjobs.lab_attempt is 'The form of a SHA-256.';
-comment on index pgjobs.lab_attempt_session_id_delivery_id_key is 'A delivery id is used once per session.';
+comment on column pgjobs.lab_attempt.detail_sha256 is
+    'SHA-256 of the attempt_detail row, null where none was given.';
+comment on constraint lab_attempt_attempt_id_pkey on pgjobs.lab_attempt is
+    'Target of attempt_detail.';
+comment on constraint lab_attempt_session_id_commit_sha_key on pgjobs.lab_attempt is
+    'One attempt per session and commit; target of job; serves "attempts and jobs of a session".';
+comment on constraint lab_attempt_commit_sha_check on pgjobs.lab_attempt is
+    'The form of a commit SHA.';
+comment on constraint lab_attempt_detail_sha256_check on pgjobs.lab_attempt is
+    'The form of a SHA-256.';
+comment on index pgjobs.lab_attempt_session_id_delivery_id_key is
+    'A delivery id is used once per session.';
 
 create trigger lab_attempt_append_only before update or delete on pgjobs.lab_attempt
     for each row execute function pgjobs._guard_ledger();
@@ -246,6 +269,9 @@ create trigger lab_attempt_no_truncate before truncate on pgjobs.lab_attempt
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.lab_attempt enable always trigger lab_attempt_append_only;
 alter table pgjobs.lab_attempt enable always trigger lab_attempt_no_truncate;
+comment on trigger lab_attempt_append_only on pgjobs.lab_attempt is
+    'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger lab_attempt_no_truncate on pgjobs.lab_attempt is 'Refuses TRUNCATE with 23V01.';
 
 
 -- attempt_detail: who pushed what where. Written only when given.
@@ -264,8 +290,10 @@ comment on column pgjobs.attempt_detail.attempt_id is 'The attempt.';
 comment on column pgjobs.attempt_detail.author is 'Who pushed.';
 comment on column pgjobs.attempt_detail.branch is 'The branch pushed to.';
 comment on column pgjobs.attempt_detail.changed_files is 'Paths changed by the push.';
-comment on constraint attempt_detail_attempt_id_pkey on pgjobs.attempt_detail is 'One detail per attempt.';
-comment on constraint attempt_detail_attempt_id_fkey on pgjobs.attempt_detail is 'A detail belongs to an attempt.';
+comment on constraint attempt_detail_attempt_id_pkey on pgjobs.attempt_detail is
+    'One detail per attempt.';
+comment on constraint attempt_detail_attempt_id_fkey on pgjobs.attempt_detail is
+    'A detail belongs to an attempt.';
 
 create trigger attempt_detail_append_only before update or delete on pgjobs.attempt_detail
     for each row execute function pgjobs._guard_ledger();
@@ -273,11 +301,15 @@ create trigger attempt_detail_no_truncate before truncate on pgjobs.attempt_deta
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.attempt_detail enable always trigger attempt_detail_append_only;
 alter table pgjobs.attempt_detail enable always trigger attempt_detail_no_truncate;
+comment on trigger attempt_detail_append_only on pgjobs.attempt_detail is
+    'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger attempt_detail_no_truncate on pgjobs.attempt_detail is
+    'Refuses TRUNCATE with 23V01.';
 
 
--- job: the verification of a commit. Guarantees: one per commit SHA for ever (job_commit_sha_key), of
--- an attempt of the same session and commit (job_session_id_commit_sha_fkey), no change ever (the
--- guards). It has no status: an open job is in head or waiting, a finished one has a verdict.
+-- job: the verification of a commit. Guarantees: one per commit SHA for ever (job_commit_sha_key),
+-- of an attempt of the same session and commit (job_session_id_commit_sha_fkey), no change ever
+-- (the guards). It has no status: an open job is in head or waiting, a finished one has a verdict.
 create table pgjobs.job (
     job_id bigint generated always as identity,
     session_id uuid not null,
@@ -298,8 +330,12 @@ create table pgjobs.job (
     constraint job_payload_sha256_check check (octet_length(payload_sha256) = 32)
 );
 
-comment on table pgjobs.job is 'Ledger: the verification of a commit, at most one per commit SHA, for ever.';
-comment on column pgjobs.job.job_id is 'Key, given by the database; rises in the order of enqueuing within a session.';
+comment on sequence pgjobs.job_job_id_seq is
+    'Gives job ids, in the order of enqueuing within a session.';
+comment on table pgjobs.job is
+    'Ledger: the verification of a commit, at most one per commit SHA, for ever.';
+comment on column pgjobs.job.job_id is
+    'Key, given by the database; rises in the order of enqueuing within a session.';
 comment on column pgjobs.job.session_id is 'The lab session whose attempt this verifies.';
 comment on column pgjobs.job.commit_sha is 'The commit.';
 comment on column pgjobs.job.lab_version is 'The version of the lab it is verified against.';
@@ -307,10 +343,14 @@ comment on column pgjobs.job.priority is '1 first … 4 last.';
 comment on column pgjobs.job.max_runs is 'How many runs it may have in all, 1 … 25.';
 comment on column pgjobs.job.created_at is 'When it was enqueued, on the database clock.';
 comment on column pgjobs.job.available_at is 'Not to be claimed before; null: at once.';
-comment on column pgjobs.job.payload_sha256 is 'SHA-256 of the payload''s text, null where none was given.';
-comment on constraint job_job_id_pkey on pgjobs.job is 'Target of verdict, setback and job_payload; serves look-ups by job id.';
-comment on constraint job_commit_sha_key on pgjobs.job is 'One job per commit SHA; serves look-ups by commit.';
-comment on constraint job_session_id_commit_sha_fkey on pgjobs.job is 'A job verifies an attempt of its session.';
+comment on column pgjobs.job.payload_sha256 is
+    'SHA-256 of the payload''s text, null where none was given.';
+comment on constraint job_job_id_pkey on pgjobs.job is
+    'Target of verdict, setback and job_payload; serves look-ups by job id.';
+comment on constraint job_commit_sha_key on pgjobs.job is
+    'One job per commit SHA; serves look-ups by commit.';
+comment on constraint job_session_id_commit_sha_fkey on pgjobs.job is
+    'A job verifies an attempt of its session.';
 comment on constraint job_priority_check on pgjobs.job is '1 … 4.';
 comment on constraint job_max_runs_check on pgjobs.job is '1 … 25.';
 comment on constraint job_payload_sha256_check on pgjobs.job is 'The form of a SHA-256.';
@@ -321,6 +361,8 @@ create trigger job_no_truncate before truncate on pgjobs.job
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.job enable always trigger job_append_only;
 alter table pgjobs.job enable always trigger job_no_truncate;
+comment on trigger job_append_only on pgjobs.job is 'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger job_no_truncate on pgjobs.job is 'Refuses TRUNCATE with 23V01.';
 
 
 -- job_payload: what the worker needs beyond the ids. Written only when given.
@@ -331,11 +373,13 @@ create table pgjobs.job_payload (
     constraint job_payload_job_id_fkey foreign key (job_id) references pgjobs.job (job_id)
 );
 
-comment on table pgjobs.job_payload is 'Detail: what the worker needs beyond the ids (repository URL, steps, …).';
+comment on table pgjobs.job_payload is
+    'Detail: what the worker needs beyond the ids (repository URL, steps, …).';
 comment on column pgjobs.job_payload.job_id is 'The job.';
 comment on column pgjobs.job_payload.payload is 'As given to enqueue; at most 64 KiB of text.';
 comment on constraint job_payload_job_id_pkey on pgjobs.job_payload is 'One payload per job.';
-comment on constraint job_payload_job_id_fkey on pgjobs.job_payload is 'A payload belongs to a job.';
+comment on constraint job_payload_job_id_fkey on pgjobs.job_payload is
+    'A payload belongs to a job.';
 
 create trigger job_payload_append_only before update or delete on pgjobs.job_payload
     for each row execute function pgjobs._guard_ledger();
@@ -343,11 +387,15 @@ create trigger job_payload_no_truncate before truncate on pgjobs.job_payload
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.job_payload enable always trigger job_payload_append_only;
 alter table pgjobs.job_payload enable always trigger job_payload_no_truncate;
+comment on trigger job_payload_append_only on pgjobs.job_payload is
+    'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger job_payload_no_truncate on pgjobs.job_payload is 'Refuses TRUNCATE with 23V01.';
 
 
 -- verdict: how a job ended. Guarantees: one per job (verdict_job_id_pkey), only PASSED, FAILED or
 -- ERROR (verdict_status_check), a reason exactly for ERROR (verdict_error_reason_check), a worker's
--- lease behind every verdict a worker gave (verdict_lease_token_check), no change ever (the guards).
+-- lease behind every verdict a worker gave (verdict_lease_token_check), no change ever (the
+-- guards).
 create table pgjobs.verdict (
     job_id bigint not null,
     completed_at timestamptz not null,
@@ -384,20 +432,27 @@ create index verdict_status_completed_at_idx on pgjobs.verdict (status, complete
 comment on table pgjobs.verdict is 'Ledger: how a job ended, written once.';
 comment on column pgjobs.verdict.job_id is 'The job.';
 comment on column pgjobs.verdict.completed_at is 'When it ended, on the database clock.';
-comment on column pgjobs.verdict.started_at is 'When the latest run started; null where there was none.';
-comment on column pgjobs.verdict.lease_token is 'The lease of the run that this verdict ended; null where it ended none.';
+comment on column pgjobs.verdict.started_at is
+    'When the latest run started; null where there was none.';
+comment on column pgjobs.verdict.lease_token is
+    'The lease of the run that this verdict ended; null where it ended none.';
 comment on column pgjobs.verdict.run_no is 'How many runs the job has had.';
-comment on column pgjobs.verdict.status is 'PASSED, FAILED (the learner''s) or ERROR (never the learner''s).';
-comment on column pgjobs.verdict.worker is 'The worker of the latest run; null where there was none.';
-comment on column pgjobs.verdict.error_reason is 'REPORTED by the worker, RUNS_EXHAUSTED or CANCELLED; null unless ERROR.';
+comment on column pgjobs.verdict.status is
+    'PASSED, FAILED (the learner''s) or ERROR (never the learner''s).';
+comment on column pgjobs.verdict.worker is
+    'The worker of the latest run; null where there was none.';
+comment on column pgjobs.verdict.error_reason is
+    'REPORTED by the worker, RUNS_EXHAUSTED or CANCELLED; null unless ERROR.';
 comment on column pgjobs.verdict.error_detail is 'The reason given to release or cancel.';
 comment on column pgjobs.verdict.actor is 'Who cancelled.';
-comment on column pgjobs.verdict.summary_sha256 is 'SHA-256 of the summary''s text, null where none was given.';
+comment on column pgjobs.verdict.summary_sha256 is
+    'SHA-256 of the summary''s text, null where none was given.';
 comment on constraint verdict_job_id_pkey on pgjobs.verdict is 'One verdict per job.';
 comment on constraint verdict_job_id_fkey on pgjobs.verdict is 'A verdict belongs to a job.';
 comment on constraint verdict_status_check on pgjobs.verdict is 'The three verdicts.';
 comment on constraint verdict_error_reason_check on pgjobs.verdict is 'A reason exactly for ERROR.';
-comment on constraint verdict_lease_token_check on pgjobs.verdict is 'A worker''s verdict has its lease, a cancel its actor.';
+comment on constraint verdict_lease_token_check on pgjobs.verdict is
+    'A worker''s verdict has its lease, a cancel its actor.';
 comment on constraint verdict_summary_sha256_check on pgjobs.verdict is 'The form of a SHA-256.';
 comment on index pgjobs.verdict_status_completed_at_idx is 'Serves "the newest 50 of a verdict".';
 
@@ -407,6 +462,8 @@ create trigger verdict_no_truncate before truncate on pgjobs.verdict
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.verdict enable always trigger verdict_append_only;
 alter table pgjobs.verdict enable always trigger verdict_no_truncate;
+comment on trigger verdict_append_only on pgjobs.verdict is 'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger verdict_no_truncate on pgjobs.verdict is 'Refuses TRUNCATE with 23V01.';
 
 
 -- verdict_summary: what the worker says beside the status. Written only when given.
@@ -420,8 +477,10 @@ create table pgjobs.verdict_summary (
 comment on table pgjobs.verdict_summary is 'Detail: what the worker says beside the status.';
 comment on column pgjobs.verdict_summary.job_id is 'The job.';
 comment on column pgjobs.verdict_summary.summary is 'As given to complete; at most 64 KiB of text.';
-comment on constraint verdict_summary_job_id_pkey on pgjobs.verdict_summary is 'One summary per verdict.';
-comment on constraint verdict_summary_job_id_fkey on pgjobs.verdict_summary is 'A summary belongs to a verdict.';
+comment on constraint verdict_summary_job_id_pkey on pgjobs.verdict_summary is
+    'One summary per verdict.';
+comment on constraint verdict_summary_job_id_fkey on pgjobs.verdict_summary is
+    'A summary belongs to a verdict.';
 
 create trigger verdict_summary_append_only before update or delete on pgjobs.verdict_summary
     for each row execute function pgjobs._guard_ledger();
@@ -429,11 +488,15 @@ create trigger verdict_summary_no_truncate before truncate on pgjobs.verdict_sum
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.verdict_summary enable always trigger verdict_summary_append_only;
 alter table pgjobs.verdict_summary enable always trigger verdict_summary_no_truncate;
+comment on trigger verdict_summary_append_only on pgjobs.verdict_summary is
+    'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger verdict_summary_no_truncate on pgjobs.verdict_summary is
+    'Refuses TRUNCATE with 23V01.';
 
 
 -- setback: a run that ended without a verdict. Guarantees: one record per run
--- (setback_job_id_run_no_pkey), no change ever (the guards). Infrastructure trouble ends here, never
--- in a FAILED.
+-- (setback_job_id_run_no_pkey), no change ever (the guards). Infrastructure trouble ends here,
+-- never in a FAILED.
 create table pgjobs.setback (
     job_id bigint not null,
     started_at timestamptz not null,
@@ -460,7 +523,8 @@ comment on column pgjobs.setback.reason is 'The reason given to release.';
 comment on constraint setback_job_id_run_no_pkey on pgjobs.setback is 'One record per run.';
 comment on constraint setback_job_id_fkey on pgjobs.setback is 'A run belongs to a job.';
 comment on constraint setback_run_no_check on pgjobs.setback is '1 … 25.';
-comment on constraint setback_outcome_check on pgjobs.setback is 'The two ways to end without a verdict.';
+comment on constraint setback_outcome_check on pgjobs.setback is
+    'The two ways to end without a verdict.';
 comment on constraint setback_reason_check on pgjobs.setback is 'A reason exactly for a release.';
 
 create trigger setback_append_only before update or delete on pgjobs.setback
@@ -469,12 +533,14 @@ create trigger setback_no_truncate before truncate on pgjobs.setback
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.setback enable always trigger setback_append_only;
 alter table pgjobs.setback enable always trigger setback_no_truncate;
+comment on trigger setback_append_only on pgjobs.setback is 'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger setback_no_truncate on pgjobs.setback is 'Refuses TRUNCATE with 23V01.';
 
 
--- lane: a session with open jobs, and how many. Guarantees: at most 100 (lane_open_jobs_check, asked
--- by enqueue before it is hit). Its row lock is what makes "the next job of a session" safe: every
--- call that adds or ends a job changes this row, so two of them never pass each other, and above READ
--- COMMITTED the second gets 40001.
+-- lane: a session with open jobs, and how many. Guarantees: at most 100 (lane_open_jobs_check,
+-- asked by enqueue before it is hit). Its row lock is what makes "the next job of a session" safe:
+-- every call that adds or ends a job changes this row, so two of them never pass each other, and
+-- above READ COMMITTED the second gets 40001.
 create table pgjobs.lane (
     session_id uuid not null,
     open_jobs smallint not null,
@@ -482,16 +548,19 @@ create table pgjobs.lane (
     constraint lane_open_jobs_check check (open_jobs between 1 and 100)
 ) with (fillfactor = 70, vacuum_truncate = off);
 
-comment on table pgjobs.lane is 'Hot: a session with open jobs, and how many; the lock for adding and ending jobs.';
+comment on table pgjobs.lane is
+    'Hot: a session with open jobs, and how many; the lock for adding and ending jobs.';
 comment on column pgjobs.lane.session_id is 'The lab session.';
 comment on column pgjobs.lane.open_jobs is 'Its head and its waiting jobs.';
 comment on constraint lane_session_id_pkey on pgjobs.lane is 'One lane per session.';
-comment on constraint lane_open_jobs_check on pgjobs.lane is 'Back-pressure: at most 100 open jobs per session.';
+comment on constraint lane_open_jobs_check on pgjobs.lane is
+    'Back-pressure: at most 100 open jobs per session.';
 
 
--- head: the one job of a session that is claimable, delayed or running. Guarantees: one per session,
--- hence one running job per session (head_session_id_pkey); exactly one of the three states
--- (head_lease_token_check). Hot tables have no foreign keys and no triggers: only the functions write.
+-- head: the one job of a session that is claimable, delayed or running. Guarantees: one per
+-- session, hence one running job per session (head_session_id_pkey); exactly one of the three
+-- states (head_lease_token_check). Hot tables have no foreign keys and no triggers: only the
+-- functions write.
 create table pgjobs.head (
     session_id uuid not null,
     job_id bigint not null,
@@ -521,20 +590,27 @@ create index head_available_at_idx on pgjobs.head (available_at)
 create index head_lease_expires_at_idx on pgjobs.head (lease_expires_at)
     where lease_token is not null;
 
-comment on table pgjobs.head is 'Hot: the first open job of a session: claimable, delayed or leased.';
+comment on table pgjobs.head is
+    'Hot: the first open job of a session: claimable, delayed or leased.';
 comment on column pgjobs.head.session_id is 'The lab session.';
 comment on column pgjobs.head.job_id is 'The job.';
 comment on column pgjobs.head.available_at is 'Not to be claimed before.';
-comment on column pgjobs.head.ready_no is 'Place among the claimable heads of its priority; null while delayed or leased.';
+comment on column pgjobs.head.ready_no is
+    'Place among the claimable heads of its priority; null while delayed or leased.';
 comment on column pgjobs.head.started_at is 'When the latest run was claimed.';
-comment on column pgjobs.head.lease_expires_at is 'From then on the lease may be taken away; null unless leased.';
-comment on column pgjobs.head.lease_token is 'Who shows it may write the verdict; null unless leased.';
-comment on column pgjobs.head.lease_for is 'The granted length, to tell a lease given by a clock that ran ahead.';
+comment on column pgjobs.head.lease_expires_at is
+    'From then on the lease may be taken away; null unless leased.';
+comment on column pgjobs.head.lease_token is
+    'Who shows it may write the verdict; null unless leased.';
+comment on column pgjobs.head.lease_for is
+    'The granted length, to tell a lease given by a clock that ran ahead.';
 comment on column pgjobs.head.priority is '1 first … 4 last.';
 comment on column pgjobs.head.run_no is 'How many runs the job has had.';
 comment on column pgjobs.head.worker is 'Who claimed the latest run.';
-comment on constraint head_session_id_pkey on pgjobs.head is 'One head, so one running job, per session.';
-comment on constraint head_lease_token_check on pgjobs.head is 'A head is leased or claimable or delayed.';
+comment on constraint head_session_id_pkey on pgjobs.head is
+    'One head, so one running job, per session.';
+comment on constraint head_lease_token_check on pgjobs.head is
+    'A head is leased or claimable or delayed.';
 comment on index pgjobs.head_priority_ready_no_idx is 'The claimable heads, in the order of claim.';
 comment on index pgjobs.head_available_at_idx is 'The delayed heads, by when their time comes.';
 comment on index pgjobs.head_lease_expires_at_idx is 'The leased heads, by the end of the lease.';
@@ -550,12 +626,13 @@ create table pgjobs.waiting (
 comment on table pgjobs.waiting is 'Hot: a session''s open jobs behind its head.';
 comment on column pgjobs.waiting.session_id is 'The lab session.';
 comment on column pgjobs.waiting.job_id is 'The job.';
-comment on constraint waiting_session_id_job_id_pkey on pgjobs.waiting is 'Serves "the lowest waiting job of a session".';
+comment on constraint waiting_session_id_job_id_pkey on pgjobs.waiting is
+    'Serves "the lowest waiting job of a session".';
 
 
 -- A plan made while a hot table is empty must be the plan for a full one: a table of no pages is
--- read whole, and that plan then lives on in its session. Sixteen pages, which vacuum keeps, make the
--- index the cheaper way from the first day.
+-- read whole, and that plan then lives on in its session. Sixteen pages, which vacuum keeps, make
+-- the index the cheaper way from the first day.
 insert into pgjobs.lane (session_id, open_jobs)
 select gen_random_uuid(), 1 from generate_series(1, 3000);
 insert into pgjobs.head (session_id, job_id, available_at, priority)
@@ -575,11 +652,14 @@ create table pgjobs.migration (
     constraint migration_migration_id_pkey primary key (migration_id)
 );
 
-comment on table pgjobs.migration is 'The migrations this database has; the runner trusts this table.';
+comment on table pgjobs.migration is
+    'The migrations this database has; the runner trusts this table.';
 comment on column pgjobs.migration.migration_id is 'File name without its ending.';
-comment on column pgjobs.migration.checksum is 'SHA-256, in hex, of the file''s text above the line that inserts this row.';
+comment on column pgjobs.migration.checksum is
+    'SHA-256, in hex, of the file''s text above the line that inserts this row.';
 comment on column pgjobs.migration.applied_at is 'When it was applied.';
-comment on constraint migration_migration_id_pkey on pgjobs.migration is 'A migration is applied once.';
+comment on constraint migration_migration_id_pkey on pgjobs.migration is
+    'A migration is applied once.';
 
 
 -- verification_attempt: the attempt ledger with its detail where still kept.
@@ -601,6 +681,8 @@ comment on view pgjobs.verification_attempt is 'Every pushed commit of every ses
 
 create trigger verification_attempt_read_only instead of insert or update or delete
     on pgjobs.verification_attempt for each row execute function pgjobs._guard_ledger();
+comment on trigger verification_attempt_read_only on pgjobs.verification_attempt is
+    'Refuses INSERT, UPDATE and DELETE with 23V01.';
 
 
 -- verification_verdict: the finished jobs. "The newest 50 FAILED" over this view walks
@@ -639,6 +721,8 @@ comment on view pgjobs.verification_verdict is 'The finished jobs, one row each.
 
 create trigger verification_verdict_read_only instead of insert or update or delete
     on pgjobs.verification_verdict for each row execute function pgjobs._guard_ledger();
+comment on trigger verification_verdict_read_only on pgjobs.verification_verdict is
+    'Refuses INSERT, UPDATE and DELETE with 23V01.';
 
 
 -- verification_job: every job once, where it stands. Each branch has its status as a constant, so
@@ -752,10 +836,13 @@ from pgjobs.verification_verdict
 where status = 'ERROR';
 
 comment on view pgjobs.verification_job is
-    'Every job once: QUEUED, RUNNING, PASSED, FAILED or ERROR. started_at and worker are those of the latest run. Read-only.';
+    'Every job once: QUEUED, RUNNING, PASSED, FAILED or ERROR. started_at and worker are those of'
+    ' the latest run. Read-only.';
 
 create trigger verification_job_read_only instead of insert or update or delete
     on pgjobs.verification_job for each row execute function pgjobs._guard_ledger();
+comment on trigger verification_job_read_only on pgjobs.verification_job is
+    'Refuses INSERT, UPDATE and DELETE with 23V01.';
 
 
 -- verification_run: every run of every job, from the one place that recorded it: a setback, the
@@ -794,10 +881,13 @@ from pgjobs.verdict as verdict
 where verdict.lease_token is not null;
 
 comment on view pgjobs.verification_run is
-    'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED or CANCELLED. Read-only.';
+    'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED or CANCELLED. '
+    'Read-only.';
 
 create trigger verification_run_read_only instead of insert or update or delete
     on pgjobs.verification_run for each row execute function pgjobs._guard_ledger();
+comment on trigger verification_run_read_only on pgjobs.verification_run is
+    'Refuses INSERT, UPDATE and DELETE with 23V01.';
 
 
 -- The refusals: one place for every error of the contract, its code, wording, hint, and the object
@@ -828,12 +918,15 @@ begin
                   constraint = 'verdict_job_id_pkey',
                   hint = 'A verdict is final: read it with get_job and drop this result.';
     when '23V03' then
-        raise exception '%the commit is already verified for another session or lab version', v_element
+        raise exception '%the commit already has a job for another session or lab version',
+            v_element
             using errcode = '23V03', schema = 'pgjobs', table = 'job',
                   constraint = 'job_commit_sha_key',
-                  hint = 'A commit has one job for ever. Ask the learner for a commit of their own; record_attempt still records the push.';
+                  hint = 'A commit has one job for ever: ask for a commit of the learner''s own. '
+                         'record_attempt still records the push.';
     when '23V04' then
-        raise exception '%the delivery id was already used for a request with another %', v_element, subject
+        raise exception '%the delivery id was already used for a request with another %',
+            v_element, subject
             using errcode = '23V04', schema = 'pgjobs', table = 'lab_attempt', column = subject,
                   constraint = 'lab_attempt_session_id_delivery_id_key',
                   hint = 'Repeat the first request unchanged, or send a delivery id of its own.';
@@ -841,7 +934,7 @@ begin
         raise exception '%the lease token is not the current one', v_element
             using errcode = '23V05', schema = 'pgjobs', table = 'head',
                   constraint = 'head_lease_token_check',
-                  hint = 'The lease was taken away: stop the run and drop its result. The job is claimed anew.';
+                  hint = 'The lease was taken away: stop the run and drop its result.';
     when '54V01' then
         raise exception '%the session has 100 open jobs', v_element
             using errcode = '54V01', schema = 'pgjobs', table = 'lane',
@@ -850,12 +943,14 @@ begin
     end case;
 end
 $$;
-comment on function pgjobs._refuse(text, text, bigint) is
-    'Raises the error of the contract with that code. subject: the differing field of 23V04; element: ordinal in a batch.';
+comment on function pgjobs._refuse is
+    'Raises the error of the contract with that code. subject: the differing field of 23V04; '
+    'element: ordinal in a batch.';
 
 
 -- 22004 for a null argument, 22023 for one out of its range or form. At most 64 characters of the
--- value are repeated, and only printable ones: a newline would forge a line of the log. The error's table is the called function, its column the argument.
+-- value are repeated, and only printable ones: a newline would forge a line of the log. The error's
+-- table is the called function, its column the argument.
 create function pgjobs._refuse_argument(
     routine text,
     argument text,
@@ -878,19 +973,39 @@ begin
                   constraint = routine || '_' || argument || '_check',
                   hint = format('%s must be %s.', argument, rule);
     end if;
-    raise exception '% must be %, not %', v_where, rule, '"' || regexp_replace(left(value, 64), '[^ -~]', '?', 'g') || '"'
+    raise exception '% must be %, not "%"',
+        v_where, rule, regexp_replace(left(value, 64), '[^ -~]', '?', 'g')
         using errcode = '22023', schema = 'pgjobs', table = routine, column = argument,
               constraint = routine || '_' || argument || '_check',
               hint = 'Nothing was written. Correct the argument and call again.';
 end
 $$;
-comment on function pgjobs._refuse_argument(text, text, text, text, bigint) is
+comment on function pgjobs._refuse_argument is
     'Raises 22004 (value is null) or 22023 for an argument of a public function.';
 
 
--- Argument checks: each answers true or refuses, before any table is touched. Callers join them with
--- "and" in one expression; a rule of one place stands there as (rule) is true or _refuse_argument(…).
--- Lengths come first: no pattern sees a long value.
+create function pgjobs._refuse_null(
+    routine text,
+    argument text,
+    element bigint default null
+)
+    returns boolean
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return pgjobs._refuse_argument(routine, argument, null, 'given', element);
+end
+$$;
+comment on function pgjobs._refuse_null is
+    'Raises 22004 for an argument that has no rule but to be given.';
+
+
+-- Argument checks: each answers true or refuses, before any table is touched. Callers join them
+-- with "and" in one expression; a rule of one place stands there as (rule) is true or
+-- _refuse_argument(…). Lengths come first: no pattern sees a long value.
 
 create function pgjobs._check_commit_sha(
     routine text,
@@ -915,7 +1030,7 @@ begin
     );
 end
 $$;
-comment on function pgjobs._check_commit_sha(text, text, text, bigint) is
+comment on function pgjobs._check_commit_sha is
     'Refuses what is not a full commit SHA.';
 
 
@@ -938,12 +1053,14 @@ begin
         and value collate "C" !~ '[\u0001-\u001f\u007f-\u009f]'
         and value collate "C" ~ '[^ \u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]'
     ) is true or pgjobs._refuse_argument(
-        routine, argument, value, '1 … 200 characters, not blank, without control characters', element
+        routine, argument, value,
+        '1 … 200 characters, not blank, without control characters', element
     );
 end
 $$;
-comment on function pgjobs._check_text(text, text, text, bigint) is
-    'Refuses a text that is empty, blank, longer than 200 characters or holds U+0000-001F or U+007F-009F.';
+comment on function pgjobs._check_text is
+    'Refuses a text that is empty, blank, longer than 200 characters or holds U+0000-001F or '
+    'U+007F-009F.';
 
 
 create function pgjobs._check_document(
@@ -960,10 +1077,12 @@ create function pgjobs._check_document(
 as $$
 begin
     return octet_length(value::text) <= 65536
-        or pgjobs._refuse_argument(routine, argument, value::text, 'at most 64 KiB of JSON', element);
+        or pgjobs._refuse_argument(
+            routine, argument, value::text, 'at most 64 KiB of JSON', element
+        );
 end
 $$;
-comment on function pgjobs._check_document(text, text, jsonb, bigint) is
+comment on function pgjobs._check_document is
     'Refuses a JSON document of more than 65,536 bytes of text.';
 
 
@@ -984,7 +1103,7 @@ begin
         or pgjobs._refuse_argument(routine, argument, value, 'PASSED, FAILED or ERROR', element);
 end
 $$;
-comment on function pgjobs._check_status(text, text, text, bigint) is 'Refuses what is not a verdict.';
+comment on function pgjobs._check_status is 'Refuses what is not a verdict.';
 
 
 create function pgjobs._check_interval(
@@ -1007,7 +1126,7 @@ begin
         );
 end
 $$;
-comment on function pgjobs._check_interval(text, text, interval, interval, interval) is
+comment on function pgjobs._check_interval is
     'Refuses an interval out of its range.';
 
 
@@ -1051,7 +1170,7 @@ begin
         );
 end
 $$;
-comment on function pgjobs._check_push(text, text, text, text[], timestamptz) is
+comment on function pgjobs._check_push is
     'Refuses push detail out of its range; null is not refused.';
 
 
@@ -1068,16 +1187,20 @@ create function pgjobs._check_batch(
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return (cardinality(value) = size and size <= 10000 and coalesce(array_ndims(value), 1) = 1) is true
-        or pgjobs._refuse_argument(
+    return (
+        cardinality(value) = size
+        and size <= 10000
+        and coalesce(array_ndims(value), 1) = 1
+    ) is true or pgjobs._refuse_argument(
             routine, argument,
             format('%s elements in %s dimensions', cardinality(value), array_ndims(value)),
             format('a one-dimensional array of %s elements, at most 10000', coalesce(size, 0))
         );
 end
 $$;
-comment on function pgjobs._check_batch(text, text, anyarray, integer) is
-    'Refuses an array of a batch that is nested, longer than 10,000 elements or of another length than the first.';
+comment on function pgjobs._check_batch is
+    'Refuses an array of a batch that is nested, longer than 10,000 elements or of another '
+    'length than the first.';
 
 
 -- The attempt of a request: found by its delivery id or its commit, or written.
@@ -1101,24 +1224,31 @@ as $$
 #variable_conflict use_column
 declare
     v_known record;
+    v_differing text;
 begin
     is_redelivery := false;
     if _find_attempt.delivery_id is not null then
-        select attempt.attempt_id, attempt.commit_sha, detail.author, detail.branch, detail.changed_files
+        select
+            attempt.attempt_id, attempt.commit_sha,
+            detail.author, detail.branch, detail.changed_files
         into v_known
         from pgjobs.lab_attempt as attempt
         left join pgjobs.attempt_detail as detail on detail.attempt_id = attempt.attempt_id
         where attempt.session_id = _find_attempt.session_id
             and attempt.delivery_id = _find_attempt.delivery_id;
         if found then
-            if v_known.commit_sha <> _find_attempt.commit_sha then
-                perform pgjobs._refuse('23V04', 'commit_sha', element);
-            elsif v_known.author is distinct from coalesce(_find_attempt.author, v_known.author) then
-                perform pgjobs._refuse('23V04', 'author', element);
-            elsif v_known.branch is distinct from coalesce(_find_attempt.branch, v_known.branch) then
-                perform pgjobs._refuse('23V04', 'branch', element);
-            elsif v_known.changed_files is distinct from coalesce(_find_attempt.changed_files, v_known.changed_files) then
-                perform pgjobs._refuse('23V04', 'changed_files', element);
+            -- What the call leaves null is not compared.
+            v_differing := case
+                when v_known.commit_sha <> _find_attempt.commit_sha then 'commit_sha'
+                when (v_known.author = _find_attempt.author) is not true
+                    and _find_attempt.author is not null then 'author'
+                when (v_known.branch = _find_attempt.branch) is not true
+                    and _find_attempt.branch is not null then 'branch'
+                when (v_known.changed_files = _find_attempt.changed_files) is not true
+                    and _find_attempt.changed_files is not null then 'changed_files'
+            end;
+            if v_differing is not null then
+                perform pgjobs._refuse('23V04', v_differing, element);
             end if;
             attempt_id := v_known.attempt_id;
             is_redelivery := true;
@@ -1131,8 +1261,9 @@ begin
         and attempt.commit_sha = _find_attempt.commit_sha;
 end
 $$;
-comment on function pgjobs._find_attempt(uuid, text, text, text, text, text[], bigint) is
-    'The attempt of a request, null if there is none. is_redelivery: found by its delivery id, whose request is the same; else 23V04.';
+comment on function pgjobs._find_attempt is
+    'The attempt of a request, null if there is none. is_redelivery: found by its delivery id, '
+    'whose request is the same; else 23V04.';
 
 
 create function pgjobs._add_attempt(
@@ -1156,9 +1287,13 @@ declare
     v_detail_sha256 bytea;
 begin
     if num_nonnulls(author, branch, changed_files) > 0 then
-        v_detail_sha256 := sha256(convert_to(jsonb_build_array(author, branch, changed_files)::text, 'UTF8'));
+        v_detail_sha256 := sha256(
+            convert_to(jsonb_build_array(author, branch, changed_files)::text, 'UTF8')
+        );
     end if;
-    insert into pgjobs.lab_attempt (session_id, commit_sha, recorded_at, delivery_id, pushed_at, detail_sha256)
+    insert into pgjobs.lab_attempt (
+        session_id, commit_sha, recorded_at, delivery_id, pushed_at, detail_sha256
+    )
     values (
         _add_attempt.session_id, _add_attempt.commit_sha, v_recorded_at,
         _add_attempt.delivery_id, _add_attempt.pushed_at, v_detail_sha256
@@ -1172,11 +1307,12 @@ begin
     return v_attempt_id;
 end
 $$;
-comment on function pgjobs._add_attempt(uuid, text, text, text, text, text[], timestamptz) is
+comment on function pgjobs._add_attempt is
     'Writes an attempt and its detail; waits for a rival; null when the rival was there first.';
 
 
--- The lane: who is the session's head, and who comes next. Whoever calls these holds the lane's lock.
+-- The lane: who is the session's head, and who comes next. Whoever calls these holds the lane's
+-- lock.
 
 create function pgjobs._lock_head(session_id uuid)
     returns pgjobs.head
@@ -1197,8 +1333,9 @@ begin
     return v_head;
 end
 $$;
-comment on function pgjobs._lock_head(uuid) is
-    'Locks the session''s lane, then its head, and answers the head; null when the session has no open job.';
+comment on function pgjobs._lock_head is
+    'Locks the session''s lane, then its head, and answers the head; null when the session has '
+    'no open job.';
 
 
 create function pgjobs._put_head(
@@ -1227,7 +1364,7 @@ begin
     );
 end
 $$;
-comment on function pgjobs._put_head(uuid, bigint, smallint, timestamptz) is
+comment on function pgjobs._put_head is
     'Makes a job the head of its session: claimable, or delayed until available_at.';
 
 
@@ -1250,7 +1387,8 @@ begin
     return found;
 end
 $$;
-comment on function pgjobs._leave_lane(uuid) is 'Takes one job off the lane''s count; false when it was the last.';
+comment on function pgjobs._leave_lane is
+    'Takes one job off the lane''s count; false when it was the last.';
 
 
 create function pgjobs._next_head(session_id uuid)
@@ -1282,7 +1420,7 @@ begin
     perform pgjobs._put_head(session_id, v_job_id, v_priority, v_available_at);
 end
 $$;
-comment on function pgjobs._next_head(uuid) is
+comment on function pgjobs._next_head is
     'Takes the session''s head off its lane and makes its lowest waiting job the head.';
 
 
@@ -1295,7 +1433,11 @@ create function pgjobs._status(session_id uuid, job_id bigint)
 as $$
 begin
     return coalesce(
-        (select verdict.status from pgjobs.verdict as verdict where verdict.job_id = _status.job_id),
+        (
+            select verdict.status
+            from pgjobs.verdict as verdict
+            where verdict.job_id = _status.job_id
+        ),
         (
             select 'RUNNING'
             from pgjobs.head as head
@@ -1307,7 +1449,7 @@ begin
     );
 end
 $$;
-comment on function pgjobs._status(uuid, bigint) is 'Where a job stands now.';
+comment on function pgjobs._status is 'Where a job stands now.';
 
 
 -- Runs that end without a verdict: lease lost or released.
@@ -1361,13 +1503,14 @@ begin
     return (head.job_id, 'QUEUED', head.run_no, v_available_at)::pgjobs.released;
 end
 $$;
-comment on function pgjobs._end_run(pgjobs.head, text, text, interval, smallint) is
-    'Ends a run without a verdict: a setback, and the job is queued again, or ERROR when that was its last run. The caller holds the head''s lock and, for the last run, the lane''s.';
+comment on function pgjobs._end_run is
+    'Ends a run without a verdict: a setback, and the job is queued again, or ERROR when that '
+    'was its last run. The caller holds the head''s lock and, for the last run, the lane''s.';
 
 
--- Takes the leases that are over. A lease is over when its end has passed, or lies further ahead than
--- it was ever granted for: then the clock was set back. Never waits: a row that somebody else holds is
--- left to the next caller.
+-- Takes the leases that are over. A lease is over when its end has passed, or lies further ahead
+-- than it was ever granted for: then the clock was set back. Never waits: a row that somebody else
+-- holds is left to the next caller.
 create function pgjobs._take_leases(max_jobs integer)
     returns setof pgjobs.rescued
     language plpgsql
@@ -1403,12 +1546,13 @@ begin
     end loop;
 end
 $$;
-comment on function pgjobs._take_leases(integer) is 'Takes up to max_jobs leases that are over and answers what became of their jobs.';
+comment on function pgjobs._take_leases is
+    'Takes up to max_jobs leases that are over and answers what became of their jobs.';
 
 
--- Rescue and promotion, at most once a second in the whole system. The mark is a sequence: it costs no
--- dead row, and a claim that rolls back costs the next sweep at most that second. An idle claim asks
--- again by itself, so that an empty answer never rests on the mark.
+-- Rescue and promotion, at most once a second in the whole system. The mark is a sequence: it costs
+-- no dead row, and a claim that rolls back costs the next sweep at most that second. An idle claim
+-- asks again by itself, so that an empty answer never rests on the mark.
 create function pgjobs._sweep()
     returns boolean
     language plpgsql
@@ -1443,8 +1587,9 @@ begin
     return v_rescued + v_promoted > 0;
 end
 $$;
-comment on function pgjobs._sweep() is
-    'Takes leases that are over and makes delayed heads claimable whose time has come, up to 1,000 each; true if there was any.';
+comment on function pgjobs._sweep is
+    'Takes leases that are over and makes delayed heads claimable whose time has come, up to '
+    '1,000 each; true if there was any.';
 
 
 create function pgjobs._is_due()
@@ -1459,7 +1604,11 @@ declare
 begin
     -- min() reads one end of an index; exists() would read the whole table.
     return least(
-        (select min(head.lease_expires_at) from pgjobs.head as head where head.lease_token is not null),
+        (
+            select min(head.lease_expires_at)
+            from pgjobs.head as head
+            where head.lease_token is not null
+        ),
         (
             select min(head.available_at)
             from pgjobs.head as head
@@ -1468,7 +1617,9 @@ begin
     ) <= v_now;
 end
 $$;
-comment on function pgjobs._is_due() is 'Is there a lease that is over, or a delayed head whose time has come? Null when there is neither lease nor delay.';
+comment on function pgjobs._is_due is
+    'Is there a lease that is over, or a delayed head whose time has come? Null when there is '
+    'neither lease nor delay.';
 
 
 create function pgjobs._refuse_lease(session_id uuid, job_id bigint)
@@ -1479,7 +1630,9 @@ create function pgjobs._refuse_lease(session_id uuid, job_id bigint)
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if exists (select from pgjobs.verdict as verdict where verdict.job_id = _refuse_lease.job_id) then
+    if exists (
+        select from pgjobs.verdict as verdict where verdict.job_id = _refuse_lease.job_id
+    ) then
         perform pgjobs._refuse('23V02');
     end if;
     -- Above READ COMMITTED an old snapshot may not know the lease: then this lock raises 40001.
@@ -1489,17 +1642,17 @@ begin
     perform pgjobs._refuse('23V05');
 end
 $$;
-comment on function pgjobs._refuse_lease(uuid, bigint) is
+comment on function pgjobs._refuse_lease is
     'Refuses a token that does not hold the job: 23V02 when it has its verdict, else 23V05.';
 
 
 -- enqueue and enqueue_many, once the arguments are known to be good.
 --
--- The race: two callers bring the same commit. Both look, neither finds it. The lane's row lock lets
--- one pass; the other waits there and, by the unique keys, finds out on its next look. Callers of two
--- sessions meet at job_commit_sha_key instead. Every "on conflict" is followed by a look in a new
--- statement, which under READ COMMITTED sees what the rival committed; a rival that rolled back is
--- never seen, and this call goes on. Above READ COMMITTED the same places raise 40001.
+-- The race: two callers bring the same commit. Both look, neither finds it. The lane's row lock
+-- lets one pass; the other waits there and, by the unique keys, finds out on its next look. Callers
+-- of two sessions meet at job_commit_sha_key instead. Every "on conflict" is followed by a look in
+-- a new statement, which under READ COMMITTED sees what the rival committed; a rival that rolled
+-- back is never seen, and this call goes on. Above READ COMMITTED the same places raise 40001.
 create function pgjobs._enqueue(
     session_id uuid,
     commit_sha text,
@@ -1570,7 +1723,8 @@ begin
         overriding system value
         values (
             v_job_id, _enqueue.session_id, _enqueue.commit_sha, _enqueue.lab_version,
-            _enqueue.priority, _enqueue.max_runs, v_created_at, _enqueue.available_at, v_payload_sha256
+            _enqueue.priority, _enqueue.max_runs, v_created_at, _enqueue.available_at,
+            v_payload_sha256
         )
         on conflict do nothing;
         continue when not found;
@@ -1606,8 +1760,9 @@ begin
     )::pgjobs.enqueued;
 end
 $$;
-comment on function pgjobs._enqueue(uuid, text, text, text, integer, timestamptz, integer, text, text, text[], timestamptz, jsonb, bigint, bigint) is
-    'The job of a commit, found or made. new_job_id: an id drawn before, for a batch; element: ordinal in a batch.';
+comment on function pgjobs._enqueue is
+    'The job of a commit, found or made. new_job_id: an id drawn before, for a batch; element: '
+    'ordinal in a batch.';
 
 
 create function pgjobs.enqueue(
@@ -1635,7 +1790,7 @@ declare
     v_checked boolean;
 begin
     v_checked :=
-        (session_id is not null or pgjobs._refuse_argument('enqueue', 'session_id', null, 'given'))
+        (session_id is not null or pgjobs._refuse_null('enqueue', 'session_id'))
         and pgjobs._check_commit_sha('enqueue', 'commit_sha', commit_sha)
         and pgjobs._check_text('enqueue', 'lab_version', lab_version)
         and (delivery_id is null or pgjobs._check_text('enqueue', 'delivery_id', delivery_id))
@@ -1668,8 +1823,11 @@ begin
     );
 end
 $$;
-comment on function pgjobs.enqueue(uuid, text, text, text, integer, timestamptz, integer, text, text, text[], timestamptz, jsonb) is
-    'Queues the one verification of a commit, recording its attempt, or answers the existing job (created = false). Part of the caller''s transaction. priority 1 first … 4 last; max_runs 1 … 25; available_at at most 30 days ahead. Errors: 22023, 22004, 23V03, 23V04, 54V01, 40001.';
+comment on function pgjobs.enqueue is
+    'Queues the one verification of a commit, recording its attempt, or answers the existing '
+    'job (created = false). Part of the caller''s transaction. priority 1 first … 4 last; '
+    'max_runs 1 … 25; available_at at most 30 days ahead. Errors: 22023, 22004, 23V03, 23V04, '
+    '54V01, 40001.';
 
 
 -- Elements are taken by session, then in input order: two overlapping batches ask for the lanes in
@@ -1702,13 +1860,16 @@ declare
     v_created boolean[];
 begin
     v_checked :=
-        (session_ids is not null or pgjobs._refuse_argument('enqueue_many', 'session_ids', null, 'given'))
-        and (commit_shas is not null or pgjobs._refuse_argument('enqueue_many', 'commit_shas', null, 'given'))
-        and (lab_versions is not null or pgjobs._refuse_argument('enqueue_many', 'lab_versions', null, 'given'))
+        (session_ids is not null or pgjobs._refuse_null('enqueue_many', 'session_ids'))
+        and (commit_shas is not null or pgjobs._refuse_null('enqueue_many', 'commit_shas'))
+        and (lab_versions is not null or pgjobs._refuse_null('enqueue_many', 'lab_versions'))
         and pgjobs._check_batch('enqueue_many', 'session_ids', session_ids, v_size)
         and pgjobs._check_batch('enqueue_many', 'commit_shas', commit_shas, v_size)
         and pgjobs._check_batch('enqueue_many', 'lab_versions', lab_versions, v_size)
-        and (delivery_ids is null or pgjobs._check_batch('enqueue_many', 'delivery_ids', delivery_ids, v_size))
+        and (
+            delivery_ids is null
+            or pgjobs._check_batch('enqueue_many', 'delivery_ids', delivery_ids, v_size)
+        )
         and (payloads is null or pgjobs._check_batch('enqueue_many', 'payloads', payloads, v_size))
         and (
             (priority between 1 and 4) is true
@@ -1726,22 +1887,32 @@ begin
     for v_element in
         select element.*
         from unnest(session_ids, commit_shas, lab_versions, delivery_ids, payloads)
-            with ordinality as element (session_id, commit_sha, lab_version, delivery_id, payload, ordinal)
+            with ordinality as element (
+                session_id, commit_sha, lab_version, delivery_id, payload, ordinal
+            )
     loop
         v_checked :=
             (
                 v_element.session_id is not null
-                or pgjobs._refuse_argument('enqueue_many', 'session_ids', null, 'given', v_element.ordinal)
+                or pgjobs._refuse_null('enqueue_many', 'session_ids', v_element.ordinal)
             )
-            and pgjobs._check_commit_sha('enqueue_many', 'commit_shas', v_element.commit_sha, v_element.ordinal)
-            and pgjobs._check_text('enqueue_many', 'lab_versions', v_element.lab_version, v_element.ordinal)
+            and pgjobs._check_commit_sha(
+                'enqueue_many', 'commit_shas', v_element.commit_sha, v_element.ordinal
+            )
+            and pgjobs._check_text(
+                'enqueue_many', 'lab_versions', v_element.lab_version, v_element.ordinal
+            )
             and (
                 v_element.delivery_id is null
-                or pgjobs._check_text('enqueue_many', 'delivery_ids', v_element.delivery_id, v_element.ordinal)
+                or pgjobs._check_text(
+                    'enqueue_many', 'delivery_ids', v_element.delivery_id, v_element.ordinal
+                )
             )
             and (
                 v_element.payload is null
-                or pgjobs._check_document('enqueue_many', 'payloads', v_element.payload, v_element.ordinal)
+                or pgjobs._check_document(
+                    'enqueue_many', 'payloads', v_element.payload, v_element.ordinal
+                )
             );
     end loop;
 
@@ -1762,13 +1933,15 @@ begin
     for v_element in
         select element.*
         from unnest(session_ids, commit_shas, lab_versions, delivery_ids, payloads)
-            with ordinality as element (session_id, commit_sha, lab_version, delivery_id, payload, ordinal)
+            with ordinality as element (
+                session_id, commit_sha, lab_version, delivery_id, payload, ordinal
+            )
         order by element.session_id, element.ordinal
     loop
         v_enqueued := pgjobs._enqueue(
-            v_element.session_id, v_element.commit_sha, v_element.lab_version, v_element.delivery_id,
-            priority, null, max_runs, null, null, null, null, v_element.payload,
-            v_new_job_ids[v_element.ordinal], v_element.ordinal
+            v_element.session_id, v_element.commit_sha, v_element.lab_version,
+            v_element.delivery_id, priority, null, max_runs, null, null, null, null,
+            v_element.payload, v_new_job_ids[v_element.ordinal], v_element.ordinal
         );
         v_job_ids[v_element.ordinal] := v_enqueued.job_id;
         v_attempt_ids[v_element.ordinal] := v_enqueued.attempt_id;
@@ -1777,13 +1950,17 @@ begin
     end loop;
 
     return query
-    select element.ordinal::integer, element.job_id, element.attempt_id, element.status, element.created
+    select
+        element.ordinal::integer, element.job_id, element.attempt_id, element.status,
+        element.created
     from unnest(v_job_ids, v_attempt_ids, v_statuses, v_created)
         with ordinality as element (job_id, attempt_id, status, created, ordinal);
 end
 $$;
-comment on function pgjobs.enqueue_many(uuid[], text[], text[], text[], integer, integer, jsonb[]) is
-    'enqueue for 0 … 10,000 commits, all or nothing; one row per element in input order. Arrays of one length, no null among the first three. The error names the ordinal. Errors: those of enqueue.';
+comment on function pgjobs.enqueue_many is
+    'enqueue for 0 … 10,000 commits, all or nothing; one row per element in input order. Arrays'
+    ' of one length, no null among the first three. The error names the ordinal. Errors: those '
+    'of enqueue.';
 
 
 create function pgjobs.record_attempt(
@@ -1806,9 +1983,12 @@ declare
     v_attempt_id bigint;
 begin
     v_checked :=
-        (session_id is not null or pgjobs._refuse_argument('record_attempt', 'session_id', null, 'given'))
+        (session_id is not null or pgjobs._refuse_null('record_attempt', 'session_id'))
         and pgjobs._check_commit_sha('record_attempt', 'commit_sha', commit_sha)
-        and (delivery_id is null or pgjobs._check_text('record_attempt', 'delivery_id', delivery_id))
+        and (
+            delivery_id is null
+            or pgjobs._check_text('record_attempt', 'delivery_id', delivery_id)
+        )
         and pgjobs._check_push('record_attempt', author, branch, changed_files, pushed_at);
     loop
         select known.attempt_id into v_attempt_id
@@ -1827,8 +2007,9 @@ begin
     end loop;
 end
 $$;
-comment on function pgjobs.record_attempt(uuid, text, text, text, text, text[], timestamptz) is
-    'Records a push that is not (yet) to be verified, or answers the existing attempt (created = false). Errors: 22023, 22004, 23V04, 40001.';
+comment on function pgjobs.record_attempt is
+    'Records a push that is not (yet) to be verified, or answers the existing attempt (created '
+    '= false). Errors: 22023, 22004, 23V04, 40001.';
 
 
 create function pgjobs.get_job(commit_sha text)
@@ -1847,12 +2028,13 @@ begin
     select job.* from pgjobs.verification_job as job where job.commit_sha = get_job.commit_sha;
 end
 $$;
-comment on function pgjobs.get_job(text) is
+comment on function pgjobs.get_job is
     'The job of a commit as verification_job shows it: one row or none. Errors: 22023, 22004.';
 
 
 -- The one statement of the package that looks for a job. It walks the claimable heads in order, one
--- row a step: `limit max_jobs` would be planned anew on every call, and a locked row is stepped over.
+-- row a step: `limit max_jobs` would be planned anew on every call, and a locked row is stepped
+-- over.
 create function pgjobs.claim(
     worker text,
     max_jobs integer default 1,
@@ -1884,7 +2066,9 @@ begin
             (max_jobs between 1 and 1000) is true
             or pgjobs._refuse_argument('claim', 'max_jobs', max_jobs::text, '1 … 1000')
         )
-        and pgjobs._check_interval('claim', 'lease_for', lease_for, interval '1 second', interval '1 day');
+        and pgjobs._check_interval(
+            'claim', 'lease_for', lease_for, interval '1 second', interval '1 day'
+        );
     -- Seconds, not days: a day of the caller's time zone may have 23 hours.
     v_lease_for := make_interval(secs => extract(epoch from lease_for)::double precision);
 
@@ -1898,7 +2082,8 @@ begin
         select head.session_id, head.job_id, head.priority, head.ready_no, head.run_no
         into v_head
         from pgjobs.head as head
-        where (head.priority, head.ready_no) > (v_priority, v_ready_no) and head.ready_no is not null
+        where head.ready_no is not null
+            and (head.priority, head.ready_no) > (v_priority, v_ready_no)
         order by head.priority, head.ready_no
         limit 1
         for update skip locked;
@@ -1948,8 +2133,10 @@ begin
     end loop;
 end
 $$;
-comment on function pgjobs.claim(text, integer, interval) is
-    'Starts a run of up to max_jobs (1 … 1000) claimable jobs, by priority and age, one per session, under a lease of lease_for (1 s … 1 day); no rows when there is nothing to do. Also rescues lost leases. Never waits. Errors: 22023, 22004.';
+comment on function pgjobs.claim is
+    'Starts a run of up to max_jobs (1 … 1000) claimable jobs, by priority and age, one per '
+    'session, under a lease of lease_for (1 s … 1 day); no rows when there is nothing to do. '
+    'Also rescues lost leases. Never waits. Errors: 22023, 22004.';
 
 
 create function pgjobs.heartbeat(
@@ -1971,10 +2158,10 @@ declare
     v_session_id uuid;
 begin
     v_checked :=
-        (heartbeat.job_id is not null or pgjobs._refuse_argument('heartbeat', 'job_id', null, 'given'))
+        (heartbeat.job_id is not null or pgjobs._refuse_null('heartbeat', 'job_id'))
         and (
             heartbeat.lease_token is not null
-            or pgjobs._refuse_argument('heartbeat', 'lease_token', null, 'given')
+            or pgjobs._refuse_null('heartbeat', 'lease_token')
         )
         and pgjobs._check_interval(
             'heartbeat', 'lease_for', heartbeat.lease_for, interval '1 second', interval '1 day'
@@ -1994,13 +2181,14 @@ begin
     return v_lease_expires_at;
 end
 $$;
-comment on function pgjobs.heartbeat(bigint, uuid, interval) is
-    'Sets the end of the lease to now + lease_for (1 s … 1 day), which may shorten it, and answers it. Never waits for an enqueue. Errors: 22023, 22004, P0002, 23V02, 23V05.';
+comment on function pgjobs.heartbeat is
+    'Sets the end of the lease to now + lease_for (1 s … 1 day), which may shorten it, and '
+    'answers it. Never waits for an enqueue. Errors: 22023, 22004, P0002, 23V02, 23V05.';
 
 
--- complete and complete_many, once the arguments are known to be good. The lane's lock decides between
--- complete, cancel and the last release or rescue; the head's lock between complete and the taking of
--- the lease. Who comes second finds the token gone.
+-- complete and complete_many, once the arguments are known to be good. The lane's lock decides
+-- between complete, cancel and the last release or rescue; the head's lock between complete and the
+-- taking of the lease. Who comes second finds the token gone.
 create function pgjobs._complete(
     job_id bigint,
     lease_token uuid,
@@ -2021,7 +2209,9 @@ declare
     v_completed_at timestamptz;
     v_summary_sha256 bytea := sha256(convert_to(summary::text, 'UTF8'));
 begin
-    select job.session_id into v_session_id from pgjobs.job as job where job.job_id = _complete.job_id;
+    select job.session_id into v_session_id
+    from pgjobs.job as job
+    where job.job_id = _complete.job_id;
     if not found then
         return (ordinal, job_id, null, null, 'not_found')::pgjobs.completed_element;
     end if;
@@ -2030,21 +2220,25 @@ begin
     if v_head.job_id = job_id and v_head.lease_token = lease_token then
         v_completed_at := greatest(v_head.started_at, clock_timestamp());
         insert into pgjobs.verdict (
-            job_id, completed_at, started_at, lease_token, run_no, status, worker, error_reason, summary_sha256
+            job_id, completed_at, started_at, lease_token, run_no, status, worker,
+            error_reason, summary_sha256
         )
         values (
-            _complete.job_id, v_completed_at, v_head.started_at, _complete.lease_token, v_head.run_no,
-            _complete.status, v_head.worker,
+            _complete.job_id, v_completed_at, v_head.started_at, v_head.lease_token,
+            v_head.run_no, _complete.status, v_head.worker,
             case _complete.status when 'ERROR' then 'REPORTED' end, v_summary_sha256
         );
         if summary is not null then
-            insert into pgjobs.verdict_summary (job_id, summary) values (_complete.job_id, _complete.summary);
+            insert into pgjobs.verdict_summary (job_id, summary)
+            values (_complete.job_id, _complete.summary);
         end if;
         perform pgjobs._next_head(v_session_id);
         return (ordinal, job_id, status, v_completed_at, 'completed')::pgjobs.completed_element;
     end if;
 
-    select verdict.* into v_verdict from pgjobs.verdict as verdict where verdict.job_id = _complete.job_id;
+    select verdict.* into v_verdict
+    from pgjobs.verdict as verdict
+    where verdict.job_id = _complete.job_id;
     if not found then
         return (ordinal, job_id, null, null, 'lease_lost')::pgjobs.completed_element;
     end if;
@@ -2061,8 +2255,9 @@ begin
     )::pgjobs.completed_element;
 end
 $$;
-comment on function pgjobs._complete(bigint, uuid, text, jsonb, integer) is
-    'Writes a verdict under a lease, or says why not. replayed: the very call that wrote it, once more.';
+comment on function pgjobs._complete is
+    'Writes a verdict under a lease, or says why not. replayed: the very call that wrote it, '
+    'once more.';
 
 
 create function pgjobs._session_of(job_id bigint)
@@ -2075,14 +2270,16 @@ as $$
 declare
     v_session_id uuid;
 begin
-    select job.session_id into v_session_id from pgjobs.job as job where job.job_id = _session_of.job_id;
+    select job.session_id into v_session_id
+    from pgjobs.job as job
+    where job.job_id = _session_of.job_id;
     if not found then
         perform pgjobs._refuse('P0002');
     end if;
     return v_session_id;
 end
 $$;
-comment on function pgjobs._session_of(bigint) is 'The session of a job; P0002 when there is no such job.';
+comment on function pgjobs._session_of is 'The session of a job; P0002 when there is no such job.';
 
 
 create function pgjobs.complete(
@@ -2102,8 +2299,8 @@ declare
     v_answer pgjobs.completed_element;
 begin
     v_checked :=
-        (job_id is not null or pgjobs._refuse_argument('complete', 'job_id', null, 'given'))
-        and (lease_token is not null or pgjobs._refuse_argument('complete', 'lease_token', null, 'given'))
+        (job_id is not null or pgjobs._refuse_null('complete', 'job_id'))
+        and (lease_token is not null or pgjobs._refuse_null('complete', 'lease_token'))
         and pgjobs._check_status('complete', 'status', status)
         and (summary is null or pgjobs._check_document('complete', 'summary', summary));
     v_answer := pgjobs._complete(job_id, lease_token, status, summary);
@@ -2121,8 +2318,9 @@ begin
     end case;
 end
 $$;
-comment on function pgjobs.complete(bigint, uuid, text, jsonb) is
-    'Writes the verdict (PASSED, FAILED or ERROR) under the current lease; repeating the same call answers replayed = true. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';
+comment on function pgjobs.complete is
+    'Writes the verdict (PASSED, FAILED or ERROR) under the current lease; repeating the same '
+    'call answers replayed = true. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';
 
 
 -- Jobs are taken by session, so that two batches ask for the lanes in the same order.
@@ -2145,13 +2343,16 @@ declare
     v_answers pgjobs.completed_element[];
 begin
     v_checked :=
-        (job_ids is not null or pgjobs._refuse_argument('complete_many', 'job_ids', null, 'given'))
-        and (lease_tokens is not null or pgjobs._refuse_argument('complete_many', 'lease_tokens', null, 'given'))
-        and (statuses is not null or pgjobs._refuse_argument('complete_many', 'statuses', null, 'given'))
+        (job_ids is not null or pgjobs._refuse_null('complete_many', 'job_ids'))
+        and (lease_tokens is not null or pgjobs._refuse_null('complete_many', 'lease_tokens'))
+        and (statuses is not null or pgjobs._refuse_null('complete_many', 'statuses'))
         and pgjobs._check_batch('complete_many', 'job_ids', job_ids, v_size)
         and pgjobs._check_batch('complete_many', 'lease_tokens', lease_tokens, v_size)
         and pgjobs._check_batch('complete_many', 'statuses', statuses, v_size)
-        and (summaries is null or pgjobs._check_batch('complete_many', 'summaries', summaries, v_size));
+        and (
+            summaries is null
+            or pgjobs._check_batch('complete_many', 'summaries', summaries, v_size)
+        );
     for v_element in
         select element.*
         from unnest(job_ids, lease_tokens, statuses, summaries)
@@ -2160,16 +2361,20 @@ begin
         v_checked :=
             (
                 v_element.job_id is not null
-                or pgjobs._refuse_argument('complete_many', 'job_ids', null, 'given', v_element.ordinal)
+                or pgjobs._refuse_null('complete_many', 'job_ids', v_element.ordinal)
             )
             and (
                 v_element.lease_token is not null
-                or pgjobs._refuse_argument('complete_many', 'lease_tokens', null, 'given', v_element.ordinal)
+                or pgjobs._refuse_null('complete_many', 'lease_tokens', v_element.ordinal)
             )
-            and pgjobs._check_status('complete_many', 'statuses', v_element.status, v_element.ordinal)
+            and pgjobs._check_status(
+                'complete_many', 'statuses', v_element.status, v_element.ordinal
+            )
             and (
                 v_element.summary is null
-                or pgjobs._check_document('complete_many', 'summaries', v_element.summary, v_element.ordinal)
+                or pgjobs._check_document(
+                    'complete_many', 'summaries', v_element.summary, v_element.ordinal
+                )
             );
     end loop;
 
@@ -2188,8 +2393,10 @@ begin
     return query select answer.* from unnest(v_answers) as answer;
 end
 $$;
-comment on function pgjobs.complete_many(bigint[], uuid[], text[], jsonb[]) is
-    'complete for 0 … 10,000 jobs; one row per element in input order, its outcome completed, replayed, lease_lost, verdict_final or not_found. A null or a bad status fails the whole call. Errors: 22023, 22004, 40001.';
+comment on function pgjobs.complete_many is
+    'complete for 0 … 10,000 jobs; one row per element in input order, its outcome completed, '
+    'replayed, lease_lost, verdict_final or not_found. A null or a bad status fails the whole '
+    'call. Errors: 22023, 22004, 40001.';
 
 
 create function pgjobs.release(
@@ -2212,10 +2419,10 @@ declare
     v_head pgjobs.head;
 begin
     v_checked :=
-        (release.job_id is not null or pgjobs._refuse_argument('release', 'job_id', null, 'given'))
+        (release.job_id is not null or pgjobs._refuse_null('release', 'job_id'))
         and (
             release.lease_token is not null
-            or pgjobs._refuse_argument('release', 'lease_token', null, 'given')
+            or pgjobs._refuse_null('release', 'lease_token')
         )
         and pgjobs._check_text('release', 'reason', release.reason)
         and (
@@ -2227,14 +2434,19 @@ begin
     v_session_id := pgjobs._session_of(release.job_id);
     select job.max_runs into v_max_runs from pgjobs.job as job where job.job_id = release.job_id;
 
-    -- The last run ends the job, which needs the lane's lock, taken first; any other only the head's.
+    -- The last run ends the job, which takes the lane's lock first; any other needs the head's only.
     if exists (
         select from pgjobs.head as head
-        where head.session_id = v_session_id and head.job_id = release.job_id and head.run_no >= v_max_runs
+        where head.session_id = v_session_id
+            and head.job_id = release.job_id
+            and head.run_no >= v_max_runs
     ) then
         v_head := pgjobs._lock_head(v_session_id);
     else
-        select head.* into v_head from pgjobs.head as head where head.session_id = v_session_id for update;
+        select head.* into v_head
+        from pgjobs.head as head
+        where head.session_id = v_session_id
+        for update;
     end if;
     if v_head.job_id is distinct from release.job_id
         or v_head.lease_token is distinct from release.lease_token
@@ -2251,8 +2463,10 @@ begin
     );
 end
 $$;
-comment on function pgjobs.release(bigint, uuid, text, interval) is
-    'Gives the job back because the infrastructure failed: QUEUED again after retry_after (0 … 1 day; default 30 s, doubled with every run, at most 15 min), or ERROR when its runs are used up. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';
+comment on function pgjobs.release is
+    'Gives the job back because the infrastructure failed: QUEUED again after retry_after (0 … '
+    '1 day; default 30 s, doubled with every run, at most 15 min), or ERROR when its runs are '
+    'used up. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';
 
 
 create function pgjobs.rescue(max_jobs integer default 100)
@@ -2270,8 +2484,9 @@ begin
     return query select rescued.* from pgjobs._take_leases(max_jobs) as rescued;
 end
 $$;
-comment on function pgjobs.rescue(integer) is
-    'Takes up to max_jobs (1 … 1000) leases that are over: QUEUED again, or ERROR when the runs are used up. claim does this by itself; never waits. Errors: 22023, 22004.';
+comment on function pgjobs.rescue is
+    'Takes up to max_jobs (1 … 1000) leases that are over: QUEUED again, or ERROR when the runs'
+    ' are used up. claim does this by itself; never waits. Errors: 22023, 22004.';
 
 
 create function pgjobs.cancel(
@@ -2295,7 +2510,7 @@ declare
     v_is_head boolean;
 begin
     v_checked :=
-        (cancel.job_id is not null or pgjobs._refuse_argument('cancel', 'job_id', null, 'given'))
+        (cancel.job_id is not null or pgjobs._refuse_null('cancel', 'job_id'))
         and pgjobs._check_text('cancel', 'reason', cancel.reason)
         and pgjobs._check_text('cancel', 'actor', cancel.actor);
     v_session_id := pgjobs._session_of(cancel.job_id);
@@ -2317,8 +2532,8 @@ begin
         error_reason, error_detail, actor
     )
     values (
-        cancel.job_id, v_completed_at, v_head.started_at, v_head.lease_token, coalesce(v_head.run_no, 0),
-        'ERROR', v_head.worker, 'CANCELLED', cancel.reason, cancel.actor
+        cancel.job_id, v_completed_at, v_head.started_at, v_head.lease_token,
+        coalesce(v_head.run_no, 0), 'ERROR', v_head.worker, 'CANCELLED', cancel.reason, cancel.actor
     );
     if v_is_head then
         perform pgjobs._next_head(v_session_id);
@@ -2328,8 +2543,9 @@ begin
     return (cancel.job_id, 'ERROR', v_completed_at)::pgjobs.cancelled;
 end
 $$;
-comment on function pgjobs.cancel(bigint, text, text) is
-    'Ends a QUEUED or RUNNING job with ERROR, reason CANCELLED; a worker that still runs it writes nothing any more. Errors: 22023, 22004, P0002, 23V02, 40001.';
+comment on function pgjobs.cancel is
+    'Ends a QUEUED or RUNNING job with ERROR, reason CANCELLED; a worker that still runs it '
+    'writes nothing any more. Errors: 22023, 22004, P0002, 23V02, 40001.';
 
 
 -- Grants: callers may execute the functions of their role and read the views, nothing else; PUBLIC
@@ -2351,30 +2567,31 @@ begin
         or to_regrole('pgjobs_operator') is null
     then
         raise notice 'installed without the group roles; % owns everything', current_user
-            using hint = 'Create roles pgjobs_app, pgjobs_worker, pgjobs_reader and pgjobs_operator and run the grant statements at the end of sql/grants.sql, or grant to roles of your own the same way.';
+            using hint = 'Create pgjobs_app, pgjobs_worker, pgjobs_reader and pgjobs_operator and run '
+                         'the grants of sql/grants.sql, or grant the same to roles of your own.';
         return;
     end if;
 
     grant usage on schema pgjobs to pgjobs_app, pgjobs_worker, pgjobs_reader, pgjobs_operator;
 
     grant execute on function
-        pgjobs.enqueue(uuid, text, text, text, integer, timestamptz, integer, text, text, text[], timestamptz, jsonb),
-        pgjobs.enqueue_many(uuid[], text[], text[], text[], integer, integer, jsonb[]),
-        pgjobs.record_attempt(uuid, text, text, text, text, text[], timestamptz),
-        pgjobs.get_job(text)
+        pgjobs.enqueue,
+        pgjobs.enqueue_many,
+        pgjobs.record_attempt,
+        pgjobs.get_job
     to pgjobs_app;
 
     grant execute on function
-        pgjobs.claim(text, integer, interval),
-        pgjobs.heartbeat(bigint, uuid, interval),
-        pgjobs.complete(bigint, uuid, text, jsonb),
-        pgjobs.complete_many(bigint[], uuid[], text[], jsonb[]),
-        pgjobs.release(bigint, uuid, text, interval)
+        pgjobs.claim,
+        pgjobs.heartbeat,
+        pgjobs.complete,
+        pgjobs.complete_many,
+        pgjobs.release
     to pgjobs_worker;
 
     grant execute on function
-        pgjobs.cancel(bigint, text, text),
-        pgjobs.rescue(integer)
+        pgjobs.cancel,
+        pgjobs.rescue
     to pgjobs_operator;
 
     grant select on
@@ -2386,4 +2603,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '8a4684639d8e57e63947bfa3db013c391454a0c6bb544bfe56a6d200fd71d6bb');
+values ('0001.ledger', '8b208f0a582d2fdf8be3ee536e5486057dce2d7511587f4852c88e69571a4258');

@@ -17,30 +17,31 @@ begin
         or to_regrole('pgjobs_operator') is null
     then
         raise notice 'installed without the group roles; % owns everything', current_user
-            using hint = 'Create roles pgjobs_app, pgjobs_worker, pgjobs_reader and pgjobs_operator and run the grant statements at the end of sql/grants.sql, or grant to roles of your own the same way.';
+            using hint = 'Create pgjobs_app, pgjobs_worker, pgjobs_reader and pgjobs_operator and run '
+                         'the grants of sql/grants.sql, or grant the same to roles of your own.';
         return;
     end if;
 
     grant usage on schema pgjobs to pgjobs_app, pgjobs_worker, pgjobs_reader, pgjobs_operator;
 
     grant execute on function
-        pgjobs.enqueue(uuid, text, text, text, integer, timestamptz, integer, text, text, text[], timestamptz, jsonb),
-        pgjobs.enqueue_many(uuid[], text[], text[], text[], integer, integer, jsonb[]),
-        pgjobs.record_attempt(uuid, text, text, text, text, text[], timestamptz),
-        pgjobs.get_job(text)
+        pgjobs.enqueue,
+        pgjobs.enqueue_many,
+        pgjobs.record_attempt,
+        pgjobs.get_job
     to pgjobs_app;
 
     grant execute on function
-        pgjobs.claim(text, integer, interval),
-        pgjobs.heartbeat(bigint, uuid, interval),
-        pgjobs.complete(bigint, uuid, text, jsonb),
-        pgjobs.complete_many(bigint[], uuid[], text[], jsonb[]),
-        pgjobs.release(bigint, uuid, text, interval)
+        pgjobs.claim,
+        pgjobs.heartbeat,
+        pgjobs.complete,
+        pgjobs.complete_many,
+        pgjobs.release
     to pgjobs_worker;
 
     grant execute on function
-        pgjobs.cancel(bigint, text, text),
-        pgjobs.rescue(integer)
+        pgjobs.cancel,
+        pgjobs.rescue
     to pgjobs_operator;
 
     grant select on

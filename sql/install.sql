@@ -1,12 +1,14 @@
--- forgea_pgjobs: the present definition, in reading order. `psql -1 -v ON_ERROR_STOP=1 -f sql/install.sql`
+-- forgea_pgjobs: the present definition, in reading order. `psql -1 -v ON_ERROR_STOP=1 -f
+-- sql/install.sql`
 --
 -- The life of a row. A pushed commit becomes a lab_attempt, and its one verification a job: two
 -- ledger rows that are inserted once and never change. Where the job stands is not a column but a
 -- place. Its session has a lane (how many jobs are open); the first of them is the lane's head, the
 -- later ones are waiting. A worker's claim turns the head into a lease: a random token and an end.
--- Whoever shows that token may write the verdict, which is again a ledger row, and the session's next
--- waiting job becomes the head. A lease that ends without a verdict leaves a setback, and the same job
--- is claimable again until its runs are used up. A job with a verdict is in no hot table any more.
+-- Whoever shows that token may write the verdict, which is again a ledger row, and the session's
+-- next waiting job becomes the head. A lease that ends without a verdict leaves a setback, and the
+-- same job is claimable again until its runs are used up. A job with a verdict is in no hot table
+-- any more.
 --
 --   lab_attempt --< job ---- verdict        the ledger: insert only, guarded, for ever
 --        |           | \--< setback
@@ -16,8 +18,9 @@
 --      \----< waiting                                 hot: the session's later jobs
 --
 -- Locks are taken in one order: the lane, then the ledger's unique keys or the head, then the rest.
--- The lane is locked by whoever changes how many jobs a session has open (enqueue, complete, cancel,
--- the last release), never by claim, heartbeat or rescue, which do not wait for an open enqueue.
+-- The lane is locked by whoever changes how many jobs a session has open (enqueue, complete,
+-- cancel, the last release), never by claim, heartbeat or rescue, which do not wait for an open
+-- enqueue.
 \ir roles.sql
 \ir schema.sql
 \ir functions/_guard_ledger.sql

@@ -1,7 +1,7 @@
 -- Roles: five group roles without login. They belong to the whole cluster: created if absent, never
 -- dropped. pgjobs_owner owns every object, so that no login does; the rest of the installation runs
--- as that role until the transaction ends. Where the installing role may not create roles, it becomes
--- the owner itself; grants.sql says what is then left to do by hand.
+-- as that role until the transaction ends. Where the installing role may not create roles, it
+-- becomes the owner itself; grants.sql says what is then left to do by hand.
 set local lock_timeout = '5s';
 -- Names below mean PostgreSQL's own, whatever stands in the installing session's path.
 set local search_path = pg_catalog, pg_temp;
@@ -48,4 +48,5 @@ end
 $$;
 
 comment on schema pgjobs is
-    'Verification jobs: one per commit for ever, one verdict per job, never changed. See docs/reference.md.';
+    'Verification jobs: one per commit for ever, one verdict per job, never changed. See '
+    'docs/reference.md.';

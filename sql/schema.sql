@@ -14,7 +14,8 @@ create type pgjobs.enqueued as (
     status text,
     created boolean
 );
-comment on type pgjobs.enqueued is 'Answer of enqueue: created is true for the one call that made the job.';
+comment on type pgjobs.enqueued is
+    'Answer of enqueue: created is true for the one call that made the job.';
 
 
 create type pgjobs.enqueued_element as (
@@ -24,7 +25,8 @@ create type pgjobs.enqueued_element as (
     status text,
     created boolean
 );
-comment on type pgjobs.enqueued_element is 'Answer of enqueue_many for one element, counted from 1.';
+comment on type pgjobs.enqueued_element is
+    'Answer of enqueue_many for one element, counted from 1.';
 
 
 create type pgjobs.claimed as (
@@ -49,7 +51,8 @@ create type pgjobs.completed as (
     completed_at timestamptz,
     replayed boolean
 );
-comment on type pgjobs.completed is 'Answer of complete: replayed is true when this very call had already succeeded.';
+comment on type pgjobs.completed is
+    'Answer of complete: replayed is true when this very call had already succeeded.';
 
 
 create type pgjobs.completed_element as (
@@ -60,7 +63,8 @@ create type pgjobs.completed_element as (
     outcome text
 );
 comment on type pgjobs.completed_element is
-    'Answer of complete_many for one element: completed, replayed, lease_lost, verdict_final or not_found.';
+    'Answer of complete_many for one element: completed, replayed, lease_lost, verdict_final or '
+    'not_found.';
 
 
 create type pgjobs.released as (
@@ -69,14 +73,16 @@ create type pgjobs.released as (
     run_no integer,
     available_at timestamptz
 );
-comment on type pgjobs.released is 'Answer of release: QUEUED again, or ERROR when the runs are used up.';
+comment on type pgjobs.released is
+    'Answer of release: QUEUED again, or ERROR when the runs are used up.';
 
 
 create type pgjobs.rescued as (
     job_id bigint,
     status text
 );
-comment on type pgjobs.rescued is 'Answer of rescue: QUEUED again, or ERROR when the runs are used up.';
+comment on type pgjobs.rescued is
+    'Answer of rescue: QUEUED again, or ERROR when the runs are used up.';
 
 
 create type pgjobs.cancelled as (
@@ -88,10 +94,12 @@ comment on type pgjobs.cancelled is 'Answer of cancel: the status is always ERRO
 
 
 create sequence pgjobs.ready_no as bigint;
-comment on sequence pgjobs.ready_no is 'Numbers heads in the order in which they become claimable; never goes back.';
+comment on sequence pgjobs.ready_no is
+    'Numbers heads in the order in which they become claimable; never goes back.';
 
 
 -- A sequence, not a row: a row updated once a second would leave dead versions that every claim has
 -- to step over while somebody holds an old snapshot.
 create sequence pgjobs.swept_at as bigint minvalue 0 start 0;
-comment on sequence pgjobs.swept_at is 'When a claim last looked for ended leases and delays: milliseconds since 1970.';
+comment on sequence pgjobs.swept_at is
+    'When a claim last looked for ended leases and delays: milliseconds since 1970.';

@@ -19,24 +19,31 @@ as $$
 #variable_conflict use_column
 declare
     v_known record;
+    v_differing text;
 begin
     is_redelivery := false;
     if _find_attempt.delivery_id is not null then
-        select attempt.attempt_id, attempt.commit_sha, detail.author, detail.branch, detail.changed_files
+        select
+            attempt.attempt_id, attempt.commit_sha,
+            detail.author, detail.branch, detail.changed_files
         into v_known
         from pgjobs.lab_attempt as attempt
         left join pgjobs.attempt_detail as detail on detail.attempt_id = attempt.attempt_id
         where attempt.session_id = _find_attempt.session_id
             and attempt.delivery_id = _find_attempt.delivery_id;
         if found then
-            if v_known.commit_sha <> _find_attempt.commit_sha then
-                perform pgjobs._refuse('23V04', 'commit_sha', element);
-            elsif v_known.author is distinct from coalesce(_find_attempt.author, v_known.author) then
-                perform pgjobs._refuse('23V04', 'author', element);
-            elsif v_known.branch is distinct from coalesce(_find_attempt.branch, v_known.branch) then
-                perform pgjobs._refuse('23V04', 'branch', element);
-            elsif v_known.changed_files is distinct from coalesce(_find_attempt.changed_files, v_known.changed_files) then
-                perform pgjobs._refuse('23V04', 'changed_files', element);
+            -- What the call leaves null is not compared.
+            v_differing := case
+                when v_known.commit_sha <> _find_attempt.commit_sha then 'commit_sha'
+                when (v_known.author = _find_attempt.author) is not true
+                    and _find_attempt.author is not null then 'author'
+                when (v_known.branch = _find_attempt.branch) is not true
+                    and _find_attempt.branch is not null then 'branch'
+                when (v_known.changed_files = _find_attempt.changed_files) is not true
+                    and _find_attempt.changed_files is not null then 'changed_files'
+            end;
+            if v_differing is not null then
+                perform pgjobs._refuse('23V04', v_differing, element);
             end if;
             attempt_id := v_known.attempt_id;
             is_redelivery := true;
@@ -49,8 +56,9 @@ begin
         and attempt.commit_sha = _find_attempt.commit_sha;
 end
 $$;
-comment on function pgjobs._find_attempt(uuid, text, text, text, text, text[], bigint) is
-    'The attempt of a request, null if there is none. is_redelivery: found by its delivery id, whose request is the same; else 23V04.';
+comment on function pgjobs._find_attempt is
+    'The attempt of a request, null if there is none. is_redelivery: found by its delivery id, '
+    'whose request is the same; else 23V04.';
 
 
 create function pgjobs._add_attempt(
@@ -74,9 +82,13 @@ declare
     v_detail_sha256 bytea;
 begin
     if num_nonnulls(author, branch, changed_files) > 0 then
-        v_detail_sha256 := sha256(convert_to(jsonb_build_array(author, branch, changed_files)::text, 'UTF8'));
+        v_detail_sha256 := sha256(
+            convert_to(jsonb_build_array(author, branch, changed_files)::text, 'UTF8')
+        );
     end if;
-    insert into pgjobs.lab_attempt (session_id, commit_sha, recorded_at, delivery_id, pushed_at, detail_sha256)
+    insert into pgjobs.lab_attempt (
+        session_id, commit_sha, recorded_at, delivery_id, pushed_at, detail_sha256
+    )
     values (
         _add_attempt.session_id, _add_attempt.commit_sha, v_recorded_at,
         _add_attempt.delivery_id, _add_attempt.pushed_at, v_detail_sha256
@@ -90,5 +102,5 @@ begin
     return v_attempt_id;
 end
 $$;
-comment on function pgjobs._add_attempt(uuid, text, text, text, text, text[], timestamptz) is
+comment on function pgjobs._add_attempt is
     'Writes an attempt and its detail; waits for a rival; null when the rival was there first.';

@@ -1,6 +1,6 @@
--- Argument checks: each answers true or refuses, before any table is touched. Callers join them with
--- "and" in one expression; a rule of one place stands there as (rule) is true or _refuse_argument(…).
--- Lengths come first: no pattern sees a long value.
+-- Argument checks: each answers true or refuses, before any table is touched. Callers join them
+-- with "and" in one expression; a rule of one place stands there as (rule) is true or
+-- _refuse_argument(…). Lengths come first: no pattern sees a long value.
 
 create function pgjobs._check_commit_sha(
     routine text,
@@ -25,7 +25,7 @@ begin
     );
 end
 $$;
-comment on function pgjobs._check_commit_sha(text, text, text, bigint) is
+comment on function pgjobs._check_commit_sha is
     'Refuses what is not a full commit SHA.';
 
 
@@ -48,12 +48,14 @@ begin
         and value collate "C" !~ '[\u0001-\u001f\u007f-\u009f]'
         and value collate "C" ~ '[^ \u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]'
     ) is true or pgjobs._refuse_argument(
-        routine, argument, value, '1 … 200 characters, not blank, without control characters', element
+        routine, argument, value,
+        '1 … 200 characters, not blank, without control characters', element
     );
 end
 $$;
-comment on function pgjobs._check_text(text, text, text, bigint) is
-    'Refuses a text that is empty, blank, longer than 200 characters or holds U+0000-001F or U+007F-009F.';
+comment on function pgjobs._check_text is
+    'Refuses a text that is empty, blank, longer than 200 characters or holds U+0000-001F or '
+    'U+007F-009F.';
 
 
 create function pgjobs._check_document(
@@ -70,10 +72,12 @@ create function pgjobs._check_document(
 as $$
 begin
     return octet_length(value::text) <= 65536
-        or pgjobs._refuse_argument(routine, argument, value::text, 'at most 64 KiB of JSON', element);
+        or pgjobs._refuse_argument(
+            routine, argument, value::text, 'at most 64 KiB of JSON', element
+        );
 end
 $$;
-comment on function pgjobs._check_document(text, text, jsonb, bigint) is
+comment on function pgjobs._check_document is
     'Refuses a JSON document of more than 65,536 bytes of text.';
 
 
@@ -94,7 +98,7 @@ begin
         or pgjobs._refuse_argument(routine, argument, value, 'PASSED, FAILED or ERROR', element);
 end
 $$;
-comment on function pgjobs._check_status(text, text, text, bigint) is 'Refuses what is not a verdict.';
+comment on function pgjobs._check_status is 'Refuses what is not a verdict.';
 
 
 create function pgjobs._check_interval(
@@ -117,7 +121,7 @@ begin
         );
 end
 $$;
-comment on function pgjobs._check_interval(text, text, interval, interval, interval) is
+comment on function pgjobs._check_interval is
     'Refuses an interval out of its range.';
 
 
@@ -161,7 +165,7 @@ begin
         );
 end
 $$;
-comment on function pgjobs._check_push(text, text, text, text[], timestamptz) is
+comment on function pgjobs._check_push is
     'Refuses push detail out of its range; null is not refused.';
 
 
@@ -178,13 +182,17 @@ create function pgjobs._check_batch(
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return (cardinality(value) = size and size <= 10000 and coalesce(array_ndims(value), 1) = 1) is true
-        or pgjobs._refuse_argument(
+    return (
+        cardinality(value) = size
+        and size <= 10000
+        and coalesce(array_ndims(value), 1) = 1
+    ) is true or pgjobs._refuse_argument(
             routine, argument,
             format('%s elements in %s dimensions', cardinality(value), array_ndims(value)),
             format('a one-dimensional array of %s elements, at most 10000', coalesce(size, 0))
         );
 end
 $$;
-comment on function pgjobs._check_batch(text, text, anyarray, integer) is
-    'Refuses an array of a batch that is nested, longer than 10,000 elements or of another length than the first.';
+comment on function pgjobs._check_batch is
+    'Refuses an array of a batch that is nested, longer than 10,000 elements or of another '
+    'length than the first.';

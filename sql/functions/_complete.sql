@@ -1,6 +1,6 @@
--- complete and complete_many, once the arguments are known to be good. The lane's lock decides between
--- complete, cancel and the last release or rescue; the head's lock between complete and the taking of
--- the lease. Who comes second finds the token gone.
+-- complete and complete_many, once the arguments are known to be good. The lane's lock decides
+-- between complete, cancel and the last release or rescue; the head's lock between complete and the
+-- taking of the lease. Who comes second finds the token gone.
 create function pgjobs._complete(
     job_id bigint,
     lease_token uuid,
@@ -21,7 +21,9 @@ declare
     v_completed_at timestamptz;
     v_summary_sha256 bytea := sha256(convert_to(summary::text, 'UTF8'));
 begin
-    select job.session_id into v_session_id from pgjobs.job as job where job.job_id = _complete.job_id;
+    select job.session_id into v_session_id
+    from pgjobs.job as job
+    where job.job_id = _complete.job_id;
     if not found then
         return (ordinal, job_id, null, null, 'not_found')::pgjobs.completed_element;
     end if;
@@ -30,21 +32,25 @@ begin
     if v_head.job_id = job_id and v_head.lease_token = lease_token then
         v_completed_at := greatest(v_head.started_at, clock_timestamp());
         insert into pgjobs.verdict (
-            job_id, completed_at, started_at, lease_token, run_no, status, worker, error_reason, summary_sha256
+            job_id, completed_at, started_at, lease_token, run_no, status, worker,
+            error_reason, summary_sha256
         )
         values (
-            _complete.job_id, v_completed_at, v_head.started_at, _complete.lease_token, v_head.run_no,
-            _complete.status, v_head.worker,
+            _complete.job_id, v_completed_at, v_head.started_at, v_head.lease_token,
+            v_head.run_no, _complete.status, v_head.worker,
             case _complete.status when 'ERROR' then 'REPORTED' end, v_summary_sha256
         );
         if summary is not null then
-            insert into pgjobs.verdict_summary (job_id, summary) values (_complete.job_id, _complete.summary);
+            insert into pgjobs.verdict_summary (job_id, summary)
+            values (_complete.job_id, _complete.summary);
         end if;
         perform pgjobs._next_head(v_session_id);
         return (ordinal, job_id, status, v_completed_at, 'completed')::pgjobs.completed_element;
     end if;
 
-    select verdict.* into v_verdict from pgjobs.verdict as verdict where verdict.job_id = _complete.job_id;
+    select verdict.* into v_verdict
+    from pgjobs.verdict as verdict
+    where verdict.job_id = _complete.job_id;
     if not found then
         return (ordinal, job_id, null, null, 'lease_lost')::pgjobs.completed_element;
     end if;
@@ -61,8 +67,9 @@ begin
     )::pgjobs.completed_element;
 end
 $$;
-comment on function pgjobs._complete(bigint, uuid, text, jsonb, integer) is
-    'Writes a verdict under a lease, or says why not. replayed: the very call that wrote it, once more.';
+comment on function pgjobs._complete is
+    'Writes a verdict under a lease, or says why not. replayed: the very call that wrote it, '
+    'once more.';
 
 
 create function pgjobs._session_of(job_id bigint)
@@ -75,11 +82,13 @@ as $$
 declare
     v_session_id uuid;
 begin
-    select job.session_id into v_session_id from pgjobs.job as job where job.job_id = _session_of.job_id;
+    select job.session_id into v_session_id
+    from pgjobs.job as job
+    where job.job_id = _session_of.job_id;
     if not found then
         perform pgjobs._refuse('P0002');
     end if;
     return v_session_id;
 end
 $$;
-comment on function pgjobs._session_of(bigint) is 'The session of a job; P0002 when there is no such job.';
+comment on function pgjobs._session_of is 'The session of a job; P0002 when there is no such job.';

@@ -1,10 +1,10 @@
 -- enqueue and enqueue_many, once the arguments are known to be good.
 --
--- The race: two callers bring the same commit. Both look, neither finds it. The lane's row lock lets
--- one pass; the other waits there and, by the unique keys, finds out on its next look. Callers of two
--- sessions meet at job_commit_sha_key instead. Every "on conflict" is followed by a look in a new
--- statement, which under READ COMMITTED sees what the rival committed; a rival that rolled back is
--- never seen, and this call goes on. Above READ COMMITTED the same places raise 40001.
+-- The race: two callers bring the same commit. Both look, neither finds it. The lane's row lock
+-- lets one pass; the other waits there and, by the unique keys, finds out on its next look. Callers
+-- of two sessions meet at job_commit_sha_key instead. Every "on conflict" is followed by a look in
+-- a new statement, which under READ COMMITTED sees what the rival committed; a rival that rolled
+-- back is never seen, and this call goes on. Above READ COMMITTED the same places raise 40001.
 create function pgjobs._enqueue(
     session_id uuid,
     commit_sha text,
@@ -75,7 +75,8 @@ begin
         overriding system value
         values (
             v_job_id, _enqueue.session_id, _enqueue.commit_sha, _enqueue.lab_version,
-            _enqueue.priority, _enqueue.max_runs, v_created_at, _enqueue.available_at, v_payload_sha256
+            _enqueue.priority, _enqueue.max_runs, v_created_at, _enqueue.available_at,
+            v_payload_sha256
         )
         on conflict do nothing;
         continue when not found;
@@ -111,5 +112,6 @@ begin
     )::pgjobs.enqueued;
 end
 $$;
-comment on function pgjobs._enqueue(uuid, text, text, text, integer, timestamptz, integer, text, text, text[], timestamptz, jsonb, bigint, bigint) is
-    'The job of a commit, found or made. new_job_id: an id drawn before, for a batch; element: ordinal in a batch.';
+comment on function pgjobs._enqueue is
+    'The job of a commit, found or made. new_job_id: an id drawn before, for a batch; element: '
+    'ordinal in a batch.';

@@ -1,4 +1,5 @@
--- The lane: who is the session's head, and who comes next. Whoever calls these holds the lane's lock.
+-- The lane: who is the session's head, and who comes next. Whoever calls these holds the lane's
+-- lock.
 
 create function pgjobs._lock_head(session_id uuid)
     returns pgjobs.head
@@ -19,8 +20,9 @@ begin
     return v_head;
 end
 $$;
-comment on function pgjobs._lock_head(uuid) is
-    'Locks the session''s lane, then its head, and answers the head; null when the session has no open job.';
+comment on function pgjobs._lock_head is
+    'Locks the session''s lane, then its head, and answers the head; null when the session has '
+    'no open job.';
 
 
 create function pgjobs._put_head(
@@ -49,7 +51,7 @@ begin
     );
 end
 $$;
-comment on function pgjobs._put_head(uuid, bigint, smallint, timestamptz) is
+comment on function pgjobs._put_head is
     'Makes a job the head of its session: claimable, or delayed until available_at.';
 
 
@@ -72,7 +74,8 @@ begin
     return found;
 end
 $$;
-comment on function pgjobs._leave_lane(uuid) is 'Takes one job off the lane''s count; false when it was the last.';
+comment on function pgjobs._leave_lane is
+    'Takes one job off the lane''s count; false when it was the last.';
 
 
 create function pgjobs._next_head(session_id uuid)
@@ -104,7 +107,7 @@ begin
     perform pgjobs._put_head(session_id, v_job_id, v_priority, v_available_at);
 end
 $$;
-comment on function pgjobs._next_head(uuid) is
+comment on function pgjobs._next_head is
     'Takes the session''s head off its lane and makes its lowest waiting job the head.';
 
 
@@ -117,7 +120,11 @@ create function pgjobs._status(session_id uuid, job_id bigint)
 as $$
 begin
     return coalesce(
-        (select verdict.status from pgjobs.verdict as verdict where verdict.job_id = _status.job_id),
+        (
+            select verdict.status
+            from pgjobs.verdict as verdict
+            where verdict.job_id = _status.job_id
+        ),
         (
             select 'RUNNING'
             from pgjobs.head as head
@@ -129,4 +136,4 @@ begin
     );
 end
 $$;
-comment on function pgjobs._status(uuid, bigint) is 'Where a job stands now.';
+comment on function pgjobs._status is 'Where a job stands now.';

@@ -26,12 +26,15 @@ begin
                   constraint = 'verdict_job_id_pkey',
                   hint = 'A verdict is final: read it with get_job and drop this result.';
     when '23V03' then
-        raise exception '%the commit is already verified for another session or lab version', v_element
+        raise exception '%the commit already has a job for another session or lab version',
+            v_element
             using errcode = '23V03', schema = 'pgjobs', table = 'job',
                   constraint = 'job_commit_sha_key',
-                  hint = 'A commit has one job for ever. Ask the learner for a commit of their own; record_attempt still records the push.';
+                  hint = 'A commit has one job for ever: ask for a commit of the learner''s own. '
+                         'record_attempt still records the push.';
     when '23V04' then
-        raise exception '%the delivery id was already used for a request with another %', v_element, subject
+        raise exception '%the delivery id was already used for a request with another %',
+            v_element, subject
             using errcode = '23V04', schema = 'pgjobs', table = 'lab_attempt', column = subject,
                   constraint = 'lab_attempt_session_id_delivery_id_key',
                   hint = 'Repeat the first request unchanged, or send a delivery id of its own.';
@@ -39,7 +42,7 @@ begin
         raise exception '%the lease token is not the current one', v_element
             using errcode = '23V05', schema = 'pgjobs', table = 'head',
                   constraint = 'head_lease_token_check',
-                  hint = 'The lease was taken away: stop the run and drop its result. The job is claimed anew.';
+                  hint = 'The lease was taken away: stop the run and drop its result.';
     when '54V01' then
         raise exception '%the session has 100 open jobs', v_element
             using errcode = '54V01', schema = 'pgjobs', table = 'lane',
@@ -48,12 +51,14 @@ begin
     end case;
 end
 $$;
-comment on function pgjobs._refuse(text, text, bigint) is
-    'Raises the error of the contract with that code. subject: the differing field of 23V04; element: ordinal in a batch.';
+comment on function pgjobs._refuse is
+    'Raises the error of the contract with that code. subject: the differing field of 23V04; '
+    'element: ordinal in a batch.';
 
 
 -- 22004 for a null argument, 22023 for one out of its range or form. At most 64 characters of the
--- value are repeated, and only printable ones: a newline would forge a line of the log. The error's table is the called function, its column the argument.
+-- value are repeated, and only printable ones: a newline would forge a line of the log. The error's
+-- table is the called function, its column the argument.
 create function pgjobs._refuse_argument(
     routine text,
     argument text,
@@ -76,11 +81,31 @@ begin
                   constraint = routine || '_' || argument || '_check',
                   hint = format('%s must be %s.', argument, rule);
     end if;
-    raise exception '% must be %, not %', v_where, rule, '"' || regexp_replace(left(value, 64), '[^ -~]', '?', 'g') || '"'
+    raise exception '% must be %, not "%"',
+        v_where, rule, regexp_replace(left(value, 64), '[^ -~]', '?', 'g')
         using errcode = '22023', schema = 'pgjobs', table = routine, column = argument,
               constraint = routine || '_' || argument || '_check',
               hint = 'Nothing was written. Correct the argument and call again.';
 end
 $$;
-comment on function pgjobs._refuse_argument(text, text, text, text, bigint) is
+comment on function pgjobs._refuse_argument is
     'Raises 22004 (value is null) or 22023 for an argument of a public function.';
+
+
+create function pgjobs._refuse_null(
+    routine text,
+    argument text,
+    element bigint default null
+)
+    returns boolean
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return pgjobs._refuse_argument(routine, argument, null, 'given', element);
+end
+$$;
+comment on function pgjobs._refuse_null is
+    'Raises 22004 for an argument that has no rule but to be given.';

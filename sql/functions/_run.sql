@@ -49,13 +49,14 @@ begin
     return (head.job_id, 'QUEUED', head.run_no, v_available_at)::pgjobs.released;
 end
 $$;
-comment on function pgjobs._end_run(pgjobs.head, text, text, interval, smallint) is
-    'Ends a run without a verdict: a setback, and the job is queued again, or ERROR when that was its last run. The caller holds the head''s lock and, for the last run, the lane''s.';
+comment on function pgjobs._end_run is
+    'Ends a run without a verdict: a setback, and the job is queued again, or ERROR when that '
+    'was its last run. The caller holds the head''s lock and, for the last run, the lane''s.';
 
 
--- Takes the leases that are over. A lease is over when its end has passed, or lies further ahead than
--- it was ever granted for: then the clock was set back. Never waits: a row that somebody else holds is
--- left to the next caller.
+-- Takes the leases that are over. A lease is over when its end has passed, or lies further ahead
+-- than it was ever granted for: then the clock was set back. Never waits: a row that somebody else
+-- holds is left to the next caller.
 create function pgjobs._take_leases(max_jobs integer)
     returns setof pgjobs.rescued
     language plpgsql
@@ -91,12 +92,13 @@ begin
     end loop;
 end
 $$;
-comment on function pgjobs._take_leases(integer) is 'Takes up to max_jobs leases that are over and answers what became of their jobs.';
+comment on function pgjobs._take_leases is
+    'Takes up to max_jobs leases that are over and answers what became of their jobs.';
 
 
--- Rescue and promotion, at most once a second in the whole system. The mark is a sequence: it costs no
--- dead row, and a claim that rolls back costs the next sweep at most that second. An idle claim asks
--- again by itself, so that an empty answer never rests on the mark.
+-- Rescue and promotion, at most once a second in the whole system. The mark is a sequence: it costs
+-- no dead row, and a claim that rolls back costs the next sweep at most that second. An idle claim
+-- asks again by itself, so that an empty answer never rests on the mark.
 create function pgjobs._sweep()
     returns boolean
     language plpgsql
@@ -131,8 +133,9 @@ begin
     return v_rescued + v_promoted > 0;
 end
 $$;
-comment on function pgjobs._sweep() is
-    'Takes leases that are over and makes delayed heads claimable whose time has come, up to 1,000 each; true if there was any.';
+comment on function pgjobs._sweep is
+    'Takes leases that are over and makes delayed heads claimable whose time has come, up to '
+    '1,000 each; true if there was any.';
 
 
 create function pgjobs._is_due()
@@ -147,7 +150,11 @@ declare
 begin
     -- min() reads one end of an index; exists() would read the whole table.
     return least(
-        (select min(head.lease_expires_at) from pgjobs.head as head where head.lease_token is not null),
+        (
+            select min(head.lease_expires_at)
+            from pgjobs.head as head
+            where head.lease_token is not null
+        ),
         (
             select min(head.available_at)
             from pgjobs.head as head
@@ -156,7 +163,9 @@ begin
     ) <= v_now;
 end
 $$;
-comment on function pgjobs._is_due() is 'Is there a lease that is over, or a delayed head whose time has come? Null when there is neither lease nor delay.';
+comment on function pgjobs._is_due is
+    'Is there a lease that is over, or a delayed head whose time has come? Null when there is '
+    'neither lease nor delay.';
 
 
 create function pgjobs._refuse_lease(session_id uuid, job_id bigint)
@@ -167,7 +176,9 @@ create function pgjobs._refuse_lease(session_id uuid, job_id bigint)
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if exists (select from pgjobs.verdict as verdict where verdict.job_id = _refuse_lease.job_id) then
+    if exists (
+        select from pgjobs.verdict as verdict where verdict.job_id = _refuse_lease.job_id
+    ) then
         perform pgjobs._refuse('23V02');
     end if;
     -- Above READ COMMITTED an old snapshot may not know the lease: then this lock raises 40001.
@@ -177,5 +188,5 @@ begin
     perform pgjobs._refuse('23V05');
 end
 $$;
-comment on function pgjobs._refuse_lease(uuid, bigint) is
+comment on function pgjobs._refuse_lease is
     'Refuses a token that does not hold the job: 23V02 when it has its verdict, else 23V05.';

@@ -19,7 +19,7 @@ declare
     v_is_head boolean;
 begin
     v_checked :=
-        (cancel.job_id is not null or pgjobs._refuse_argument('cancel', 'job_id', null, 'given'))
+        (cancel.job_id is not null or pgjobs._refuse_null('cancel', 'job_id'))
         and pgjobs._check_text('cancel', 'reason', cancel.reason)
         and pgjobs._check_text('cancel', 'actor', cancel.actor);
     v_session_id := pgjobs._session_of(cancel.job_id);
@@ -41,8 +41,8 @@ begin
         error_reason, error_detail, actor
     )
     values (
-        cancel.job_id, v_completed_at, v_head.started_at, v_head.lease_token, coalesce(v_head.run_no, 0),
-        'ERROR', v_head.worker, 'CANCELLED', cancel.reason, cancel.actor
+        cancel.job_id, v_completed_at, v_head.started_at, v_head.lease_token,
+        coalesce(v_head.run_no, 0), 'ERROR', v_head.worker, 'CANCELLED', cancel.reason, cancel.actor
     );
     if v_is_head then
         perform pgjobs._next_head(v_session_id);
@@ -52,5 +52,6 @@ begin
     return (cancel.job_id, 'ERROR', v_completed_at)::pgjobs.cancelled;
 end
 $$;
-comment on function pgjobs.cancel(bigint, text, text) is
-    'Ends a QUEUED or RUNNING job with ERROR, reason CANCELLED; a worker that still runs it writes nothing any more. Errors: 22023, 22004, P0002, 23V02, 40001.';
+comment on function pgjobs.cancel is
+    'Ends a QUEUED or RUNNING job with ERROR, reason CANCELLED; a worker that still runs it '
+    'writes nothing any more. Errors: 22023, 22004, P0002, 23V02, 40001.';

@@ -1,5 +1,6 @@
 -- The one statement of the package that looks for a job. It walks the claimable heads in order, one
--- row a step: `limit max_jobs` would be planned anew on every call, and a locked row is stepped over.
+-- row a step: `limit max_jobs` would be planned anew on every call, and a locked row is stepped
+-- over.
 create function pgjobs.claim(
     worker text,
     max_jobs integer default 1,
@@ -31,7 +32,9 @@ begin
             (max_jobs between 1 and 1000) is true
             or pgjobs._refuse_argument('claim', 'max_jobs', max_jobs::text, '1 … 1000')
         )
-        and pgjobs._check_interval('claim', 'lease_for', lease_for, interval '1 second', interval '1 day');
+        and pgjobs._check_interval(
+            'claim', 'lease_for', lease_for, interval '1 second', interval '1 day'
+        );
     -- Seconds, not days: a day of the caller's time zone may have 23 hours.
     v_lease_for := make_interval(secs => extract(epoch from lease_for)::double precision);
 
@@ -45,7 +48,8 @@ begin
         select head.session_id, head.job_id, head.priority, head.ready_no, head.run_no
         into v_head
         from pgjobs.head as head
-        where (head.priority, head.ready_no) > (v_priority, v_ready_no) and head.ready_no is not null
+        where head.ready_no is not null
+            and (head.priority, head.ready_no) > (v_priority, v_ready_no)
         order by head.priority, head.ready_no
         limit 1
         for update skip locked;
@@ -95,5 +99,7 @@ begin
     end loop;
 end
 $$;
-comment on function pgjobs.claim(text, integer, interval) is
-    'Starts a run of up to max_jobs (1 … 1000) claimable jobs, by priority and age, one per session, under a lease of lease_for (1 s … 1 day); no rows when there is nothing to do. Also rescues lost leases. Never waits. Errors: 22023, 22004.';
+comment on function pgjobs.claim is
+    'Starts a run of up to max_jobs (1 … 1000) claimable jobs, by priority and age, one per '
+    'session, under a lease of lease_for (1 s … 1 day); no rows when there is nothing to do. '
+    'Also rescues lost leases. Never waits. Errors: 22023, 22004.';

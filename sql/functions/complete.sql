@@ -15,8 +15,8 @@ declare
     v_answer pgjobs.completed_element;
 begin
     v_checked :=
-        (job_id is not null or pgjobs._refuse_argument('complete', 'job_id', null, 'given'))
-        and (lease_token is not null or pgjobs._refuse_argument('complete', 'lease_token', null, 'given'))
+        (job_id is not null or pgjobs._refuse_null('complete', 'job_id'))
+        and (lease_token is not null or pgjobs._refuse_null('complete', 'lease_token'))
         and pgjobs._check_status('complete', 'status', status)
         and (summary is null or pgjobs._check_document('complete', 'summary', summary));
     v_answer := pgjobs._complete(job_id, lease_token, status, summary);
@@ -34,5 +34,6 @@ begin
     end case;
 end
 $$;
-comment on function pgjobs.complete(bigint, uuid, text, jsonb) is
-    'Writes the verdict (PASSED, FAILED or ERROR) under the current lease; repeating the same call answers replayed = true. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';
+comment on function pgjobs.complete is
+    'Writes the verdict (PASSED, FAILED or ERROR) under the current lease; repeating the same '
+    'call answers replayed = true. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';

@@ -18,13 +18,16 @@ declare
     v_answers pgjobs.completed_element[];
 begin
     v_checked :=
-        (job_ids is not null or pgjobs._refuse_argument('complete_many', 'job_ids', null, 'given'))
-        and (lease_tokens is not null or pgjobs._refuse_argument('complete_many', 'lease_tokens', null, 'given'))
-        and (statuses is not null or pgjobs._refuse_argument('complete_many', 'statuses', null, 'given'))
+        (job_ids is not null or pgjobs._refuse_null('complete_many', 'job_ids'))
+        and (lease_tokens is not null or pgjobs._refuse_null('complete_many', 'lease_tokens'))
+        and (statuses is not null or pgjobs._refuse_null('complete_many', 'statuses'))
         and pgjobs._check_batch('complete_many', 'job_ids', job_ids, v_size)
         and pgjobs._check_batch('complete_many', 'lease_tokens', lease_tokens, v_size)
         and pgjobs._check_batch('complete_many', 'statuses', statuses, v_size)
-        and (summaries is null or pgjobs._check_batch('complete_many', 'summaries', summaries, v_size));
+        and (
+            summaries is null
+            or pgjobs._check_batch('complete_many', 'summaries', summaries, v_size)
+        );
     for v_element in
         select element.*
         from unnest(job_ids, lease_tokens, statuses, summaries)
@@ -33,16 +36,20 @@ begin
         v_checked :=
             (
                 v_element.job_id is not null
-                or pgjobs._refuse_argument('complete_many', 'job_ids', null, 'given', v_element.ordinal)
+                or pgjobs._refuse_null('complete_many', 'job_ids', v_element.ordinal)
             )
             and (
                 v_element.lease_token is not null
-                or pgjobs._refuse_argument('complete_many', 'lease_tokens', null, 'given', v_element.ordinal)
+                or pgjobs._refuse_null('complete_many', 'lease_tokens', v_element.ordinal)
             )
-            and pgjobs._check_status('complete_many', 'statuses', v_element.status, v_element.ordinal)
+            and pgjobs._check_status(
+                'complete_many', 'statuses', v_element.status, v_element.ordinal
+            )
             and (
                 v_element.summary is null
-                or pgjobs._check_document('complete_many', 'summaries', v_element.summary, v_element.ordinal)
+                or pgjobs._check_document(
+                    'complete_many', 'summaries', v_element.summary, v_element.ordinal
+                )
             );
     end loop;
 
@@ -61,5 +68,7 @@ begin
     return query select answer.* from unnest(v_answers) as answer;
 end
 $$;
-comment on function pgjobs.complete_many(bigint[], uuid[], text[], jsonb[]) is
-    'complete for 0 … 10,000 jobs; one row per element in input order, its outcome completed, replayed, lease_lost, verdict_final or not_found. A null or a bad status fails the whole call. Errors: 22023, 22004, 40001.';
+comment on function pgjobs.complete_many is
+    'complete for 0 … 10,000 jobs; one row per element in input order, its outcome completed, '
+    'replayed, lease_lost, verdict_final or not_found. A null or a bad status fails the whole '
+    'call. Errors: 22023, 22004, 40001.';

@@ -23,7 +23,7 @@ declare
     v_checked boolean;
 begin
     v_checked :=
-        (session_id is not null or pgjobs._refuse_argument('enqueue', 'session_id', null, 'given'))
+        (session_id is not null or pgjobs._refuse_null('enqueue', 'session_id'))
         and pgjobs._check_commit_sha('enqueue', 'commit_sha', commit_sha)
         and pgjobs._check_text('enqueue', 'lab_version', lab_version)
         and (delivery_id is null or pgjobs._check_text('enqueue', 'delivery_id', delivery_id))
@@ -56,5 +56,8 @@ begin
     );
 end
 $$;
-comment on function pgjobs.enqueue(uuid, text, text, text, integer, timestamptz, integer, text, text, text[], timestamptz, jsonb) is
-    'Queues the one verification of a commit, recording its attempt, or answers the existing job (created = false). Part of the caller''s transaction. priority 1 first … 4 last; max_runs 1 … 25; available_at at most 30 days ahead. Errors: 22023, 22004, 23V03, 23V04, 54V01, 40001.';
+comment on function pgjobs.enqueue is
+    'Queues the one verification of a commit, recording its attempt, or answers the existing '
+    'job (created = false). Part of the caller''s transaction. priority 1 first … 4 last; '
+    'max_runs 1 … 25; available_at at most 30 days ahead. Errors: 22023, 22004, 23V03, 23V04, '
+    '54V01, 40001.';

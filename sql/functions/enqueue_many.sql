@@ -28,13 +28,16 @@ declare
     v_created boolean[];
 begin
     v_checked :=
-        (session_ids is not null or pgjobs._refuse_argument('enqueue_many', 'session_ids', null, 'given'))
-        and (commit_shas is not null or pgjobs._refuse_argument('enqueue_many', 'commit_shas', null, 'given'))
-        and (lab_versions is not null or pgjobs._refuse_argument('enqueue_many', 'lab_versions', null, 'given'))
+        (session_ids is not null or pgjobs._refuse_null('enqueue_many', 'session_ids'))
+        and (commit_shas is not null or pgjobs._refuse_null('enqueue_many', 'commit_shas'))
+        and (lab_versions is not null or pgjobs._refuse_null('enqueue_many', 'lab_versions'))
         and pgjobs._check_batch('enqueue_many', 'session_ids', session_ids, v_size)
         and pgjobs._check_batch('enqueue_many', 'commit_shas', commit_shas, v_size)
         and pgjobs._check_batch('enqueue_many', 'lab_versions', lab_versions, v_size)
-        and (delivery_ids is null or pgjobs._check_batch('enqueue_many', 'delivery_ids', delivery_ids, v_size))
+        and (
+            delivery_ids is null
+            or pgjobs._check_batch('enqueue_many', 'delivery_ids', delivery_ids, v_size)
+        )
         and (payloads is null or pgjobs._check_batch('enqueue_many', 'payloads', payloads, v_size))
         and (
             (priority between 1 and 4) is true
@@ -52,22 +55,32 @@ begin
     for v_element in
         select element.*
         from unnest(session_ids, commit_shas, lab_versions, delivery_ids, payloads)
-            with ordinality as element (session_id, commit_sha, lab_version, delivery_id, payload, ordinal)
+            with ordinality as element (
+                session_id, commit_sha, lab_version, delivery_id, payload, ordinal
+            )
     loop
         v_checked :=
             (
                 v_element.session_id is not null
-                or pgjobs._refuse_argument('enqueue_many', 'session_ids', null, 'given', v_element.ordinal)
+                or pgjobs._refuse_null('enqueue_many', 'session_ids', v_element.ordinal)
             )
-            and pgjobs._check_commit_sha('enqueue_many', 'commit_shas', v_element.commit_sha, v_element.ordinal)
-            and pgjobs._check_text('enqueue_many', 'lab_versions', v_element.lab_version, v_element.ordinal)
+            and pgjobs._check_commit_sha(
+                'enqueue_many', 'commit_shas', v_element.commit_sha, v_element.ordinal
+            )
+            and pgjobs._check_text(
+                'enqueue_many', 'lab_versions', v_element.lab_version, v_element.ordinal
+            )
             and (
                 v_element.delivery_id is null
-                or pgjobs._check_text('enqueue_many', 'delivery_ids', v_element.delivery_id, v_element.ordinal)
+                or pgjobs._check_text(
+                    'enqueue_many', 'delivery_ids', v_element.delivery_id, v_element.ordinal
+                )
             )
             and (
                 v_element.payload is null
-                or pgjobs._check_document('enqueue_many', 'payloads', v_element.payload, v_element.ordinal)
+                or pgjobs._check_document(
+                    'enqueue_many', 'payloads', v_element.payload, v_element.ordinal
+                )
             );
     end loop;
 
@@ -88,13 +101,15 @@ begin
     for v_element in
         select element.*
         from unnest(session_ids, commit_shas, lab_versions, delivery_ids, payloads)
-            with ordinality as element (session_id, commit_sha, lab_version, delivery_id, payload, ordinal)
+            with ordinality as element (
+                session_id, commit_sha, lab_version, delivery_id, payload, ordinal
+            )
         order by element.session_id, element.ordinal
     loop
         v_enqueued := pgjobs._enqueue(
-            v_element.session_id, v_element.commit_sha, v_element.lab_version, v_element.delivery_id,
-            priority, null, max_runs, null, null, null, null, v_element.payload,
-            v_new_job_ids[v_element.ordinal], v_element.ordinal
+            v_element.session_id, v_element.commit_sha, v_element.lab_version,
+            v_element.delivery_id, priority, null, max_runs, null, null, null, null,
+            v_element.payload, v_new_job_ids[v_element.ordinal], v_element.ordinal
         );
         v_job_ids[v_element.ordinal] := v_enqueued.job_id;
         v_attempt_ids[v_element.ordinal] := v_enqueued.attempt_id;
@@ -103,10 +118,14 @@ begin
     end loop;
 
     return query
-    select element.ordinal::integer, element.job_id, element.attempt_id, element.status, element.created
+    select
+        element.ordinal::integer, element.job_id, element.attempt_id, element.status,
+        element.created
     from unnest(v_job_ids, v_attempt_ids, v_statuses, v_created)
         with ordinality as element (job_id, attempt_id, status, created, ordinal);
 end
 $$;
-comment on function pgjobs.enqueue_many(uuid[], text[], text[], text[], integer, integer, jsonb[]) is
-    'enqueue for 0 … 10,000 commits, all or nothing; one row per element in input order. Arrays of one length, no null among the first three. The error names the ordinal. Errors: those of enqueue.';
+comment on function pgjobs.enqueue_many is
+    'enqueue for 0 … 10,000 commits, all or nothing; one row per element in input order. Arrays'
+    ' of one length, no null among the first three. The error names the ordinal. Errors: those '
+    'of enqueue.';

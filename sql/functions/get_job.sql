@@ -14,5 +14,5 @@ begin
     select job.* from pgjobs.verification_job as job where job.commit_sha = get_job.commit_sha;
 end
 $$;
-comment on function pgjobs.get_job(text) is
+comment on function pgjobs.get_job is
     'The job of a commit as verification_job shows it: one row or none. Errors: 22023, 22004.';

@@ -17,10 +17,10 @@ declare
     v_session_id uuid;
 begin
     v_checked :=
-        (heartbeat.job_id is not null or pgjobs._refuse_argument('heartbeat', 'job_id', null, 'given'))
+        (heartbeat.job_id is not null or pgjobs._refuse_null('heartbeat', 'job_id'))
         and (
             heartbeat.lease_token is not null
-            or pgjobs._refuse_argument('heartbeat', 'lease_token', null, 'given')
+            or pgjobs._refuse_null('heartbeat', 'lease_token')
         )
         and pgjobs._check_interval(
             'heartbeat', 'lease_for', heartbeat.lease_for, interval '1 second', interval '1 day'
@@ -40,5 +40,6 @@ begin
     return v_lease_expires_at;
 end
 $$;
-comment on function pgjobs.heartbeat(bigint, uuid, interval) is
-    'Sets the end of the lease to now + lease_for (1 s … 1 day), which may shorten it, and answers it. Never waits for an enqueue. Errors: 22023, 22004, P0002, 23V02, 23V05.';
+comment on function pgjobs.heartbeat is
+    'Sets the end of the lease to now + lease_for (1 s … 1 day), which may shorten it, and '
+    'answers it. Never waits for an enqueue. Errors: 22023, 22004, P0002, 23V02, 23V05.';

@@ -18,9 +18,12 @@ declare
     v_attempt_id bigint;
 begin
     v_checked :=
-        (session_id is not null or pgjobs._refuse_argument('record_attempt', 'session_id', null, 'given'))
+        (session_id is not null or pgjobs._refuse_null('record_attempt', 'session_id'))
         and pgjobs._check_commit_sha('record_attempt', 'commit_sha', commit_sha)
-        and (delivery_id is null or pgjobs._check_text('record_attempt', 'delivery_id', delivery_id))
+        and (
+            delivery_id is null
+            or pgjobs._check_text('record_attempt', 'delivery_id', delivery_id)
+        )
         and pgjobs._check_push('record_attempt', author, branch, changed_files, pushed_at);
     loop
         select known.attempt_id into v_attempt_id
@@ -39,5 +42,6 @@ begin
     end loop;
 end
 $$;
-comment on function pgjobs.record_attempt(uuid, text, text, text, text, text[], timestamptz) is
-    'Records a push that is not (yet) to be verified, or answers the existing attempt (created = false). Errors: 22023, 22004, 23V04, 40001.';
+comment on function pgjobs.record_attempt is
+    'Records a push that is not (yet) to be verified, or answers the existing attempt (created '
+    '= false). Errors: 22023, 22004, 23V04, 40001.';

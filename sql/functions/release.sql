@@ -18,10 +18,10 @@ declare
     v_head pgjobs.head;
 begin
     v_checked :=
-        (release.job_id is not null or pgjobs._refuse_argument('release', 'job_id', null, 'given'))
+        (release.job_id is not null or pgjobs._refuse_null('release', 'job_id'))
         and (
             release.lease_token is not null
-            or pgjobs._refuse_argument('release', 'lease_token', null, 'given')
+            or pgjobs._refuse_null('release', 'lease_token')
         )
         and pgjobs._check_text('release', 'reason', release.reason)
         and (
@@ -33,14 +33,19 @@ begin
     v_session_id := pgjobs._session_of(release.job_id);
     select job.max_runs into v_max_runs from pgjobs.job as job where job.job_id = release.job_id;
 
-    -- The last run ends the job, which needs the lane's lock, taken first; any other only the head's.
+    -- The last run ends the job, which takes the lane's lock first; any other needs the head's only.
     if exists (
         select from pgjobs.head as head
-        where head.session_id = v_session_id and head.job_id = release.job_id and head.run_no >= v_max_runs
+        where head.session_id = v_session_id
+            and head.job_id = release.job_id
+            and head.run_no >= v_max_runs
     ) then
         v_head := pgjobs._lock_head(v_session_id);
     else
-        select head.* into v_head from pgjobs.head as head where head.session_id = v_session_id for update;
+        select head.* into v_head
+        from pgjobs.head as head
+        where head.session_id = v_session_id
+        for update;
     end if;
     if v_head.job_id is distinct from release.job_id
         or v_head.lease_token is distinct from release.lease_token
@@ -57,5 +62,7 @@ begin
     );
 end
 $$;
-comment on function pgjobs.release(bigint, uuid, text, interval) is
-    'Gives the job back because the infrastructure failed: QUEUED again after retry_after (0 … 1 day; default 30 s, doubled with every run, at most 15 min), or ERROR when its runs are used up. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';
+comment on function pgjobs.release is
+    'Gives the job back because the infrastructure failed: QUEUED again after retry_after (0 … '
+    '1 day; default 30 s, doubled with every run, at most 15 min), or ERROR when its runs are '
+    'used up. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';

@@ -13,5 +13,6 @@ begin
     return query select rescued.* from pgjobs._take_leases(max_jobs) as rescued;
 end
 $$;
-comment on function pgjobs.rescue(integer) is
-    'Takes up to max_jobs (1 … 1000) leases that are over: QUEUED again, or ERROR when the runs are used up. claim does this by itself; never waits. Errors: 22023, 22004.';
+comment on function pgjobs.rescue is
+    'Takes up to max_jobs (1 … 1000) leases that are over: QUEUED again, or ERROR when the runs'
+    ' are used up. claim does this by itself; never waits. Errors: 22023, 22004.';

@@ -25,19 +25,28 @@ create unique index lab_attempt_session_id_delivery_id_key
     on pgjobs.lab_attempt (session_id, delivery_id)
     where delivery_id is not null;
 
+comment on sequence pgjobs.lab_attempt_attempt_id_seq is 'Gives attempt ids.';
 comment on table pgjobs.lab_attempt is 'Ledger: one pushed commit of one lab session.';
 comment on column pgjobs.lab_attempt.attempt_id is 'Key, given by the database.';
 comment on column pgjobs.lab_attempt.session_id is 'The host''s lab session.';
 comment on column pgjobs.lab_attempt.commit_sha is '40 or 64 lower-case hex digits, not all zeros.';
-comment on column pgjobs.lab_attempt.recorded_at is 'When the attempt was written, on the database clock.';
-comment on column pgjobs.lab_attempt.delivery_id is 'The provider''s delivery id, of the call that wrote the attempt; unique per session.';
+comment on column pgjobs.lab_attempt.recorded_at is
+    'When the attempt was written, on the database clock.';
+comment on column pgjobs.lab_attempt.delivery_id is
+    'The provider''s delivery id, of the call that wrote the attempt; unique per session.';
 comment on column pgjobs.lab_attempt.pushed_at is 'When the commit was pushed, as the caller says.';
-comment on column pgjobs.lab_attempt.detail_sha256 is 'SHA-256 of the attempt_detail row, null where none was given.';
-comment on constraint lab_attempt_attempt_id_pkey on pgjobs.lab_attempt is 'Target of attempt_detail.';
-comment on constraint lab_attempt_session_id_commit_sha_key on pgjobs.lab_attempt is 'One attempt per session and commit; target of job; serves "attempts and jobs of a session".';
-comment on constraint lab_attempt_commit_sha_check on pgjobs.lab_attempt is 'The form of a commit SHA.';
-comment on constraint lab_attempt_detail_sha256_check on pgjobs.lab_attempt is 'The form of a SHA-256.';
-comment on index pgjobs.lab_attempt_session_id_delivery_id_key is 'A delivery id is used once per session.';
+comment on column pgjobs.lab_attempt.detail_sha256 is
+    'SHA-256 of the attempt_detail row, null where none was given.';
+comment on constraint lab_attempt_attempt_id_pkey on pgjobs.lab_attempt is
+    'Target of attempt_detail.';
+comment on constraint lab_attempt_session_id_commit_sha_key on pgjobs.lab_attempt is
+    'One attempt per session and commit; target of job; serves "attempts and jobs of a session".';
+comment on constraint lab_attempt_commit_sha_check on pgjobs.lab_attempt is
+    'The form of a commit SHA.';
+comment on constraint lab_attempt_detail_sha256_check on pgjobs.lab_attempt is
+    'The form of a SHA-256.';
+comment on index pgjobs.lab_attempt_session_id_delivery_id_key is
+    'A delivery id is used once per session.';
 
 create trigger lab_attempt_append_only before update or delete on pgjobs.lab_attempt
     for each row execute function pgjobs._guard_ledger();
@@ -45,6 +54,9 @@ create trigger lab_attempt_no_truncate before truncate on pgjobs.lab_attempt
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.lab_attempt enable always trigger lab_attempt_append_only;
 alter table pgjobs.lab_attempt enable always trigger lab_attempt_no_truncate;
+comment on trigger lab_attempt_append_only on pgjobs.lab_attempt is
+    'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger lab_attempt_no_truncate on pgjobs.lab_attempt is 'Refuses TRUNCATE with 23V01.';
 
 
 -- attempt_detail: who pushed what where. Written only when given.
@@ -63,8 +75,10 @@ comment on column pgjobs.attempt_detail.attempt_id is 'The attempt.';
 comment on column pgjobs.attempt_detail.author is 'Who pushed.';
 comment on column pgjobs.attempt_detail.branch is 'The branch pushed to.';
 comment on column pgjobs.attempt_detail.changed_files is 'Paths changed by the push.';
-comment on constraint attempt_detail_attempt_id_pkey on pgjobs.attempt_detail is 'One detail per attempt.';
-comment on constraint attempt_detail_attempt_id_fkey on pgjobs.attempt_detail is 'A detail belongs to an attempt.';
+comment on constraint attempt_detail_attempt_id_pkey on pgjobs.attempt_detail is
+    'One detail per attempt.';
+comment on constraint attempt_detail_attempt_id_fkey on pgjobs.attempt_detail is
+    'A detail belongs to an attempt.';
 
 create trigger attempt_detail_append_only before update or delete on pgjobs.attempt_detail
     for each row execute function pgjobs._guard_ledger();
@@ -72,3 +86,7 @@ create trigger attempt_detail_no_truncate before truncate on pgjobs.attempt_deta
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.attempt_detail enable always trigger attempt_detail_append_only;
 alter table pgjobs.attempt_detail enable always trigger attempt_detail_no_truncate;
+comment on trigger attempt_detail_append_only on pgjobs.attempt_detail is
+    'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger attempt_detail_no_truncate on pgjobs.attempt_detail is
+    'Refuses TRUNCATE with 23V01.';

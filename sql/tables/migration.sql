@@ -6,8 +6,11 @@ create table pgjobs.migration (
     constraint migration_migration_id_pkey primary key (migration_id)
 );
 
-comment on table pgjobs.migration is 'The migrations this database has; the runner trusts this table.';
+comment on table pgjobs.migration is
+    'The migrations this database has; the runner trusts this table.';
 comment on column pgjobs.migration.migration_id is 'File name without its ending.';
-comment on column pgjobs.migration.checksum is 'SHA-256, in hex, of the file''s text above the line that inserts this row.';
+comment on column pgjobs.migration.checksum is
+    'SHA-256, in hex, of the file''s text above the line that inserts this row.';
 comment on column pgjobs.migration.applied_at is 'When it was applied.';
-comment on constraint migration_migration_id_pkey on pgjobs.migration is 'A migration is applied once.';
+comment on constraint migration_migration_id_pkey on pgjobs.migration is
+    'A migration is applied once.';

@@ -1,6 +1,6 @@
 -- setback: a run that ended without a verdict. Guarantees: one record per run
--- (setback_job_id_run_no_pkey), no change ever (the guards). Infrastructure trouble ends here, never
--- in a FAILED.
+-- (setback_job_id_run_no_pkey), no change ever (the guards). Infrastructure trouble ends here,
+-- never in a FAILED.
 create table pgjobs.setback (
     job_id bigint not null,
     started_at timestamptz not null,
@@ -27,7 +27,8 @@ comment on column pgjobs.setback.reason is 'The reason given to release.';
 comment on constraint setback_job_id_run_no_pkey on pgjobs.setback is 'One record per run.';
 comment on constraint setback_job_id_fkey on pgjobs.setback is 'A run belongs to a job.';
 comment on constraint setback_run_no_check on pgjobs.setback is '1 … 25.';
-comment on constraint setback_outcome_check on pgjobs.setback is 'The two ways to end without a verdict.';
+comment on constraint setback_outcome_check on pgjobs.setback is
+    'The two ways to end without a verdict.';
 comment on constraint setback_reason_check on pgjobs.setback is 'A reason exactly for a release.';
 
 create trigger setback_append_only before update or delete on pgjobs.setback
@@ -36,3 +37,5 @@ create trigger setback_no_truncate before truncate on pgjobs.setback
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.setback enable always trigger setback_append_only;
 alter table pgjobs.setback enable always trigger setback_no_truncate;
+comment on trigger setback_append_only on pgjobs.setback is 'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger setback_no_truncate on pgjobs.setback is 'Refuses TRUNCATE with 23V01.';

@@ -1,6 +1,7 @@
 -- verdict: how a job ended. Guarantees: one per job (verdict_job_id_pkey), only PASSED, FAILED or
 -- ERROR (verdict_status_check), a reason exactly for ERROR (verdict_error_reason_check), a worker's
--- lease behind every verdict a worker gave (verdict_lease_token_check), no change ever (the guards).
+-- lease behind every verdict a worker gave (verdict_lease_token_check), no change ever (the
+-- guards).
 create table pgjobs.verdict (
     job_id bigint not null,
     completed_at timestamptz not null,
@@ -37,20 +38,27 @@ create index verdict_status_completed_at_idx on pgjobs.verdict (status, complete
 comment on table pgjobs.verdict is 'Ledger: how a job ended, written once.';
 comment on column pgjobs.verdict.job_id is 'The job.';
 comment on column pgjobs.verdict.completed_at is 'When it ended, on the database clock.';
-comment on column pgjobs.verdict.started_at is 'When the latest run started; null where there was none.';
-comment on column pgjobs.verdict.lease_token is 'The lease of the run that this verdict ended; null where it ended none.';
+comment on column pgjobs.verdict.started_at is
+    'When the latest run started; null where there was none.';
+comment on column pgjobs.verdict.lease_token is
+    'The lease of the run that this verdict ended; null where it ended none.';
 comment on column pgjobs.verdict.run_no is 'How many runs the job has had.';
-comment on column pgjobs.verdict.status is 'PASSED, FAILED (the learner''s) or ERROR (never the learner''s).';
-comment on column pgjobs.verdict.worker is 'The worker of the latest run; null where there was none.';
-comment on column pgjobs.verdict.error_reason is 'REPORTED by the worker, RUNS_EXHAUSTED or CANCELLED; null unless ERROR.';
+comment on column pgjobs.verdict.status is
+    'PASSED, FAILED (the learner''s) or ERROR (never the learner''s).';
+comment on column pgjobs.verdict.worker is
+    'The worker of the latest run; null where there was none.';
+comment on column pgjobs.verdict.error_reason is
+    'REPORTED by the worker, RUNS_EXHAUSTED or CANCELLED; null unless ERROR.';
 comment on column pgjobs.verdict.error_detail is 'The reason given to release or cancel.';
 comment on column pgjobs.verdict.actor is 'Who cancelled.';
-comment on column pgjobs.verdict.summary_sha256 is 'SHA-256 of the summary''s text, null where none was given.';
+comment on column pgjobs.verdict.summary_sha256 is
+    'SHA-256 of the summary''s text, null where none was given.';
 comment on constraint verdict_job_id_pkey on pgjobs.verdict is 'One verdict per job.';
 comment on constraint verdict_job_id_fkey on pgjobs.verdict is 'A verdict belongs to a job.';
 comment on constraint verdict_status_check on pgjobs.verdict is 'The three verdicts.';
 comment on constraint verdict_error_reason_check on pgjobs.verdict is 'A reason exactly for ERROR.';
-comment on constraint verdict_lease_token_check on pgjobs.verdict is 'A worker''s verdict has its lease, a cancel its actor.';
+comment on constraint verdict_lease_token_check on pgjobs.verdict is
+    'A worker''s verdict has its lease, a cancel its actor.';
 comment on constraint verdict_summary_sha256_check on pgjobs.verdict is 'The form of a SHA-256.';
 comment on index pgjobs.verdict_status_completed_at_idx is 'Serves "the newest 50 of a verdict".';
 
@@ -60,6 +68,8 @@ create trigger verdict_no_truncate before truncate on pgjobs.verdict
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.verdict enable always trigger verdict_append_only;
 alter table pgjobs.verdict enable always trigger verdict_no_truncate;
+comment on trigger verdict_append_only on pgjobs.verdict is 'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger verdict_no_truncate on pgjobs.verdict is 'Refuses TRUNCATE with 23V01.';
 
 
 -- verdict_summary: what the worker says beside the status. Written only when given.
@@ -73,8 +83,10 @@ create table pgjobs.verdict_summary (
 comment on table pgjobs.verdict_summary is 'Detail: what the worker says beside the status.';
 comment on column pgjobs.verdict_summary.job_id is 'The job.';
 comment on column pgjobs.verdict_summary.summary is 'As given to complete; at most 64 KiB of text.';
-comment on constraint verdict_summary_job_id_pkey on pgjobs.verdict_summary is 'One summary per verdict.';
-comment on constraint verdict_summary_job_id_fkey on pgjobs.verdict_summary is 'A summary belongs to a verdict.';
+comment on constraint verdict_summary_job_id_pkey on pgjobs.verdict_summary is
+    'One summary per verdict.';
+comment on constraint verdict_summary_job_id_fkey on pgjobs.verdict_summary is
+    'A summary belongs to a verdict.';
 
 create trigger verdict_summary_append_only before update or delete on pgjobs.verdict_summary
     for each row execute function pgjobs._guard_ledger();
@@ -82,3 +94,7 @@ create trigger verdict_summary_no_truncate before truncate on pgjobs.verdict_sum
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.verdict_summary enable always trigger verdict_summary_append_only;
 alter table pgjobs.verdict_summary enable always trigger verdict_summary_no_truncate;
+comment on trigger verdict_summary_append_only on pgjobs.verdict_summary is
+    'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger verdict_summary_no_truncate on pgjobs.verdict_summary is
+    'Refuses TRUNCATE with 23V01.';

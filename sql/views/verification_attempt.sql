@@ -17,3 +17,5 @@ comment on view pgjobs.verification_attempt is 'Every pushed commit of every ses
 
 create trigger verification_attempt_read_only instead of insert or update or delete
     on pgjobs.verification_attempt for each row execute function pgjobs._guard_ledger();
+comment on trigger verification_attempt_read_only on pgjobs.verification_attempt is
+    'Refuses INSERT, UPDATE and DELETE with 23V01.';

@@ -109,7 +109,10 @@ from pgjobs.verification_verdict
 where status = 'ERROR';
 
 comment on view pgjobs.verification_job is
-    'Every job once: QUEUED, RUNNING, PASSED, FAILED or ERROR. started_at and worker are those of the latest run. Read-only.';
+    'Every job once: QUEUED, RUNNING, PASSED, FAILED or ERROR. started_at and worker are those of'
+    ' the latest run. Read-only.';
 
 create trigger verification_job_read_only instead of insert or update or delete
     on pgjobs.verification_job for each row execute function pgjobs._guard_ledger();
+comment on trigger verification_job_read_only on pgjobs.verification_job is
+    'Refuses INSERT, UPDATE and DELETE with 23V01.';

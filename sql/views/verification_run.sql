@@ -34,7 +34,10 @@ from pgjobs.verdict as verdict
 where verdict.lease_token is not null;
 
 comment on view pgjobs.verification_run is
-    'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED or CANCELLED. Read-only.';
+    'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED or CANCELLED. '
+    'Read-only.';
 
 create trigger verification_run_read_only instead of insert or update or delete
     on pgjobs.verification_run for each row execute function pgjobs._guard_ledger();
+comment on trigger verification_run_read_only on pgjobs.verification_run is
+    'Refuses INSERT, UPDATE and DELETE with 23V01.';

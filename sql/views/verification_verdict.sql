@@ -34,3 +34,5 @@ comment on view pgjobs.verification_verdict is 'The finished jobs, one row each.
 
 create trigger verification_verdict_read_only instead of insert or update or delete
     on pgjobs.verification_verdict for each row execute function pgjobs._guard_ledger();
+comment on trigger verification_verdict_read_only on pgjobs.verification_verdict is
+    'Refuses INSERT, UPDATE and DELETE with 23V01.';
