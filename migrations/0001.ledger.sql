@@ -2434,7 +2434,7 @@ begin
     v_session_id := pgjobs._session_of(release.job_id);
     select job.max_runs into v_max_runs from pgjobs.job as job where job.job_id = release.job_id;
 
-    -- The last run ends the job, which takes the lane's lock first; any other needs the head's only.
+    -- The last run ends the job, for which the lane's lock comes first; any other needs the head's.
     if exists (
         select from pgjobs.head as head
         where head.session_id = v_session_id
@@ -2567,8 +2567,8 @@ begin
         or to_regrole('pgjobs_operator') is null
     then
         raise notice 'installed without the group roles; % owns everything', current_user
-            using hint = 'Create pgjobs_app, pgjobs_worker, pgjobs_reader and pgjobs_operator and run '
-                         'the grants of sql/grants.sql, or grant the same to roles of your own.';
+            using hint = 'Create pgjobs_app, pgjobs_worker, pgjobs_reader and pgjobs_operator and '
+                         'run the grants of sql/grants.sql, or grant the same to roles of your own.';
         return;
     end if;
 
@@ -2603,4 +2603,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '8b208f0a582d2fdf8be3ee536e5486057dce2d7511587f4852c88e69571a4258');
+values ('0001.ledger', 'dc8be62e2a432f1ead8e199514d265612e387e9fd68a286cc7bfe8b4a9d5fb82');

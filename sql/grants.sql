@@ -17,8 +17,8 @@ begin
         or to_regrole('pgjobs_operator') is null
     then
         raise notice 'installed without the group roles; % owns everything', current_user
-            using hint = 'Create pgjobs_app, pgjobs_worker, pgjobs_reader and pgjobs_operator and run '
-                         'the grants of sql/grants.sql, or grant the same to roles of your own.';
+            using hint = 'Create pgjobs_app, pgjobs_worker, pgjobs_reader and pgjobs_operator and '
+                         'run the grants of sql/grants.sql, or grant the same to roles of your own.';
         return;
     end if;
 

@@ -33,7 +33,7 @@ begin
     v_session_id := pgjobs._session_of(release.job_id);
     select job.max_runs into v_max_runs from pgjobs.job as job where job.job_id = release.job_id;
 
-    -- The last run ends the job, which takes the lane's lock first; any other needs the head's only.
+    -- The last run ends the job, for which the lane's lock comes first; any other needs the head's.
     if exists (
         select from pgjobs.head as head
         where head.session_id = v_session_id
