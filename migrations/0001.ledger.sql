@@ -233,7 +233,7 @@ create table pgjobs.lab_attempt (
         and commit_sha ~ '[^0]'
     ),
     constraint lab_attempt_detail_sha256_check check (octet_length(detail_sha256) = 32)
-);
+) with (vacuum_truncate = off);
 
 -- Serves the idempotency look-up of enqueue and record_attempt; keys are per session.
 create unique index lab_attempt_session_id_delivery_id_key
@@ -283,7 +283,7 @@ create table pgjobs.attempt_detail (
     constraint attempt_detail_attempt_id_pkey primary key (attempt_id),
     constraint attempt_detail_attempt_id_fkey foreign key (attempt_id)
         references pgjobs.lab_attempt (attempt_id)
-);
+) with (vacuum_truncate = off);
 
 comment on table pgjobs.attempt_detail is 'Detail: personal and bulky data of an attempt.';
 comment on column pgjobs.attempt_detail.attempt_id is 'The attempt.';
@@ -328,7 +328,7 @@ create table pgjobs.job (
     constraint job_priority_check check (priority between 1 and 4),
     constraint job_max_runs_check check (max_runs between 1 and 25),
     constraint job_payload_sha256_check check (octet_length(payload_sha256) = 32)
-);
+) with (vacuum_truncate = off);
 
 comment on sequence pgjobs.job_job_id_seq is
     'Gives job ids, in the order of enqueuing within a session.';
@@ -371,7 +371,7 @@ create table pgjobs.job_payload (
     payload jsonb not null,
     constraint job_payload_job_id_pkey primary key (job_id),
     constraint job_payload_job_id_fkey foreign key (job_id) references pgjobs.job (job_id)
-);
+) with (vacuum_truncate = off);
 
 comment on table pgjobs.job_payload is
     'Detail: what the worker needs beyond the ids (repository URL, steps, …).';
@@ -424,7 +424,7 @@ create table pgjobs.verdict (
         and (lease_token is null or (worker is not null and started_at is not null and run_no > 0))
     ),
     constraint verdict_summary_sha256_check check (octet_length(summary_sha256) = 32)
-);
+) with (vacuum_truncate = off);
 
 -- Serves "the newest 50 FAILED" and counts per status over a time.
 create index verdict_status_completed_at_idx on pgjobs.verdict (status, completed_at);
@@ -472,7 +472,7 @@ create table pgjobs.verdict_summary (
     summary jsonb not null,
     constraint verdict_summary_job_id_pkey primary key (job_id),
     constraint verdict_summary_job_id_fkey foreign key (job_id) references pgjobs.verdict (job_id)
-);
+) with (vacuum_truncate = off);
 
 comment on table pgjobs.verdict_summary is 'Detail: what the worker says beside the status.';
 comment on column pgjobs.verdict_summary.job_id is 'The job.';
@@ -510,7 +510,7 @@ create table pgjobs.setback (
     constraint setback_run_no_check check (run_no between 1 and 25),
     constraint setback_outcome_check check (outcome in ('LEASE_LOST', 'RELEASED')),
     constraint setback_reason_check check ((outcome = 'RELEASED') = (reason is not null))
-);
+) with (vacuum_truncate = off);
 
 comment on table pgjobs.setback is 'Ledger: a run that ended without a verdict.';
 comment on column pgjobs.setback.job_id is 'The job.';
@@ -630,20 +630,6 @@ comment on constraint waiting_session_id_job_id_pkey on pgjobs.waiting is
     'Serves "the lowest waiting job of a session".';
 
 
--- A plan made while a hot table is empty must be the plan for a full one: a table of no pages is
--- read whole, and that plan then lives on in its session. Sixteen pages, which vacuum keeps, make
--- the index the cheaper way from the first day.
-insert into pgjobs.lane (session_id, open_jobs)
-select gen_random_uuid(), 1 from generate_series(1, 3000);
-insert into pgjobs.head (session_id, job_id, available_at, priority)
-select gen_random_uuid(), 0, now(), 1 from generate_series(1, 1600);
-insert into pgjobs.waiting (session_id, job_id)
-select gen_random_uuid(), 0 from generate_series(1, 3000);
-delete from pgjobs.lane;
-delete from pgjobs.head;
-delete from pgjobs.waiting;
-
-
 -- migration: which migrations this database has, each written in the migration's own transaction.
 create table pgjobs.migration (
     migration_id text not null,
@@ -660,6 +646,56 @@ comment on column pgjobs.migration.checksum is
 comment on column pgjobs.migration.applied_at is 'When it was applied.';
 comment on constraint migration_migration_id_pkey on pgjobs.migration is
     'A migration is applied once.';
+
+
+-- reserve: every table starts with sixteen pages or more, and vacuum does not take them back. For a
+-- small table reading it whole is the cheapest plan, and a session keeps the plan that a function made
+-- then; when 40,000 rows arrive it reads those on every call. Sixteen pages make the index the cheaper
+-- way from the first row on. The rows that claim the pages are undone at once; ids are not drawn.
+do $$
+declare
+    v_wide constant text := repeat('x', 1900);
+begin
+    insert into pgjobs.lab_attempt (attempt_id, session_id, commit_sha, recorded_at)
+    overriding system value
+    select -number, gen_random_uuid(), lpad(number::text, 40, '0'), now()
+    from generate_series(1, 1600) as number;
+
+    insert into pgjobs.job (
+        job_id, session_id, commit_sha, lab_version, priority, max_runs, created_at
+    )
+    overriding system value
+    select attempt.attempt_id, attempt.session_id, attempt.commit_sha, v_wide, 1, 1, now()
+    from pgjobs.lab_attempt as attempt
+    order by attempt.attempt_id
+    limit 80;
+
+    insert into pgjobs.attempt_detail (attempt_id, author)
+    select job.job_id, v_wide from pgjobs.job as job;
+    insert into pgjobs.job_payload (job_id, payload)
+    select job.job_id, to_jsonb(v_wide) from pgjobs.job as job;
+    insert into pgjobs.verdict (
+        job_id, completed_at, run_no, status, error_reason, error_detail, actor
+    )
+    select job.job_id, now(), 0, 'ERROR', 'CANCELLED', v_wide, '-' from pgjobs.job as job;
+    insert into pgjobs.verdict_summary (job_id, summary)
+    select job.job_id, to_jsonb(v_wide) from pgjobs.job as job;
+    insert into pgjobs.setback (job_id, started_at, ended_at, run_no, outcome, worker)
+    select job.job_id, now(), now(), 1, 'LEASE_LOST', v_wide from pgjobs.job as job;
+
+    insert into pgjobs.lane (session_id, open_jobs)
+    select gen_random_uuid(), 1 from generate_series(1, 3000);
+    insert into pgjobs.head (session_id, job_id, available_at, priority, worker)
+    select job.session_id, job.job_id, now(), 1, v_wide from pgjobs.job as job;
+    insert into pgjobs.waiting (session_id, job_id)
+    select gen_random_uuid(), 1 from generate_series(1, 3000);
+
+    raise exception 'undo' using errcode = 'P0001';
+exception
+    when raise_exception then
+        return;
+end
+$$;
 
 
 -- verification_attempt: the attempt ledger with its detail where still kept.
@@ -2603,4 +2639,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'dc8be62e2a432f1ead8e199514d265612e387e9fd68a286cc7bfe8b4a9d5fb82');
+values ('0001.ledger', '56603f19f9137d048cd976833a725e1b7b4222ba5c01e292e651b726a8380af5');

@@ -32,6 +32,7 @@
 \ir tables/head.sql
 \ir tables/waiting.sql
 \ir tables/migration.sql
+\ir tables/reserve.sql
 \ir views/verification_attempt.sql
 \ir views/verification_verdict.sql
 \ir views/verification_job.sql

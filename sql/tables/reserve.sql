@@ -1,0 +1,48 @@
+-- reserve: every table starts with sixteen pages or more, and vacuum does not take them back. For a
+-- small table reading it whole is the cheapest plan, and a session keeps the plan that a function made
+-- then; when 40,000 rows arrive it reads those on every call. Sixteen pages make the index the cheaper
+-- way from the first row on. The rows that claim the pages are undone at once; ids are not drawn.
+do $$
+declare
+    v_wide constant text := repeat('x', 1900);
+begin
+    insert into pgjobs.lab_attempt (attempt_id, session_id, commit_sha, recorded_at)
+    overriding system value
+    select -number, gen_random_uuid(), lpad(number::text, 40, '0'), now()
+    from generate_series(1, 1600) as number;
+
+    insert into pgjobs.job (
+        job_id, session_id, commit_sha, lab_version, priority, max_runs, created_at
+    )
+    overriding system value
+    select attempt.attempt_id, attempt.session_id, attempt.commit_sha, v_wide, 1, 1, now()
+    from pgjobs.lab_attempt as attempt
+    order by attempt.attempt_id
+    limit 80;
+
+    insert into pgjobs.attempt_detail (attempt_id, author)
+    select job.job_id, v_wide from pgjobs.job as job;
+    insert into pgjobs.job_payload (job_id, payload)
+    select job.job_id, to_jsonb(v_wide) from pgjobs.job as job;
+    insert into pgjobs.verdict (
+        job_id, completed_at, run_no, status, error_reason, error_detail, actor
+    )
+    select job.job_id, now(), 0, 'ERROR', 'CANCELLED', v_wide, '-' from pgjobs.job as job;
+    insert into pgjobs.verdict_summary (job_id, summary)
+    select job.job_id, to_jsonb(v_wide) from pgjobs.job as job;
+    insert into pgjobs.setback (job_id, started_at, ended_at, run_no, outcome, worker)
+    select job.job_id, now(), now(), 1, 'LEASE_LOST', v_wide from pgjobs.job as job;
+
+    insert into pgjobs.lane (session_id, open_jobs)
+    select gen_random_uuid(), 1 from generate_series(1, 3000);
+    insert into pgjobs.head (session_id, job_id, available_at, priority, worker)
+    select job.session_id, job.job_id, now(), 1, v_wide from pgjobs.job as job;
+    insert into pgjobs.waiting (session_id, job_id)
+    select gen_random_uuid(), 1 from generate_series(1, 3000);
+
+    raise exception 'undo' using errcode = 'P0001';
+exception
+    when raise_exception then
+        return;
+end
+$$;
