@@ -24,24 +24,16 @@ $$;
 
 drop view pgjobs.verification_run, pgjobs.verification_attempt;
 drop function
-    pgjobs.enqueue,
-    pgjobs.enqueue_many,
-    pgjobs.record_attempt,
-    pgjobs.get_job,
-    pgjobs.claim,
-    pgjobs.heartbeat,
-    pgjobs.complete,
-    pgjobs.complete_many,
-    pgjobs.release,
-    pgjobs.rescue,
+    pgjobs.enqueue, pgjobs.enqueue_many, pgjobs.record_attempt, pgjobs.get_job, pgjobs.claim,
+    pgjobs.heartbeat, pgjobs.complete, pgjobs.complete_many, pgjobs.release, pgjobs.rescue,
     pgjobs.cancel;
 drop function
     pgjobs._add_attempt, pgjobs._check_batch, pgjobs._check_commit_sha, pgjobs._check_document,
-    pgjobs._check_given, pgjobs._check_interval, pgjobs._check_number, pgjobs._check_push,
-    pgjobs._check_status, pgjobs._check_text, pgjobs._complete, pgjobs._end_run, pgjobs._enqueue,
-    pgjobs._find_attempt, pgjobs._is_due, pgjobs._leave_lane, pgjobs._lock_head, pgjobs._next_head,
-    pgjobs._put_head, pgjobs._refuse, pgjobs._refuse_argument, pgjobs._refuse_lease,
-    pgjobs._session_of, pgjobs._status, pgjobs._sweep, pgjobs._take_leases;
+    pgjobs._check_duration, pgjobs._check_push, pgjobs._check_status, pgjobs._check_text,
+    pgjobs._complete, pgjobs._end_run, pgjobs._enqueue, pgjobs._find_attempt, pgjobs._is_due,
+    pgjobs._leave_lane, pgjobs._lock_head, pgjobs._next_head, pgjobs._put_head, pgjobs._refuse,
+    pgjobs._refuse_argument, pgjobs._refuse_lease, pgjobs._refuse_null, pgjobs._session_of,
+    pgjobs._status, pgjobs._sweep, pgjobs._take_leases;
 drop view pgjobs.verification_job, pgjobs.verification_verdict;
 drop table
     pgjobs.migration, pgjobs.waiting, pgjobs.head, pgjobs.lane, pgjobs.setback,

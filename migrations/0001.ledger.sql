@@ -1142,28 +1142,34 @@ $$;
 comment on function pgjobs._check_status is 'Refuses what is not a verdict.';
 
 
-create function pgjobs._check_interval(
+-- Counted in seconds, and so used: a year is 360 days to a comparison of intervals but 365.25 to
+-- extract, and a day of the caller's time zone may have 23 hours.
+create function pgjobs._check_duration(
     routine text,
     argument text,
     value interval,
-    low interval,
-    high interval
+    low integer,
+    high integer
 )
-    returns boolean
+    returns interval
     language plpgsql
     volatile
     security invoker
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_seconds double precision := extract(epoch from value);
 begin
-    return (value between low and high) is true
-        or pgjobs._refuse_argument(
-            routine, argument, value::text, format('an interval of %s … %s', low, high)
+    if (v_seconds between low and high) is not true then
+        perform pgjobs._refuse_argument(
+            routine, argument, value::text, format('an interval of %s … %s seconds', low, high)
         );
+    end if;
+    return make_interval(secs => v_seconds);
 end
 $$;
-comment on function pgjobs._check_interval is
-    'Refuses an interval out of its range.';
+comment on function pgjobs._check_duration is
+    'The interval as seconds; refuses one out of its range (low and high in seconds) or null.';
 
 
 create function pgjobs._check_push(
@@ -2101,12 +2107,8 @@ begin
         and (
             (max_jobs between 1 and 1000) is true
             or pgjobs._refuse_argument('claim', 'max_jobs', max_jobs::text, '1 … 1000')
-        )
-        and pgjobs._check_interval(
-            'claim', 'lease_for', lease_for, interval '1 second', interval '1 day'
         );
-    -- Seconds, not days: a day of the caller's time zone may have 23 hours.
-    v_lease_for := make_interval(secs => extract(epoch from lease_for)::double precision);
+    v_lease_for := pgjobs._check_duration('claim', 'lease_for', lease_for, 1, 86400);
 
     select to_timestamp(mark.last_value / 1000.0) into v_swept_at from pgjobs.swept_at as mark;
     if v_now not between v_swept_at and v_swept_at + interval '1 second' then
@@ -2198,12 +2200,9 @@ begin
         and (
             heartbeat.lease_token is not null
             or pgjobs._refuse_null('heartbeat', 'lease_token')
-        )
-        and pgjobs._check_interval(
-            'heartbeat', 'lease_for', heartbeat.lease_for, interval '1 second', interval '1 day'
         );
+    v_lease_for := pgjobs._check_duration('heartbeat', 'lease_for', heartbeat.lease_for, 1, 86400);
     v_session_id := pgjobs._session_of(heartbeat.job_id);
-    v_lease_for := make_interval(secs => extract(epoch from heartbeat.lease_for)::double precision);
     v_lease_expires_at := clock_timestamp() + v_lease_for;
     update pgjobs.head as head
     set lease_for = v_lease_for,
@@ -2450,6 +2449,7 @@ as $$
 #variable_conflict use_column
 declare
     v_checked boolean;
+    v_retry_after interval;
     v_session_id uuid;
     v_max_runs smallint;
     v_head pgjobs.head;
@@ -2460,13 +2460,12 @@ begin
             release.lease_token is not null
             or pgjobs._refuse_null('release', 'lease_token')
         )
-        and pgjobs._check_text('release', 'reason', release.reason)
-        and (
-            release.retry_after is null
-            or pgjobs._check_interval(
-                'release', 'retry_after', release.retry_after, interval '0', interval '1 day'
-            )
+        and pgjobs._check_text('release', 'reason', release.reason);
+    if release.retry_after is not null then
+        v_retry_after := pgjobs._check_duration(
+            'release', 'retry_after', release.retry_after, 0, 86400
         );
+    end if;
     v_session_id := pgjobs._session_of(release.job_id);
     select job.max_runs into v_max_runs from pgjobs.job as job where job.job_id = release.job_id;
 
@@ -2492,7 +2491,7 @@ begin
     return pgjobs._end_run(
         v_head, 'RELEASED', release.reason,
         coalesce(
-            make_interval(secs => extract(epoch from release.retry_after)::double precision),
+            v_retry_after,
             least(interval '30 seconds' * power(2, v_head.run_no - 1), interval '15 minutes')
         ),
         v_max_runs
@@ -2639,4 +2638,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '56603f19f9137d048cd976833a725e1b7b4222ba5c01e292e651b726a8380af5');
+values ('0001.ledger', '61888157f154a094a8fad775257ab959fb9a9fb1c372771d00229375077b3cca');

@@ -101,28 +101,34 @@ $$;
 comment on function pgjobs._check_status is 'Refuses what is not a verdict.';
 
 
-create function pgjobs._check_interval(
+-- Counted in seconds, and so used: a year is 360 days to a comparison of intervals but 365.25 to
+-- extract, and a day of the caller's time zone may have 23 hours.
+create function pgjobs._check_duration(
     routine text,
     argument text,
     value interval,
-    low interval,
-    high interval
+    low integer,
+    high integer
 )
-    returns boolean
+    returns interval
     language plpgsql
     volatile
     security invoker
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_seconds double precision := extract(epoch from value);
 begin
-    return (value between low and high) is true
-        or pgjobs._refuse_argument(
-            routine, argument, value::text, format('an interval of %s … %s', low, high)
+    if (v_seconds between low and high) is not true then
+        perform pgjobs._refuse_argument(
+            routine, argument, value::text, format('an interval of %s … %s seconds', low, high)
         );
+    end if;
+    return make_interval(secs => v_seconds);
 end
 $$;
-comment on function pgjobs._check_interval is
-    'Refuses an interval out of its range.';
+comment on function pgjobs._check_duration is
+    'The interval as seconds; refuses one out of its range (low and high in seconds) or null.';
 
 
 create function pgjobs._check_push(

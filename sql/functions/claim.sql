@@ -31,12 +31,8 @@ begin
         and (
             (max_jobs between 1 and 1000) is true
             or pgjobs._refuse_argument('claim', 'max_jobs', max_jobs::text, '1 … 1000')
-        )
-        and pgjobs._check_interval(
-            'claim', 'lease_for', lease_for, interval '1 second', interval '1 day'
         );
-    -- Seconds, not days: a day of the caller's time zone may have 23 hours.
-    v_lease_for := make_interval(secs => extract(epoch from lease_for)::double precision);
+    v_lease_for := pgjobs._check_duration('claim', 'lease_for', lease_for, 1, 86400);
 
     select to_timestamp(mark.last_value / 1000.0) into v_swept_at from pgjobs.swept_at as mark;
     if v_now not between v_swept_at and v_swept_at + interval '1 second' then

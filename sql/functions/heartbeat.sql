@@ -21,12 +21,9 @@ begin
         and (
             heartbeat.lease_token is not null
             or pgjobs._refuse_null('heartbeat', 'lease_token')
-        )
-        and pgjobs._check_interval(
-            'heartbeat', 'lease_for', heartbeat.lease_for, interval '1 second', interval '1 day'
         );
+    v_lease_for := pgjobs._check_duration('heartbeat', 'lease_for', heartbeat.lease_for, 1, 86400);
     v_session_id := pgjobs._session_of(heartbeat.job_id);
-    v_lease_for := make_interval(secs => extract(epoch from heartbeat.lease_for)::double precision);
     v_lease_expires_at := clock_timestamp() + v_lease_for;
     update pgjobs.head as head
     set lease_for = v_lease_for,

@@ -13,6 +13,7 @@ as $$
 #variable_conflict use_column
 declare
     v_checked boolean;
+    v_retry_after interval;
     v_session_id uuid;
     v_max_runs smallint;
     v_head pgjobs.head;
@@ -23,13 +24,12 @@ begin
             release.lease_token is not null
             or pgjobs._refuse_null('release', 'lease_token')
         )
-        and pgjobs._check_text('release', 'reason', release.reason)
-        and (
-            release.retry_after is null
-            or pgjobs._check_interval(
-                'release', 'retry_after', release.retry_after, interval '0', interval '1 day'
-            )
+        and pgjobs._check_text('release', 'reason', release.reason);
+    if release.retry_after is not null then
+        v_retry_after := pgjobs._check_duration(
+            'release', 'retry_after', release.retry_after, 0, 86400
         );
+    end if;
     v_session_id := pgjobs._session_of(release.job_id);
     select job.max_runs into v_max_runs from pgjobs.job as job where job.job_id = release.job_id;
 
@@ -55,7 +55,7 @@ begin
     return pgjobs._end_run(
         v_head, 'RELEASED', release.reason,
         coalesce(
-            make_interval(secs => extract(epoch from release.retry_after)::double precision),
+            v_retry_after,
             least(interval '30 seconds' * power(2, v_head.run_no - 1), interval '15 minutes')
         ),
         v_max_runs
