@@ -1,4 +1,4 @@
-"""Write migrations/0001.ledger.sql from sql/. Until the first release only: then history is frozen."""
+"""Write migrations/0001.ledger.sql from sql/; only until the first release freezes it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ HEADER = """\
 -- The ledger, its hot tables, functions, views, roles and grants.
 -- depends:
 --
--- For the operator: creates the schema pgjobs and, where the role may, five group roles. It touches
--- nothing that exists, so its locks meet nobody. With psql: psql -1 -v ON_ERROR_STOP=1 -f this-file.
+-- For the operator: creates the schema pgjobs and, where the role may, five group roles. It
+-- touches nothing that exists, so its locks meet nobody. With psql alone:
+-- psql -1 -v ON_ERROR_STOP=1 -f migrations/0001.ledger.sql
 
 """
 

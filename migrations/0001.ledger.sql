@@ -1,8 +1,9 @@
 -- The ledger, its hot tables, functions, views, roles and grants.
 -- depends:
 --
--- For the operator: creates the schema pgjobs and, where the role may, five group roles. It touches
--- nothing that exists, so its locks meet nobody. With psql: psql -1 -v ON_ERROR_STOP=1 -f this-file.
+-- For the operator: creates the schema pgjobs and, where the role may, five group roles. It
+-- touches nothing that exists, so its locks meet nobody. With psql alone:
+-- psql -1 -v ON_ERROR_STOP=1 -f migrations/0001.ledger.sql
 
 -- forgea_pgjobs: the present definition, in reading order. `psql -1 -v ON_ERROR_STOP=1 -f
 -- sql/install.sql`
@@ -2638,4 +2639,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '61888157f154a094a8fad775257ab959fb9a9fb1c372771d00229375077b3cca');
+values ('0001.ledger', '82ff38295ad3b285d880313db608e749b4dcbc0bbad93f26b13d807ed60ee50b');

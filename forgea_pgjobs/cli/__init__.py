@@ -1,0 +1,34 @@
+"""The command ``forgea-pgjobs``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from forgea_pgjobs.cli import demo, migrate, rollback, sql, status
+from forgea_pgjobs.cli.errors import describe
+from forgea_pgjobs.cli.parser import new_parser
+
+COMMANDS = (migrate, rollback, status, sql, demo)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = new_parser()
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add(commands)
+    options = parser.parse_args(argv)
+    try:
+        code = int(options.run(options))
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("error 57014: interrupted", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever read us has gone; the interpreter's last flush must not fail as well.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:  # the one place where an error becomes a line
+        print(describe(error, getattr(options, "dsn", None)), file=sys.stderr)
+    return 1

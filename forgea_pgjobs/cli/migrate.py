@@ -1,0 +1,45 @@
+"""``forgea-pgjobs migrate``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from forgea_pgjobs.cli.parser import add_command, add_dsn
+
+if TYPE_CHECKING:
+    from forgea_pgjobs.cli.parser import Commands
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "migrate",
+        "install the schema, or bring it up to this version",
+        "forgea-pgjobs migrate --dsn postgresql://localhost/lab --dry-run",
+        run,
+    )
+    add_dsn(parser)
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be applied")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Apply the pending migrations, or name them."""
+    from forgea_pgjobs.schema import runner
+
+    if options.dry_run:
+        names, verb = runner.pending(options.dsn), "pending"
+    else:
+        names, verb = runner.migrate(options.dsn, notify=warn), "applied"
+    for name in names:
+        print(f"{verb} {name}")
+    if not names:
+        print("nothing to apply")
+    return 0
+
+
+def warn(message: str) -> None:
+    """Show a notice of the database or a repair."""
+    print(message, file=sys.stderr)

@@ -1,0 +1,69 @@
+"""What the commands' parsers have in common."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+
+from forgea_pgjobs.cli.errors import without_secrets
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction["Parser"]
+
+EXIT_CODES = "exit codes: 0 done, 1 failed or refused (one line on stderr says why), 2 wrong usage"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line without passwords, like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2."""
+        line = f"error 22023: {message} (hint: {self.prog} --help)\n"
+        self.exit(2, without_secrets(line, None))
+
+
+def new_parser() -> Parser:
+    """Return the parser of the command itself."""
+    return Parser(
+        prog="forgea-pgjobs",
+        description="Verification jobs in PostgreSQL: install, look, and see it work.",
+        epilog=_epilog("DATABASE_URL=postgresql://localhost/lab forgea-pgjobs migrate"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_command(
+    commands: Commands,
+    name: str,
+    help_text: str,
+    example: str,
+    run: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    """Add a command with an example and the exit codes in its help."""
+    parser = commands.add_parser(
+        name,
+        help=help_text,
+        description=f"{help_text[0].upper()}{help_text[1:]}.",
+        epilog=_epilog(example),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_dsn(parser: argparse.ArgumentParser, *, otherwise: str | None = None) -> None:
+    """Add --dsn, by default DATABASE_URL; it must come from one of them unless otherwise said."""
+    given = os.environ.get("DATABASE_URL")
+    default = "DATABASE_URL" + (f", else {otherwise}" if otherwise else "")
+    parser.add_argument(
+        "--dsn",
+        default=given,
+        required=otherwise is None and not given,
+        help=f"a URL or key=value words (default: {default})",
+    )
+
+
+def _epilog(example: str) -> str:
+    return f"example:\n  {example}\n\n{EXIT_CODES}\n"

@@ -1,0 +1,89 @@
+"""The life cycle of an embedded server: initdb, start, and always stop and remove."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg.conninfo import make_conninfo
+
+from forgea_pgjobs.embedded.account import Account, choose_account, reachable_binaries
+from forgea_pgjobs.embedded.binaries import find_binaries
+from forgea_pgjobs.embedded.rundir import private_folder, sweep
+from forgea_pgjobs.embedded.signals import held, unwinding
+
+INITDB = (
+    "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync",
+)  # fmt: skip
+
+
+class ServerFailed(Exception):
+    """PostgreSQL would not start or stop; the message ends with its own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server, reached only through a socket in a folder of mode 0700."""
+
+    folder: Path
+    binaries: Path
+
+    def dsn(self, dbname: str = "postgres") -> str:
+        """Return the superuser's connection string for a database."""
+        return make_conninfo("", host=str(self.folder), port=5432, user="postgres", dbname=dbname)
+
+
+@contextmanager
+def run_server(
+    *, fsync: bool = True, settings: Mapping[str, str | int] | None = None
+) -> Iterator[Server]:
+    """Start a server for the length of the block.
+
+    However the block ends (also by SIGINT, SIGTERM or SIGHUP), the server is stopped and its folder
+    removed; after kill -9 the next call does so. ``settings`` are lines of postgresql.conf.
+
+    Raises: BinariesNotFound, ServerFailed.
+    """
+    found = find_binaries()
+    account = choose_account()
+    with unwinding(), private_folder() as folder:
+        account.own(folder)
+        binaries = reachable_binaries(found, account, folder)
+        pg_ctl = str(binaries / "pg_ctl")
+
+        def stop(of: Path) -> None:
+            _run(account, of, [pg_ctl, "-w", "-m", "immediate", "-D", str(of / "data"), "stop"])
+
+        sweep(stop)
+        data = folder / "data"
+        _run(account, folder, [str(binaries / "initdb"), *INITDB, "-D", str(data)])
+        _configure(data, {"fsync": "on" if fsync else "off", **(settings or {})}, folder)
+        try:
+            with held():
+                _run(
+                    account, folder, [pg_ctl, "-w", "-D", str(data), "-l", f"{folder}/log", "start"]
+                )
+            yield Server(folder, binaries)
+        finally:
+            with held():
+                if (data / "postmaster.pid").exists():
+                    stop(folder)
+
+
+def _configure(data: Path, settings: Mapping[str, str | int], folder: Path) -> None:
+    # A file instead of the command line: no shell reads it, and PGPORT cannot override it.
+    lines = {**settings, "listen_addresses": "", "port": 5432, "unix_socket_directories": folder}
+    with (data / "postgresql.conf").open("a") as conf:
+        for name, value in lines.items():
+            quoted = str(value).replace("'", "''")
+            conf.write(f"{name} = '{quoted}'\n")
+
+
+def _run(account: Account, folder: Path, argv: list[str]) -> None:
+    done = account.run(argv, folder)
+    if done.returncode != 0:
+        log = folder / "log"
+        words = log.read_text(errors="replace") if log.exists() else done.stdout
+        raise ServerFailed(f"{Path(argv[0]).name} failed: {' | '.join(words.splitlines()[-3:])}")

@@ -1,0 +1,128 @@
+"""Run migrations through yoyo, with pgjobs.migration as the truth.
+
+yoyo applies a migration and marks it in two transactions. Each of our migrations records itself in
+pgjobs.migration in its own transaction; yoyo's marks are made to follow before anything else is
+done, which mends a crash between the two and recognises an installation by psql.
+"""
+
+from __future__ import annotations
+
+import psycopg
+from yoyo import read_migrations
+from yoyo.migrations import MigrationList
+
+from forgea_pgjobs.schema.bookkeeping import Backend, Notify, locked
+from forgea_pgjobs.schema.errors import MigrationRefused
+from forgea_pgjobs.schema.resources import checksum, migration_files, migrations_folder
+
+LOCK_TIMEOUT = "10s"
+
+
+def _silent(_message: str) -> None:
+    pass
+
+
+def recorded(conn: psycopg.Connection) -> dict[str, str]:
+    """Return the checksum of every migration the database has, by id, the oldest first."""
+    if conn.execute("select to_regclass('pgjobs.migration')").fetchone() == (None,):
+        return {}
+    rows = conn.execute("select migration_id, checksum from pgjobs.migration order by migration_id")
+    return dict(rows.fetchall())
+
+
+def pending(dsn: str) -> list[str]:
+    """Return the ids that ``migrate`` would apply; changes nothing.
+
+    Raises: MigrationRefused.
+    """
+    with psycopg.connect(dsn) as conn:
+        has = _checked(conn)
+    return [name for name in migration_files() if name not in has]
+
+
+def migrate(dsn: str, *, notify: Notify = _silent, lock_timeout: str = LOCK_TIMEOUT) -> list[str]:
+    """Apply every pending migration and return their ids; ``notify`` gets notices and repairs.
+
+    Raises: MigrationRefused, psycopg.Error.
+    """
+    with locked(dsn, {"lock_timeout": lock_timeout}, notify) as backend:
+        migrations = read_migrations(str(migrations_folder()))
+        _mend(backend, migrations, notify)
+        applied = backend.to_apply(migrations)
+        for migration in applied:
+            backend.apply_one(migration)
+        return [migration.id for migration in applied]
+
+
+def rollback(
+    dsn: str,
+    *,
+    to: str | None = None,
+    force: bool = False,
+    notify: Notify = _silent,
+    lock_timeout: str = LOCK_TIMEOUT,
+) -> list[str]:
+    """Undo the newest migration, or every migration after ``to``, and return their ids.
+
+    ``force`` sets ``pgjobs.force_rollback``, without which a down refuses to destroy ledger rows.
+
+    Raises: MigrationRefused, psycopg.Error.
+    """
+    settings = {"lock_timeout": lock_timeout}
+    if force:
+        settings["pgjobs.force_rollback"] = "on"
+    with locked(dsn, settings, notify) as backend:
+        migrations = read_migrations(str(migrations_folder()))
+        has = _mend(backend, migrations, notify)
+        if to is not None and to not in has:
+            raise MigrationRefused(
+                "22023",
+                f"the database has no migration {to}",
+                f"It has: {', '.join(has) or 'none'}.",
+            )
+        newest_first = list(backend.to_rollback(migrations))
+        undone = [m for m in newest_first if m.id > to] if to is not None else newest_first[:1]
+        for migration in undone:
+            backend.rollback_one(migration)
+        return [migration.id for migration in undone]
+
+
+def _mend(backend: Backend, migrations: MigrationList, notify: Notify) -> dict[str, str]:
+    """Make yoyo's marks say what pgjobs.migration says, and return that."""
+    has = _checked(backend.connection)
+    marked = {migration.id for migration in migrations if backend.is_applied(migration)}
+    unmarked = migrations.filter(lambda m: m.id in has and m.id not in marked)
+    stray = migrations.filter(lambda m: m.id in marked and m.id not in has)
+    backend.mark_migrations(unmarked)
+    backend.unmark_migrations(stray)
+    for migration in unmarked:
+        notify(f"marked {migration.id}, which was applied before")
+    for migration in stray:
+        notify(f"removed the mark of {migration.id}, which the database does not have")
+    return has
+
+
+def _checked(conn: psycopg.Connection) -> dict[str, str]:
+    """Return what the database has, refusing what this package cannot continue from."""
+    files = migration_files()
+    has = recorded(conn)
+    if not has and conn.execute("select to_regnamespace('pgjobs')").fetchone() != (None,):
+        raise MigrationRefused(
+            "55000",
+            "schema pgjobs exists, but does not say which migrations it has",
+            "If it came from sql/: run the insert at the end of `forgea-pgjobs sql`.",
+        )
+    for name, recorded_checksum in has.items():
+        if name not in files:
+            raise MigrationRefused(
+                "55000",
+                f"the database has migration {name}, which this version does not know",
+                "Install the version of forgea-pgjobs that applied it, or a newer one.",
+            )
+        if checksum(files[name]) != recorded_checksum:
+            raise MigrationRefused(
+                "55000",
+                f"migration {name} was edited after it was applied",
+                "Restore the file as released; put the change into a new migration.",
+            )
+    return has

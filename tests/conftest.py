@@ -1,0 +1,177 @@
+"""The server of a test run, and databases and connections on it.
+
+The server is ``DATABASE_URL`` (a superuser's) where that is set, else an embedded one, whose
+binaries ``PGJOBS_PG_BIN`` may choose. The tests run as root or not, with or without xdist: each
+xdist process has its own embedded server, or its own databases on the server it was given.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from pytest_postgresql import factories
+from pytest_postgresql.executors import NoopExecutor
+
+from forgea_pgjobs import embedded, schema
+
+SETTINGS: dict[str, str | int] = {
+    "full_page_writes": "off",
+    "max_connections": 200,
+    "max_prepared_transactions": 10,
+    "synchronous_commit": "off",
+}
+# Any number: it serialises creating the cluster's roles between xdist processes on one server.
+ROLES_LOCK = 7_061_923
+
+
+def pytest_configure() -> None:
+    """Let SIGTERM and SIGHUP end the run like Ctrl-C, so that the server is stopped."""
+
+    def end(signum: int, _frame: FrameType | None) -> None:
+        pytest.exit(signal.Signals(signum).name, 128 + signum)
+
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, end)
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """The server under test. ``binaries`` is None for a server given by DATABASE_URL."""
+
+    admin_dsn: str
+    binaries: Path | None
+    # The rest is what pytest-postgresql asks of the fixture that another depends on.
+    host: str
+    port: int
+    user: str
+    password: str | None
+    options: str = ""
+    maintenance_dbname: str = "postgres"
+    template_dbname: str = "template1"
+
+    @classmethod
+    def at(cls, dsn: str, binaries: Path | None) -> Postgres:
+        """Describe the server that dsn leads to."""
+        with psycopg.connect(dsn) as conn:
+            info = conn.info
+            return cls(dsn, binaries, info.host, info.port, info.user, info.password or None)
+
+    def dsn(self, dbname: str = "postgres", **settings: str) -> str:
+        """Return the superuser's connection string for a database."""
+        return make_conninfo(self.admin_dsn, dbname=dbname, **settings)
+
+    @contextmanager
+    def database(self, template: str = "template0") -> Iterator[str]:
+        """Make a database for the length of the block and yield its connection string."""
+        name = f"pgjobs_{uuid4().hex}"
+        with psycopg.connect(self.dsn(), autocommit=True) as admin:
+            admin.execute(
+                sql.SQL("create database {} template {} strategy file_copy").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
+            )
+            try:
+                yield self.dsn(name)
+            finally:
+                admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+class Connect(Protocol):
+    """Opens a connection to the test's database, logged in as a role; closed with the test."""
+
+    def __call__(
+        self, role: str | None = None, *, autocommit: bool = False
+    ) -> psycopg.Connection: ...
+
+
+@pytest.fixture(scope="session")
+def pg() -> Iterator[Postgres]:
+    """The server: ``pg.dsn(dbname)`` for the superuser, ``pg.database()`` for an empty database."""
+    given = os.environ.get("DATABASE_URL")
+    if given:
+        yield Postgres.at(given, None)
+        return
+    with embedded.run_server(fsync=False, settings=SETTINGS) as server:
+        yield Postgres.at(server.dsn(), server.binaries)
+
+
+def install(**where: Any) -> None:
+    """Install sql/, the present definition; tests/migrations proves it equal to the migrations."""
+    where.pop("autocommit", None)
+    with (
+        psycopg.connect(**{**where, "dbname": "postgres"}) as roles,
+        psycopg.connect(**where) as target,
+    ):
+        roles.execute("select pg_advisory_xact_lock(%s)", [ROLES_LOCK])
+        target.execute(schema.recorded_install_sql())
+
+
+installed = factories.postgresql_noproc(
+    dbname=f"pgjobs_{os.getpid()}", depends_on="pg", load=[install]
+)
+
+
+@pytest.fixture(scope="module")
+def dsn(pg: Postgres, installed: NoopExecutor) -> Iterator[str]:
+    """A database of this module's own, with the schema and no rows."""
+    with pg.database(installed.template_dbname) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def fresh_dsn(pg: Postgres, installed: NoopExecutor) -> Iterator[str]:
+    """A database of this test's own; ``conn`` and ``connect`` then lead to it as well."""
+    with pg.database(installed.template_dbname) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def empty_dsn(pg: Postgres, installed: NoopExecutor) -> Iterator[str]:
+    """A database without the schema, on a server that already has the group roles."""
+    with pg.database() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def test_dsn(request: pytest.FixtureRequest) -> str:
+    """The database of this test: its own where it asks for ``fresh_dsn``, else its module's."""
+    fixture = "fresh_dsn" if "fresh_dsn" in request.fixturenames else "dsn"
+    return str(request.getfixturevalue(fixture))
+
+
+@pytest.fixture
+def connect(test_dsn: str) -> Iterator[Connect]:
+    """Open further connections; ``role`` logs in as that role (``set session authorization``)."""
+    with ExitStack() as stack:
+
+        def open_connection(
+            role: str | None = None, *, autocommit: bool = False
+        ) -> psycopg.Connection:
+            conn = psycopg.connect(test_dsn, autocommit=True)
+            stack.callback(conn.close)
+            if role is not None:
+                conn.execute(sql.SQL("set session authorization {}").format(sql.Identifier(role)))
+            conn.autocommit = autocommit
+            return conn
+
+        yield open_connection
+
+
+@pytest.fixture
+def conn(connect: Connect) -> Iterator[psycopg.Connection]:
+    """A superuser's connection with an open transaction that is rolled back at the end."""
+    conn = connect()
+    yield conn
+    conn.rollback()

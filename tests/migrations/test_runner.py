@@ -1,0 +1,153 @@
+"""The runner is safe to repeat, to run twice at once, and to kill."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from forgea_pgjobs import schema
+from forgea_pgjobs.schema import resources, runner
+from forgea_pgjobs.schema.bookkeeping import LOCK
+from forgea_pgjobs.schema.errors import MigrationRefused
+from tests.migrations.conftest import RunProgram
+
+ALL = list(schema.migration_files())
+WAITING = """
+select count(*) from pg_stat_activity
+where datname = current_database() and wait_event_type = 'Lock' and wait_event = 'advisory'
+"""
+
+
+def marks(dsn: str) -> list[str]:
+    """Return what yoyo believes to be applied."""
+    with psycopg.connect(dsn) as conn:
+        rows = conn.execute("select migration_id from pgjobs_yoyo._yoyo_migration order by 1")
+        return [name for (name,) in rows]
+
+
+def die_in(step: str, call: str, dsn: str) -> None:
+    """Run a call of the runner in a process that ends, as by kill -9, where yoyo would do step."""
+    program = f"""
+import os
+from forgea_pgjobs.schema import bookkeeping, runner
+bookkeeping.Backend.{step} = lambda *args, **kwargs: os._exit(9)
+runner.{call}({dsn!r})
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=resources.PACKAGE.parent)
+    assert done.returncode == 9
+
+
+def test_running_twice_applies_once(empty_dsn: str) -> None:
+    assert runner.pending(empty_dsn) == ALL
+    assert runner.migrate(empty_dsn) == ALL
+    assert runner.migrate(empty_dsn) == []
+    assert runner.pending(empty_dsn) == []
+    assert marks(empty_dsn) == ALL
+
+
+def test_two_runners_at_once_apply_once(empty_dsn: str) -> None:
+    with psycopg.connect(empty_dsn, autocommit=True) as gate, ThreadPoolExecutor(2) as pool:
+        gate.execute("select pg_advisory_lock(%s)", [LOCK])
+        runs = [pool.submit(runner.migrate, empty_dsn) for _ in range(2)]
+        while gate.execute(WAITING).fetchone() != (2,):
+            assert not any(run.done() for run in runs)
+        gate.execute("select pg_advisory_unlock(%s)", [LOCK])
+        assert sorted(run.result() for run in runs) == [[], ALL]
+
+
+def test_a_runner_waits_for_another_no_longer_than_its_lock_timeout(empty_dsn: str) -> None:
+    with psycopg.connect(empty_dsn, autocommit=True) as other:
+        other.execute("select pg_advisory_lock(%s)", [LOCK])
+        with pytest.raises(MigrationRefused) as refusal:
+            runner.migrate(empty_dsn, lock_timeout="10ms")
+    assert refusal.value.sqlstate == "55P03"
+    assert runner.migrate(empty_dsn) == ALL
+
+
+def test_a_crash_between_apply_and_mark_is_mended(empty_dsn: str) -> None:
+    die_in("mark_one", "migrate", empty_dsn)
+    assert marks(empty_dsn) == []
+    assert runner.pending(empty_dsn) == ALL[1:]
+    assert runner.migrate(empty_dsn) == ALL[1:]
+    assert marks(empty_dsn) == ALL
+
+
+def test_a_crash_between_rollback_and_unmark_is_mended(empty_dsn: str) -> None:
+    runner.migrate(empty_dsn)
+    die_in("unmark_one", "rollback", empty_dsn)
+    assert marks(empty_dsn) == ALL
+    assert runner.pending(empty_dsn) == ALL[-1:]
+    assert runner.migrate(empty_dsn) == ALL[-1:]
+    assert marks(empty_dsn) == ALL
+
+
+def test_the_lock_row_of_a_living_process_is_respected(empty_dsn: str) -> None:
+    runner.migrate(empty_dsn)
+    with psycopg.connect(empty_dsn) as conn:
+        # Process 1 always lives.
+        conn.execute("insert into pgjobs_yoyo.yoyo_lock (locked, pid) values (1, 1)")
+    with pytest.raises(MigrationRefused) as refusal:
+        runner.migrate(empty_dsn)
+    assert refusal.value.sqlstate == "55P03"
+
+
+@pytest.mark.parametrize("source", ["the sql command", "the migration files"])
+def test_an_installation_by_psql_is_recognised(
+    source: str, empty_dsn: str, run_program: RunProgram, tmp_path: Path
+) -> None:
+    files = list(schema.migration_files().values())
+    if source == "the sql command":
+        files = [tmp_path / "install.sql"]
+        files[0].write_text(schema.recorded_install_sql(), encoding="utf-8")
+    for file in files:
+        run_program("psql", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", file, empty_dsn)
+    assert runner.pending(empty_dsn) == []
+    assert runner.migrate(empty_dsn) == []
+    assert marks(empty_dsn) == ALL
+    assert runner.rollback(empty_dsn) == ALL[-1:]
+
+
+def test_an_edited_applied_migration_is_noticed(fresh_dsn: str) -> None:
+    with psycopg.connect(fresh_dsn) as conn:
+        conn.execute("update pgjobs.migration set checksum = 'that of another text'")
+    for call in (runner.pending, runner.migrate, runner.rollback):
+        with pytest.raises(MigrationRefused) as refusal:
+            call(fresh_dsn)
+        assert refusal.value.sqlstate == "55000"
+
+
+def test_a_migration_of_a_newer_version_is_noticed(fresh_dsn: str) -> None:
+    with psycopg.connect(fresh_dsn) as conn:
+        conn.execute("insert into pgjobs.migration values ('9999.later', 'x')")
+    with pytest.raises(MigrationRefused) as refusal:
+        runner.migrate(fresh_dsn)
+    assert refusal.value.sqlstate == "55000"
+
+
+def test_a_schema_without_a_record_is_left_alone(empty_dsn: str) -> None:
+    with psycopg.connect(empty_dsn) as conn:
+        conn.execute("create schema pgjobs")
+    with pytest.raises(MigrationRefused) as refusal:
+        runner.migrate(empty_dsn)
+    assert refusal.value.sqlstate == "55000"
+
+
+def test_rollback_to_an_unknown_migration_is_refused(fresh_dsn: str) -> None:
+    with pytest.raises(MigrationRefused) as refusal:
+        runner.rollback(fresh_dsn, to="0000.nothing")
+    assert refusal.value.sqlstate == "22023"
+    assert runner.rollback(fresh_dsn, to=ALL[-1]) == []
+
+
+def test_the_bookkeeping_stays_out_of_public(empty_dsn: str) -> None:
+    runner.migrate(empty_dsn)
+    with psycopg.connect(empty_dsn) as conn:
+        rows = conn.execute(
+            "select relname from pg_class where relnamespace = 'public'::regnamespace"
+        )
+        assert rows.fetchall() == []

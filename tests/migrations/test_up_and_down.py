@@ -1,0 +1,89 @@
+"""A migration gives exactly what sql/ says, and its down takes exactly that away."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from forgea_pgjobs import schema
+from forgea_pgjobs.schema import runner
+from tests.migrations.conftest import Dump, RunProgram
+
+FOLDER = schema.migrations_folder()
+DOWNS = [path.with_suffix(".rollback.sql") for path in reversed(schema.migration_files().values())]
+ENQUEUE = "select pgjobs.enqueue(gen_random_uuid(), %s, '1', author => 'a', payload => '{}')"
+
+
+def enqueue_a_commit(dsn: str) -> None:
+    with psycopg.connect(dsn) as conn:
+        conn.execute(ENQUEUE, ["ab" * 20])
+
+
+def test_the_migrations_give_what_sql_gives(dsn: str, empty_dsn: str, dump: Dump) -> None:
+    runner.migrate(empty_dsn)
+    assert dump(empty_dsn) == dump(dsn)
+
+
+def test_up_down_up_with_rows_gives_the_same_schema_again(empty_dsn: str, dump: Dump) -> None:
+    nothing = dump(empty_dsn)
+    names = runner.migrate(empty_dsn)
+    everything = dump(empty_dsn)
+    enqueue_a_commit(empty_dsn)
+    for name in reversed(names):
+        assert runner.rollback(empty_dsn, force=True) == [name]
+    assert dump(empty_dsn) == nothing
+    assert runner.migrate(empty_dsn) == names
+    assert dump(empty_dsn) == everything
+    enqueue_a_commit(empty_dsn)
+
+
+def test_a_down_refuses_while_the_ledger_has_rows(empty_dsn: str, dump: Dump) -> None:
+    runner.migrate(empty_dsn)
+    enqueue_a_commit(empty_dsn)
+    before = dump(empty_dsn)
+    with pytest.raises(psycopg.Error) as refusal:
+        runner.rollback(empty_dsn)
+    assert refusal.value.sqlstate == "55000"
+    assert refusal.value.diag.message_hint
+    assert dump(empty_dsn) == before
+    with psycopg.connect(empty_dsn) as conn:
+        assert conn.execute("select count(*) from pgjobs.verification_job").fetchone() == (1,)
+    assert runner.pending(empty_dsn) == []
+
+
+def test_a_down_without_rows_needs_no_force(empty_dsn: str, dump: Dump) -> None:
+    nothing = dump(empty_dsn)
+    names = runner.migrate(empty_dsn)
+    assert [runner.rollback(empty_dsn) for _name in names] == [[name] for name in reversed(names)]
+    assert dump(empty_dsn) == nothing
+    assert runner.rollback(empty_dsn) == []
+
+
+@pytest.mark.parametrize("down", DOWNS, ids=lambda path: path.name)
+def test_a_down_runs_in_psql(down: Path, fresh_dsn: str, run_program: RunProgram) -> None:
+    run_program("psql", "-1", "-v", "ON_ERROR_STOP=1", "-f", down, fresh_dsn)
+    with psycopg.connect(fresh_dsn) as conn:
+        assert down.name.removesuffix(".rollback.sql") not in runner.recorded(conn)
+
+
+def test_each_migration_records_its_own_checksum(fresh_dsn: str) -> None:
+    written = {name: schema.checksum(path) for name, path in schema.migration_files().items()}
+    for name, path in schema.migration_files().items():
+        assert f"('{name}', '{written[name]}')" in path.read_text(encoding="utf-8")
+    with psycopg.connect(fresh_dsn) as conn:
+        assert runner.recorded(conn) == written
+
+
+def test_the_listed_sums_are_those_of_the_files() -> None:
+    """A released line of SHA256SUMS never changes; before that `make generate` writes it."""
+    listed = (FOLDER / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    files = sorted(FOLDER.glob("*.sql"))
+    assert listed == [f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.name}" for f in files]
+
+
+def test_the_install_text_is_the_same_each_time() -> None:
+    assert schema.recorded_install_sql() == schema.recorded_install_sql()
+    assert "\\ir" not in schema.recorded_install_sql()
