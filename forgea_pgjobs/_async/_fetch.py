@@ -1,0 +1,65 @@
+"""Running a call on the caller's connection: its transaction is neither begun nor ended here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, LiteralString, TypeVar
+
+from psycopg import AsyncConnection
+from psycopg.rows import BaseRowFactory, class_row, scalar_row
+from psycopg.types.json import Jsonb
+
+from forgea_pgjobs.errors import translated
+
+T = TypeVar("T")
+
+
+async def rows(
+    conn: AsyncConnection[Any],
+    model: type[T],
+    statement: LiteralString,
+    arguments: Mapping[str, Any],
+) -> list[T]:
+    """Return every row of the answer."""
+    return await _fetch(conn, class_row(model), statement, arguments)
+
+
+async def row(
+    conn: AsyncConnection[Any],
+    model: type[T],
+    statement: LiteralString,
+    arguments: Mapping[str, Any],
+) -> T:
+    """Return the one row of the answer."""
+    (answer,) = await rows(conn, model, statement, arguments)
+    return answer
+
+
+async def scalar(
+    conn: AsyncConnection[Any], statement: LiteralString, arguments: Mapping[str, Any]
+) -> Any:
+    """Return the one value of the answer."""
+    (answer,) = await _fetch(conn, scalar_row, statement, arguments)
+    return answer
+
+
+async def _fetch(
+    conn: AsyncConnection[Any],
+    row_factory: BaseRowFactory[T],
+    statement: LiteralString,
+    arguments: Mapping[str, Any],
+) -> list[T]:
+    with translated():
+        async with conn.cursor(row_factory=row_factory) as cursor:
+            await cursor.execute(statement, arguments)
+            return await cursor.fetchall()
+
+
+def document(value: Any) -> Jsonb | None:
+    """Return a value as JSON; None stays null."""
+    return None if value is None else Jsonb(value)
+
+
+def documents(values: Sequence[Any] | None) -> list[Jsonb | None] | None:
+    """Return values as JSON; None stays null."""
+    return None if values is None else [document(value) for value in values]

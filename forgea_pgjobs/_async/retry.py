@@ -1,0 +1,67 @@
+"""Repeating a unit of work until its outcome is known."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection
+
+from forgea_pgjobs._transient import CommitWatch, is_transient
+from forgea_pgjobs.errors import UnknownOutcome
+
+T = TypeVar("T")
+
+
+async def retry(
+    connect: Callable[[], Awaitable[AsyncConnection[Any]]],
+    unit: Callable[[AsyncConnection[Any]], Awaitable[T]],
+    *,
+    attempts: int = 8,
+    delay: float = 0.05,
+    max_delay: float = 2.0,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> T:
+    """Run ``unit`` in a transaction of its own, on a connection of its own, until that committed.
+
+    It is run again after a serialization failure (40001), a deadlock (40P01), the loss of the
+    connection, and a COMMIT of which the server says that the wait for its synchronous standby was
+    cancelled; at most ``attempts`` times, after pauses of ``delay`` seconds, doubled up to
+    ``max_delay`` and shortened at random. So the unit must be repeatable with the same outcome:
+    enqueue by its arguments, complete by its token. A claim is not: its lost answer leaves jobs
+    RUNNING until their leases end.
+
+    Raises: the last error; UnknownOutcome where the last COMMIT may not last. Any other error of
+    the unit at once.
+    """
+    for attempt in range(1, attempts + 1):
+        try:
+            return await _once(connect, unit)
+        except psycopg.Error as error:
+            if attempt == attempts or not is_transient(error):
+                raise
+        pause = min(max_delay, delay * 2 ** (attempt - 1))
+        await sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # a pause, not a secret
+    raise ValueError("attempts must be at least 1")
+
+
+async def _once(
+    connect: Callable[[], Awaitable[AsyncConnection[Any]]],
+    unit: Callable[[AsyncConnection[Any]], Awaitable[T]],
+) -> T:
+    conn = await connect()
+    watch = CommitWatch()
+    try:
+        # Whatever connect left open would make this transaction a mere savepoint.
+        await conn.commit()
+        async with conn.transaction():
+            answer = await unit(conn)
+            conn.add_notice_handler(watch)
+    finally:
+        await conn.close()
+    if watch.is_unknown:
+        raise UnknownOutcome("the wait for the synchronous standby was cancelled during COMMIT")
+    return answer

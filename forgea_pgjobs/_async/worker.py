@@ -1,0 +1,115 @@
+"""Calls of a worker: claim jobs, hold their leases, write their verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+from forgea_pgjobs import _statements
+from forgea_pgjobs._async._fetch import document, documents, row, rows, scalar
+from forgea_pgjobs.models import Claimed, Completed, CompletedElement, JobStatus, Released
+
+LEASE = timedelta(minutes=5)
+
+
+async def claim(
+    conn: AsyncConnection[Any], *, worker: str, max_jobs: int = 1, lease_for: timedelta = LEASE
+) -> list[Claimed]:
+    """Start a run of up to ``max_jobs`` jobs; an empty list when there is nothing to do.
+
+    Calls ``pgjobs.claim``. max_jobs: 1 … 1000. lease_for: 1 s … 1 day. Commit before the work
+    begins: until then nobody else sees the claim. A claim whose answer was lost leaves its jobs
+    RUNNING until their leases end.
+
+    Raises: InvalidArgument.
+    """
+    arguments = {"worker": worker, "max_jobs": max_jobs, "lease_for": lease_for}
+    return await rows(conn, Claimed, _statements.CLAIM, arguments)
+
+
+async def heartbeat(
+    conn: AsyncConnection[Any], *, job_id: int, lease_token: UUID, lease_for: timedelta = LEASE
+) -> datetime:
+    """Set the end of the lease to now + ``lease_for``, which may shorten it, and return it.
+
+    Calls ``pgjobs.heartbeat``. lease_for: 1 s … 1 day.
+
+    Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost.
+    """
+    arguments = {"job_id": job_id, "lease_token": lease_token, "lease_for": lease_for}
+    expires_at: datetime = await scalar(conn, _statements.HEARTBEAT, arguments)
+    return expires_at
+
+
+async def complete(
+    conn: AsyncConnection[Any],
+    *,
+    job_id: int,
+    lease_token: UUID,
+    status: JobStatus | str,
+    summary: Any = None,
+) -> Completed:
+    """Write the verdict; repeating the same call after a lost answer is safe (``replayed``).
+
+    Calls ``pgjobs.complete``. status: PASSED, FAILED or ERROR. summary: JSON, at most 64 KiB.
+
+    Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost.
+    """
+    arguments = {
+        "job_id": job_id,
+        "lease_token": lease_token,
+        "status": str(status),
+        "summary": document(summary),
+    }
+    return await row(conn, Completed, _statements.COMPLETE, arguments)
+
+
+async def complete_many(
+    conn: AsyncConnection[Any],
+    *,
+    job_ids: Sequence[int],
+    lease_tokens: Sequence[UUID],
+    statuses: Sequence[JobStatus | str],
+    summaries: Sequence[Any] | None = None,
+) -> list[CompletedElement]:
+    """Write 0 … 10,000 verdicts and return one answer per element, in order.
+
+    Calls ``pgjobs.complete_many``. A lost lease or a final verdict is an outcome here, no error.
+
+    Raises: InvalidArgument.
+    """
+    arguments = {
+        "job_ids": list(job_ids),
+        "lease_tokens": list(lease_tokens),
+        "statuses": [str(status) for status in statuses],
+        "summaries": documents(summaries),
+    }
+    return await rows(conn, CompletedElement, _statements.COMPLETE_MANY, arguments)
+
+
+async def release(
+    conn: AsyncConnection[Any],
+    *,
+    job_id: int,
+    lease_token: UUID,
+    reason: str,
+    retry_after: timedelta | None = None,
+) -> Released:
+    """Give the job back because the infrastructure failed; it is no verdict about the commit.
+
+    Calls ``pgjobs.release``. retry_after: 0 … 1 day, None for 30 s doubled with every run, at most
+    15 min. The answer is QUEUED, or ERROR when the job's runs are used up.
+
+    Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost.
+    """
+    arguments = {
+        "job_id": job_id,
+        "lease_token": lease_token,
+        "reason": reason,
+        "retry_after": retry_after,
+    }
+    return await row(conn, Released, _statements.RELEASE, arguments)

@@ -1,0 +1,64 @@
+"""The SQL of every call: one constant each, in named notation, with the types of the contract."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+
+def _call(function: LiteralString, *parameters: LiteralString) -> LiteralString:
+    """Return the call of a function; each parameter is written as ``name type``."""
+    arguments = [
+        name + " => %(" + name + ")s::" + sql_type
+        for name, sql_type in (parameter.split(" ", 1) for parameter in parameters)
+    ]
+    called = function + "(" + ", ".join(arguments) + ")"
+    return "select * from pgjobs." + called  # noqa: S608  # made of the constants below
+
+
+_PUSH: tuple[LiteralString, ...] = (
+    "author text",
+    "branch text",
+    "changed_files text[]",
+    "pushed_at timestamptz",
+)
+_LEASE: tuple[LiteralString, ...] = ("job_id bigint", "lease_token uuid")
+
+RECORD_ATTEMPT = _call(
+    "record_attempt", "session_id uuid", "commit_sha text", "delivery_id text", *_PUSH
+)
+ENQUEUE = _call(
+    "enqueue",
+    "session_id uuid",
+    "commit_sha text",
+    "lab_version text",
+    "delivery_id text",
+    "priority integer",
+    "available_at timestamptz",
+    "max_runs integer",
+    *_PUSH,
+    "payload jsonb",
+)
+ENQUEUE_MANY = _call(
+    "enqueue_many",
+    "session_ids uuid[]",
+    "commit_shas text[]",
+    "lab_versions text[]",
+    "delivery_ids text[]",
+    "priority integer",
+    "max_runs integer",
+    "payloads jsonb[]",
+)
+GET_JOB = _call("get_job", "commit_sha text")
+CLAIM = _call("claim", "worker text", "max_jobs integer", "lease_for interval")
+HEARTBEAT = _call("heartbeat", *_LEASE, "lease_for interval")
+COMPLETE = _call("complete", *_LEASE, "status text", "summary jsonb")
+COMPLETE_MANY = _call(
+    "complete_many",
+    "job_ids bigint[]",
+    "lease_tokens uuid[]",
+    "statuses text[]",
+    "summaries jsonb[]",
+)
+RELEASE = _call("release", *_LEASE, "reason text", "retry_after interval")
+RESCUE = _call("rescue", "max_jobs integer")
+CANCEL = _call("cancel", "job_id bigint", "reason text", "actor text")

@@ -1,0 +1,165 @@
+"""The answers of the functions, one frozen dataclass each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class JobStatus(StrEnum):
+    """Where a job stands. FAILED is the learner's; ERROR is never the learner's."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    ERROR = "ERROR"
+
+
+class Outcome(StrEnum):
+    """What became of one element of ``complete_many``."""
+
+    COMPLETED = "completed"
+    REPLAYED = "replayed"
+    LEASE_LOST = "lease_lost"
+    VERDICT_FINAL = "verdict_final"
+    NOT_FOUND = "not_found"
+
+
+class _WithStatus:
+    """Makes the text that the database answered a ``JobStatus``."""
+
+    __slots__ = ()
+    status: JobStatus | None
+
+    def __post_init__(self) -> None:
+        if self.status is not None:
+            object.__setattr__(self, "status", JobStatus(self.status))
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Answer of ``record_attempt``."""
+
+    attempt_id: int
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued(_WithStatus):
+    """Answer of ``enqueue``: ``created`` is true for the one call that made the job."""
+
+    job_id: int
+    attempt_id: int
+    status: JobStatus
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EnqueuedElement(_WithStatus):
+    """Answer of ``enqueue_many`` for one element, counted from 1."""
+
+    ordinal: int
+    job_id: int
+    attempt_id: int
+    status: JobStatus
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Answer of ``claim``: a run of a job under a lease."""
+
+    job_id: int
+    attempt_id: int
+    session_id: UUID
+    commit_sha: str
+    lab_version: str
+    priority: int
+    run_no: int
+    lease_token: UUID
+    lease_expires_at: datetime
+    created_at: datetime
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Completed(_WithStatus):
+    """Answer of ``complete``: ``replayed`` is true when this very call had already succeeded."""
+
+    job_id: int
+    status: JobStatus
+    completed_at: datetime
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedElement(_WithStatus):
+    """Answer of ``complete_many`` for one element, counted from 1.
+
+    ``status`` and ``completed_at`` are those of the job's verdict, None where it has none.
+    """
+
+    ordinal: int
+    job_id: int
+    status: JobStatus | None
+    completed_at: datetime | None
+    outcome: Outcome
+
+    def __post_init__(self) -> None:
+        _WithStatus.__post_init__(self)
+        object.__setattr__(self, "outcome", Outcome(self.outcome))
+
+
+@dataclass(frozen=True, slots=True)
+class Released(_WithStatus):
+    """Answer of ``release``: QUEUED again, or ERROR when the runs are used up."""
+
+    job_id: int
+    status: JobStatus
+    run_no: int
+    available_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued(_WithStatus):
+    """Answer of ``rescue``: QUEUED again, or ERROR when the runs are used up."""
+
+    job_id: int
+    status: JobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled(_WithStatus):
+    """Answer of ``cancel``: the status is always ERROR."""
+
+    job_id: int
+    status: JobStatus
+    completed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationJob(_WithStatus):
+    """A row of the view ``pgjobs.verification_job``."""
+
+    job_id: int
+    attempt_id: int
+    session_id: UUID
+    commit_sha: str
+    lab_version: str
+    status: JobStatus
+    priority: int
+    payload: Any
+    created_at: datetime
+    available_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    run_no: int
+    max_runs: int
+    worker: str | None
+    error_reason: str | None
+    error_detail: str | None
+    summary: Any

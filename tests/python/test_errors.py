@@ -1,0 +1,132 @@
+"""Every code of the contract arrives as its own exception, and as psycopg's of its family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+import forgea_pgjobs as pgjobs
+from forgea_pgjobs.errors import BY_SQLSTATE
+from tests.helpers import Connection, sha
+
+FAMILIES = {
+    "22": psycopg.DataError,
+    "23": psycopg.IntegrityError,
+    "54": psycopg.OperationalError,
+    "P0": psycopg.errors.NoDataFound,
+}
+
+
+def enqueue(conn: Connection, **arguments: Any) -> pgjobs.Enqueued:
+    defaults: dict[str, Any] = {"session_id": uuid4(), "commit_sha": sha(), "lab_version": "1"}
+    return pgjobs.enqueue(conn, **{**defaults, **arguments})
+
+
+def verdict_final(conn: Connection) -> None:
+    enqueue(conn)
+    [run] = pgjobs.claim(conn, worker="w")
+    lease: dict[str, Any] = {"job_id": run.job_id, "lease_token": run.lease_token}
+    pgjobs.complete(conn, **lease, status="PASSED")
+    pgjobs.complete(conn, **lease, status="FAILED")
+
+
+def commit_taken(conn: Connection) -> None:
+    commit = sha()
+    enqueue(conn, commit_sha=commit)
+    enqueue(conn, commit_sha=commit)
+
+
+def delivery_conflict(conn: Connection) -> None:
+    session = uuid4()
+    enqueue(conn, session_id=session, delivery_id="d")
+    enqueue(conn, session_id=session, delivery_id="d")
+
+
+def lease_lost(conn: Connection) -> None:
+    enqueue(conn)
+    [run] = pgjobs.claim(conn, worker="w")
+    pgjobs.heartbeat(conn, job_id=run.job_id, lease_token=uuid4())
+
+
+def too_many_open_jobs(conn: Connection) -> None:
+    session = uuid4()
+    for _ in range(101):
+        enqueue(conn, session_id=session)
+
+
+REFUSALS: list[tuple[str, type[pgjobs.PgjobsError], Callable[[Connection], object]]] = [
+    ("22023", pgjobs.InvalidArgument, lambda conn: enqueue(conn, priority=5)),
+    ("22004", pgjobs.InvalidArgument, lambda conn: enqueue(conn, commit_sha=None)),
+    (
+        "P0002",
+        pgjobs.JobNotFound,
+        lambda conn: pgjobs.cancel(conn, job_id=0, reason="r", actor="a"),
+    ),
+    ("23V02", pgjobs.VerdictFinal, verdict_final),
+    ("23V03", pgjobs.CommitTaken, commit_taken),
+    ("23V04", pgjobs.DeliveryConflict, delivery_conflict),
+    ("23V05", pgjobs.LeaseLost, lease_lost),
+    ("54V01", pgjobs.TooManyOpenJobs, too_many_open_jobs),
+]
+
+
+def test_every_code_but_one_is_refused_by_a_call() -> None:
+    # 23V01 comes from the guards alone; no call of the wrapper writes there.
+    assert {code for code, _error, _act in REFUSALS} == set(BY_SQLSTATE) - {"23V01"}
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "error", "act"), REFUSALS, ids=[code for code, *_ in REFUSALS]
+)
+def test_a_refusal_is_an_exception_of_its_own_and_of_its_family(
+    sqlstate: str,
+    error: type[pgjobs.PgjobsError],
+    act: Callable[[Connection], object],
+    conn: Connection,
+) -> None:
+    with pytest.raises(error) as caught:
+        act(conn)
+    assert isinstance(caught.value, FAMILIES[sqlstate[:2]])
+    assert caught.value.sqlstate == caught.value.diag.sqlstate == sqlstate
+    assert caught.value.hint
+    assert isinstance(caught.value.__cause__, psycopg.Error)
+
+
+def test_an_argument_and_a_differing_field_are_named(conn: Connection) -> None:
+    with pytest.raises(pgjobs.InvalidArgument) as invalid, conn.transaction():
+        enqueue(conn, max_runs=0)
+    assert invalid.value.argument == "max_runs"
+    with pytest.raises(pgjobs.DeliveryConflict) as conflict:
+        delivery_conflict(conn)
+    assert conflict.value.differing == "commit_sha"
+
+
+def test_an_error_that_is_not_ours_passes_as_it_is(conn: Connection) -> None:
+    with pytest.raises(psycopg.errors.InvalidTextRepresentation) as caught:
+        enqueue(conn, session_id="no uuid")
+    assert not isinstance(caught.value, pgjobs.PgjobsError)
+
+
+def test_a_number_too_large_for_its_column_is_a_data_error(conn: Connection) -> None:
+    with pytest.raises(psycopg.DataError):
+        enqueue(conn, priority=2**40)
+
+
+def test_a_call_leaves_the_transaction_to_its_caller(conn: Connection) -> None:
+    commit = sha()
+    assert enqueue(conn, commit_sha=commit).created
+    conn.rollback()
+    assert pgjobs.get_job(conn, commit_sha=commit) is None
+
+
+def test_calls_in_a_pipeline_answer_as_outside_of_one(conn: Connection) -> None:
+    commit = sha()
+    with conn.pipeline():
+        made = enqueue(conn, commit_sha=commit)
+        found = pgjobs.get_job(conn, commit_sha=commit)
+    assert found is not None
+    assert (found.job_id, found.status) == (made.job_id, pgjobs.JobStatus.QUEUED)
