@@ -18,30 +18,22 @@ begin
     then
         raise notice 'installed without the group roles; % owns everything', current_user
             using hint = 'Create pgjobs_app, pgjobs_worker, pgjobs_reader and pgjobs_operator and '
-                         'run the grants of sql/grants.sql, or grant the same to roles of your own.';
+                         'run the grants of sql/grants.sql, or grant the same to other roles.';
         return;
     end if;
 
     grant usage on schema pgjobs to pgjobs_app, pgjobs_worker, pgjobs_reader, pgjobs_operator;
 
     grant execute on function
-        pgjobs.enqueue,
-        pgjobs.enqueue_many,
-        pgjobs.record_attempt,
-        pgjobs.get_job
+        pgjobs.enqueue, pgjobs.enqueue_many, pgjobs.record_attempt, pgjobs.get_job
     to pgjobs_app;
 
     grant execute on function
-        pgjobs.claim,
-        pgjobs.heartbeat,
-        pgjobs.complete,
-        pgjobs.complete_many,
-        pgjobs.release
+        pgjobs.claim, pgjobs.heartbeat, pgjobs.complete, pgjobs.complete_many, pgjobs.release
     to pgjobs_worker;
 
     grant execute on function
-        pgjobs.cancel,
-        pgjobs.rescue
+        pgjobs.cancel, pgjobs.rescue
     to pgjobs_operator;
 
     grant select on

@@ -42,7 +42,8 @@ begin
     )
     values (
         cancel.job_id, v_completed_at, v_head.started_at, v_head.lease_token,
-        coalesce(v_head.run_no, 0), 'ERROR', v_head.worker, 'CANCELLED', cancel.reason, cancel.actor
+        coalesce(v_head.run_no, 0), 'ERROR', v_head.worker, 'CANCELLED',
+        cancel.reason, cancel.actor
     );
     if v_is_head then
         perform pgjobs._next_head(v_session_id);

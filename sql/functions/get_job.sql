@@ -1,3 +1,5 @@
+-- The row of verification_job, read by its keys in a fixed order. Through the view the planner
+-- chooses the order by what it believes of the hot tables, which are full or empty within a minute.
 create function pgjobs.get_job(commit_sha text)
     returns setof pgjobs.verification_job
     language plpgsql
@@ -11,7 +13,60 @@ declare
 begin
     v_checked := pgjobs._check_commit_sha('get_job', 'commit_sha', commit_sha);
     return query
-    select job.* from pgjobs.verification_job as job where job.commit_sha = get_job.commit_sha;
+    select
+        job.job_id,
+        attempt.attempt_id,
+        job.session_id,
+        job.commit_sha,
+        job.lab_version,
+        coalesce(
+            verdict.status,
+            case when head.lease_token is null then 'QUEUED' else 'RUNNING' end collate "C"
+        ),
+        job.priority::integer,
+        payload.payload,
+        job.created_at,
+        coalesce(head.available_at, job.available_at, job.created_at),
+        coalesce(verdict.started_at, head.started_at),
+        verdict.completed_at,
+        coalesce(verdict.run_no, head.run_no, 0)::integer,
+        job.max_runs::integer,
+        coalesce(verdict.worker, head.worker),
+        verdict.error_reason,
+        verdict.error_detail || coalesce(' (cancelled by ' || verdict.actor || ')', ''),
+        summary.summary
+    from pgjobs.job as job
+    cross join lateral (
+        select attempt.attempt_id
+        from pgjobs.lab_attempt as attempt
+        where attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
+        offset 0
+    ) as attempt
+    left join lateral (
+        select head.*
+        from pgjobs.head as head
+        where head.session_id = job.session_id and head.job_id = job.job_id
+        offset 0
+    ) as head on true
+    left join lateral (
+        select verdict.*
+        from pgjobs.verdict as verdict
+        where verdict.job_id = job.job_id
+        offset 0
+    ) as verdict on true
+    left join lateral (
+        select payload.payload
+        from pgjobs.job_payload as payload
+        where payload.job_id = job.job_id
+        offset 0
+    ) as payload on true
+    left join lateral (
+        select summary.summary
+        from pgjobs.verdict_summary as summary
+        where summary.job_id = job.job_id
+        offset 0
+    ) as summary on true
+    where job.commit_sha = get_job.commit_sha;
 end
 $$;
 comment on function pgjobs.get_job is

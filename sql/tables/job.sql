@@ -19,7 +19,11 @@ create table pgjobs.job (
     constraint job_priority_check check (priority between 1 and 4),
     constraint job_max_runs_check check (max_runs between 1 and 25),
     constraint job_payload_sha256_check check (octet_length(payload_sha256) = 32)
-) with (vacuum_truncate = off);
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = 5000
+);
 
 comment on sequence pgjobs.job_job_id_seq is
     'Gives job ids, in the order of enqueuing within a session.';
@@ -62,7 +66,11 @@ create table pgjobs.job_payload (
     payload jsonb not null,
     constraint job_payload_job_id_pkey primary key (job_id),
     constraint job_payload_job_id_fkey foreign key (job_id) references pgjobs.job (job_id)
-) with (vacuum_truncate = off);
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = 5000
+);
 
 comment on table pgjobs.job_payload is
     'Detail: what the worker needs beyond the ids (repository URL, steps, …).';

@@ -18,7 +18,11 @@ create table pgjobs.lab_attempt (
         and commit_sha ~ '[^0]'
     ),
     constraint lab_attempt_detail_sha256_check check (octet_length(detail_sha256) = 32)
-) with (vacuum_truncate = off);
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = 5000
+);
 
 -- Serves the idempotency look-up of enqueue and record_attempt; keys are per session.
 create unique index lab_attempt_session_id_delivery_id_key
@@ -68,7 +72,11 @@ create table pgjobs.attempt_detail (
     constraint attempt_detail_attempt_id_pkey primary key (attempt_id),
     constraint attempt_detail_attempt_id_fkey foreign key (attempt_id)
         references pgjobs.lab_attempt (attempt_id)
-) with (vacuum_truncate = off);
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = 5000
+);
 
 comment on table pgjobs.attempt_detail is 'Detail: personal and bulky data of an attempt.';
 comment on column pgjobs.attempt_detail.attempt_id is 'The attempt.';

@@ -14,7 +14,11 @@ create table pgjobs.setback (
     constraint setback_run_no_check check (run_no between 1 and 25),
     constraint setback_outcome_check check (outcome in ('LEASE_LOST', 'RELEASED')),
     constraint setback_reason_check check ((outcome = 'RELEASED') = (reason is not null))
-) with (vacuum_truncate = off);
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = 5000
+);
 
 comment on table pgjobs.setback is 'Ledger: a run that ended without a verdict.';
 comment on column pgjobs.setback.job_id is 'The job.';

@@ -30,7 +30,11 @@ create table pgjobs.verdict (
         and (lease_token is null or (worker is not null and started_at is not null and run_no > 0))
     ),
     constraint verdict_summary_sha256_check check (octet_length(summary_sha256) = 32)
-) with (vacuum_truncate = off);
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = 5000
+);
 
 -- Serves "the newest 50 FAILED" and counts per status over a time.
 create index verdict_status_completed_at_idx on pgjobs.verdict (status, completed_at);
@@ -78,7 +82,11 @@ create table pgjobs.verdict_summary (
     summary jsonb not null,
     constraint verdict_summary_job_id_pkey primary key (job_id),
     constraint verdict_summary_job_id_fkey foreign key (job_id) references pgjobs.verdict (job_id)
-) with (vacuum_truncate = off);
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = 5000
+);
 
 comment on table pgjobs.verdict_summary is 'Detail: what the worker says beside the status.';
 comment on column pgjobs.verdict_summary.job_id is 'The job.';

@@ -25,7 +25,7 @@ select
     open_job.session_id,
     open_job.commit_sha,
     open_job.lab_version,
-    'QUEUED' collate "C" as status,
+    'QUEUED'::text collate "C" as status,
     open_job.priority,
     open_job.payload,
     open_job.created_at,
@@ -47,7 +47,7 @@ select
     open_job.session_id,
     open_job.commit_sha,
     open_job.lab_version,
-    'QUEUED' collate "C",
+    'QUEUED'::text collate "C",
     open_job.priority,
     open_job.payload,
     open_job.created_at,
@@ -70,7 +70,7 @@ select
     open_job.session_id,
     open_job.commit_sha,
     open_job.lab_version,
-    'RUNNING' collate "C",
+    'RUNNING'::text collate "C",
     open_job.priority,
     open_job.payload,
     open_job.created_at,
@@ -88,23 +88,23 @@ join open_job on open_job.session_id = head.session_id and open_job.job_id = hea
 where head.lease_token is not null
 union all
 select
-    job_id, attempt_id, session_id, commit_sha, lab_version,
-    'PASSED' collate "C", priority, payload, created_at, available_at, started_at, completed_at,
-    run_no, max_runs, worker, error_reason, error_detail, summary
+    job_id, attempt_id, session_id, commit_sha, lab_version, 'PASSED'::text collate "C", priority,
+    payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
+    error_reason, error_detail, summary
 from pgjobs.verification_verdict
 where status = 'PASSED'
 union all
 select
-    job_id, attempt_id, session_id, commit_sha, lab_version,
-    'FAILED' collate "C", priority, payload, created_at, available_at, started_at, completed_at,
-    run_no, max_runs, worker, error_reason, error_detail, summary
+    job_id, attempt_id, session_id, commit_sha, lab_version, 'FAILED'::text collate "C", priority,
+    payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
+    error_reason, error_detail, summary
 from pgjobs.verification_verdict
 where status = 'FAILED'
 union all
 select
-    job_id, attempt_id, session_id, commit_sha, lab_version,
-    'ERROR' collate "C", priority, payload, created_at, available_at, started_at, completed_at,
-    run_no, max_runs, worker, error_reason, error_detail, summary
+    job_id, attempt_id, session_id, commit_sha, lab_version, 'ERROR'::text collate "C", priority,
+    payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
+    error_reason, error_detail, summary
 from pgjobs.verification_verdict
 where status = 'ERROR';
 

@@ -7,7 +7,7 @@ select
     head.worker,
     head.started_at,
     null::timestamptz as ended_at,
-    'RUNNING' collate "C" as outcome,
+    'RUNNING'::text collate "C" as outcome,
     null::text as reason
 from pgjobs.head as head
 where head.lease_token is not null

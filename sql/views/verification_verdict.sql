@@ -18,10 +18,7 @@ select
     job.max_runs::integer as max_runs,
     verdict.worker,
     verdict.error_reason,
-    case
-        when verdict.actor is null then verdict.error_detail
-        else verdict.error_detail || ' (cancelled by ' || verdict.actor || ')'
-    end as error_detail,
+    verdict.error_detail || coalesce(' (cancelled by ' || verdict.actor || ')', '') as error_detail,
     summary.summary
 from pgjobs.verdict as verdict
 join pgjobs.job as job on job.job_id = verdict.job_id
