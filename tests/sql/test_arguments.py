@@ -1,0 +1,196 @@
+"""Every argument out of its range or form is refused by code, before any table is touched."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from tests.helpers import Connection, call, refused, rows, sha
+
+ID = UUID(int=1)
+PUSH = {"session_id": ID, "commit_sha": sha(1)}
+LEASE = {"job_id": 1, "lease_token": ID}
+GOOD: dict[str, dict[str, Any]] = {
+    "enqueue": {**PUSH, "lab_version": "1", "priority": 2, "max_runs": 3},
+    "enqueue_many": {
+        "session_ids": [ID] * 2,
+        "commit_shas": [sha(1), sha(2)],
+        "lab_versions": ["1"] * 2,
+        "priority": 2,
+        "max_runs": 3,
+    },
+    "record_attempt": PUSH,
+    "get_job": {"commit_sha": sha(1)},
+    "claim": {"worker": "w", "max_jobs": 1, "lease_for": "1 minute"},
+    "heartbeat": {**LEASE, "lease_for": "1 minute"},
+    "complete": {**LEASE, "status": "PASSED"},
+    "complete_many": {"job_ids": [1] * 2, "lease_tokens": [ID] * 2, "statuses": ["PASSED"] * 2},
+    "release": {**LEASE, "reason": "r"},
+    "rescue": {"max_jobs": 1},
+    "cancel": {"job_id": 1, "reason": "r", "actor": "a"},
+}
+
+HEX = sha(0xABCDEF)
+SHAS = {
+    "l01_upper_case": HEX.upper(),
+    "l01_mixed_case": HEX[:-1] + "F",
+    "l02_empty": "",
+    "l02_abbreviated": "abcdef0",
+    **{f"l02_{size}_digits": "a" * size for size in (39, 41, 63, 65)},
+    "l03_leading_space": " " + HEX[1:],
+    "l03_trailing_space": HEX[1:] + " ",
+    "l03_inner_space": HEX[:20] + " " + HEX[21:],
+    "l03_trailing_newline": HEX + "\n",
+    "l03_newline_within_length": HEX[1:] + "\n",
+    "l03_crlf": HEX[2:] + "\r\n",
+    "l04_cyrillic": HEX[1:] + "\u0430",
+    "l04_cyrillic_of_40_bytes": HEX[2:] + "\u0430",
+    "l04_fullwidth": HEX[1:] + "\uff11",
+    "l04_arabic_indic_digit": HEX[2:] + "\u0661",
+    "l04_zero_width": HEX[3:] + "\u200b",
+    "l04_byte_order_mark": "\ufeff" + HEX[3:],
+    "l04_right_to_left": "\u202e" + HEX[3:],
+    "l04_combining_mark": HEX[2:] + "\u0301",
+    "l05_no_commit_of_sha1": "0" * 40,
+    "l05_no_commit_of_sha256": "0" * 64,
+    "l06_bytea_prefix": "\\x" + HEX[2:],
+    "l06_0x_prefix": "0x" + HEX[2:],
+    "l06_ref": "refs/heads/" + HEX[11:],
+    "l06_option": "--upload-pack=" + "a" * 26,
+    "l06_format": "%s%n%I%L" * 5,
+    "l06_sql": "'); drop table pgjobs.job; --" + "a" * 11,
+}
+TEXTS = {
+    "l14_empty": "",
+    "l14_blank": "   ",
+    "l14_no_break_space": "\u00a0\u3000",
+    "l14_zero_width": "\u200b",
+    "l14_201_characters": "x" * 201,
+    **{f"l14_control_{ord(c):02x}": f"a{c}" for c in "\x01\t\n\r\x1f\x7f\x80\x85\x9f"},
+}
+BIG = Jsonb("x" * 65_535)
+FILES = {
+    "3001_entries": ["a"] * 3001,
+    "empty_entry": ["a", ""],
+    "null_entry": ["a", None],
+    "1025_characters": ["a" * 1025],
+    "more_than_256_kib": ["a" * 1024] * 257,
+    "nested": [["a"], ["b"]],
+}
+LEASES = {
+    "w06_zero": "0",
+    "w06_negative": "-5 minutes",
+    "w06_under_a_second": "0.999999 seconds",
+    "w06_over_a_day": "1 day 0.000001 seconds",
+    "w06_eternal": "178000000 years",
+    # Compared as intervals these two are a day; counted in seconds they are six, and minus four.
+    "w06_a_year_less_359_days": "1 year -359 days",
+    "w06_minus_a_year_and_361_days": "-1 year 361 days",
+}
+STATUSES = {f"w07_{s[:8]}": s for s in ("passed", "QUEUED", "RUNNING", "", "PASSED ", "x" * 99)}
+TIMES = {"infinity": "infinity", "minus_infinity": "-infinity"}
+
+
+def behind(good: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """Each value as the second element of a batch."""
+    return {name: [good, value] for name, value in values.items()}
+
+
+def numbers(*values: int) -> dict[str, Any]:
+    return {str(value): value for value in values}
+
+
+BAD: dict[tuple[str, ...], dict[str, Any]] = {
+    **{(f, "commit_sha"): SHAS for f in ("enqueue", "record_attempt", "get_job")},
+    ("enqueue_many", "commit_shas"): behind(sha(1), SHAS),
+    **{("enqueue", a): TEXTS for a in ("lab_version", "delivery_id", "author", "branch")},
+    **{("record_attempt", a): TEXTS for a in ("delivery_id", "author", "branch")},
+    **{("enqueue_many", a): behind("a", TEXTS) for a in ("lab_versions", "delivery_ids")},
+    ("claim", "worker"): TEXTS,
+    ("release", "reason"): TEXTS,
+    **{("cancel", a): TEXTS for a in ("reason", "actor")},
+    **{(f, "priority"): numbers(-1, 0, 5, 32_768) for f in ("enqueue", "enqueue_many")},
+    **{(f, "max_runs"): numbers(-1, 0, 26, 32_768) for f in ("enqueue", "enqueue_many")},
+    **{(f, "max_jobs"): numbers(-1, 0, 1001) for f in ("claim", "rescue")},
+    **{(f, "lease_for"): LEASES for f in ("claim", "heartbeat")},
+    ("release", "retry_after"): {"negative": "-1 microsecond", "over_a_day": "1 day 1 second"},
+    ("enqueue", "available_at"): {**TIMES, "far": "3000-01-01"},
+    **{(f, "pushed_at"): TIMES for f in ("enqueue", "record_attempt")},
+    **{(f, "changed_files"): FILES for f in ("enqueue", "record_attempt")},
+    ("enqueue", "payload"): {"l15_64_kib_and_one": BIG},
+    ("enqueue_many", "payloads"): {"l15_64_kib_and_one": [None, BIG]},
+    ("complete", "summary"): {"l15_64_kib_and_one": BIG},
+    ("complete_many", "summaries"): {"l15_64_kib_and_one": [None, BIG]},
+    ("complete", "status"): STATUSES,
+    ("complete_many", "statuses"): behind("PASSED", STATUSES),
+}
+CASES = [
+    pytest.param(*place, value, id="-".join((*place, name)))
+    for place, values in BAD.items()
+    for name, value in values.items()
+]
+
+
+def scans(conn: Connection) -> Any:
+    """How often this transaction has read a table of ours, undone statements included."""
+    return rows(
+        conn,
+        "select sum(seq_scan + coalesce(idx_scan, 0)) from pg_stat_xact_user_tables"
+        " where schemaname = 'pgjobs'",
+    )
+
+
+def test_every_good_call_touches_a_table(conn: Connection) -> None:
+    for function, arguments in GOOD.items():
+        before = scans(conn)
+        if function in ("heartbeat", "complete", "release", "cancel"):
+            with refused("P0002"), conn.transaction():
+                call(conn, function, **{**arguments, "job_id": 0})
+        else:
+            call(conn, function, **arguments)
+        assert scans(conn) != before, function
+
+
+@pytest.mark.parametrize(("function", "argument", "value"), CASES)
+def test_a_bad_value_is_refused_and_not_repeated_in_full(
+    conn: Connection, function: str, argument: str, value: Any
+) -> None:
+    before = scans(conn)
+    with refused("22023", f"{function}_{argument}_check") as caught, conn.transaction():
+        call(conn, function, **{**GOOD[function], argument: value})
+    assert scans(conn) == before
+    diag = caught.value.diag
+    assert (diag.table_name, diag.column_name) == (function, argument)
+    assert (diag.message_primary or "").isprintable()
+    assert "x" * 65 not in str(caught.value)
+    assert "a" * 66 not in str(caught.value)
+
+
+NULLS = {
+    "enqueue": ("session_id", "commit_sha", "lab_version", "priority", "max_runs"),
+    "enqueue_many": ("priority", "max_runs"),
+    "record_attempt": ("session_id", "commit_sha"),
+    "get_job": ("commit_sha",),
+    "claim": ("worker", "max_jobs", "lease_for"),
+    "heartbeat": ("job_id", "lease_token", "lease_for"),
+    "complete": ("job_id", "lease_token", "status"),
+    "complete_many": ("job_ids", "lease_tokens", "statuses"),
+    "release": ("job_id", "lease_token", "reason"),
+    "rescue": ("max_jobs",),
+    "cancel": ("job_id", "reason", "actor"),
+}
+
+
+@pytest.mark.parametrize(("function", "argument"), [(f, a) for f in NULLS for a in NULLS[f]])
+def test_a15_null_is_refused(conn: Connection, function: str, argument: str) -> None:
+    before = scans(conn)
+    with refused("22004", f"{function}_{argument}_check"), conn.transaction():
+        call(conn, function, **{**GOOD[function], argument: None})
+    if function == "complete_many":
+        value = [GOOD[function][argument][0], None]
+        with refused("22004", f"{function}_{argument}_check"), conn.transaction():
+            call(conn, function, **{**GOOD[function], argument: value})
+    assert scans(conn) == before

@@ -1,0 +1,101 @@
+"""cancel ends a job wherever it stands; the session's next job takes its place."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.helpers import Connection, call, claim, complete, enqueue, job, refused, rows
+
+
+def cancel(conn: Connection, job_id: int) -> Any:
+    [answer] = call(conn, "cancel", job_id=job_id, reason="withdrawn", actor="ops")
+    return answer
+
+
+@pytest.mark.parametrize("available_at", [None, "tomorrow"])
+def test_a_queued_job_is_cancelled_without_a_run(
+    conn: Connection, available_at: str | None
+) -> None:
+    queued = enqueue(conn, available_at=available_at)
+    answer = cancel(conn, queued.job_id)
+
+    assert answer[:2] == (queued.job_id, "ERROR")
+    shown = job(conn, queued.job_id)
+    assert (shown.status, shown.error_reason) == ("ERROR", "CANCELLED")
+    assert "withdrawn" in shown.error_detail
+    assert "ops" in shown.error_detail
+    assert (shown.started_at, shown.worker, shown.run_no) == (None, None, 0)
+    assert shown.completed_at == answer.completed_at >= shown.created_at
+    assert rows(conn, "select from pgjobs.verification_run") == []
+    assert rows(conn, "select from pgjobs.lane union all select from pgjobs.head") == []
+
+
+def test_a_running_job_is_cancelled_and_its_run_ends(conn: Connection) -> None:
+    enqueue(conn)
+    run = claim(conn)
+    cancel(conn, run.job_id)
+    shown = job(conn, run.job_id)
+    assert (shown.status, shown.error_reason, shown.worker) == ("ERROR", "CANCELLED", "worker")
+    [run] = rows(conn, "select * from pgjobs.verification_run")
+    assert (run.run_no, run.outcome, run.ended_at) == (1, "CANCELLED", shown.completed_at)
+    assert "withdrawn" in run.reason
+
+
+@pytest.mark.parametrize("status", ["PASSED", "FAILED", "ERROR"])
+def test_p5_the_worker_of_a_cancelled_job_writes_nothing(conn: Connection, status: str) -> None:
+    enqueue(conn)
+    run = claim(conn)
+    cancel(conn, run.job_id)
+    with refused("23V02", "verdict_job_id_pkey"), conn.transaction():
+        complete(conn, run, status)
+    assert job(conn, run.job_id).error_reason == "CANCELLED"
+
+
+def test_a_backed_off_job_is_cancelled_with_the_runs_it_had(conn: Connection) -> None:
+    enqueue(conn)
+    run = claim(conn)
+    call(conn, "release", job_id=run.job_id, lease_token=run.lease_token, reason="r")
+    cancel(conn, run.job_id)
+    shown = job(conn, run.job_id)
+    assert (shown.error_reason, shown.run_no) == ("CANCELLED", 1)
+    assert rows(conn, "select run_no, outcome from pgjobs.verification_run") == [(1, "RELEASED")]
+
+
+def test_a_finished_or_unknown_job_cannot_be_cancelled(conn: Connection) -> None:
+    queued = enqueue(conn)
+    cancel(conn, queued.job_id)
+    with refused("23V02", "verdict_job_id_pkey"), conn.transaction():
+        cancel(conn, queued.job_id)
+    with refused("P0002", "job_job_id_pkey"), conn.transaction():
+        cancel(conn, 0)
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_cancelling_the_head_promotes_the_next_job(conn: Connection, running: bool) -> None:
+    session_id = uuid4()
+    jobs = [enqueue(conn, session_id=session_id).job_id for _ in range(3)]
+    if running:
+        claim(conn)
+    cancel(conn, jobs[0])
+    assert [run.job_id for run in call(conn, "claim", worker="w", max_jobs=9)] == [jobs[1]]
+    assert rows(conn, "select open_jobs from pgjobs.lane") == [(2,)]
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_cancelling_a_waiting_job_leaves_the_head_alone(conn: Connection, running: bool) -> None:
+    session_id = uuid4()
+    jobs = [enqueue(conn, session_id=session_id).job_id for _ in range(3)]
+    if running:
+        claim(conn)
+    before = job(conn, jobs[0])
+    cancel(conn, jobs[1])
+    assert job(conn, jobs[0]) == before
+    assert job(conn, jobs[1]).error_reason == "CANCELLED"
+    run = before if running else claim(conn)
+    assert run.job_id == jobs[0]
+    [token] = rows(conn, "select lease_token from pgjobs.head")
+    call(conn, "complete", job_id=jobs[0], lease_token=token[0], status="PASSED")
+    assert claim(conn).job_id == jobs[2]

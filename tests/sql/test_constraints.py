@@ -1,0 +1,169 @@
+"""What no row can be, whoever writes it: each constraint and unique index of the tables."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from tests.helpers import Connection, refused, rows, sha
+
+NOW = "2020-01-01 00:00+00"
+LEASE = {"lease_token": UUID(int=9), "lease_for": "1 day", "lease_expires_at": NOW}
+CANCELLED = {"status": "ERROR", "error_reason": "CANCELLED"}
+RUNS_EXHAUSTED = {"status": "ERROR", "error_reason": "RUNS_EXHAUSTED", "lease_token": None}
+
+# Table, rule: how row(2) must differ to be refused beside row(1).
+CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
+    "lab_attempt": {
+        "attempt_id_pkey": [{"attempt_id": 1}],
+        "session_id_commit_sha_key": [{"session_id": UUID(int=1), "commit_sha": sha(1)}],
+        "session_id_delivery_id_key": [{"session_id": UUID(int=1), "delivery_id": "1"}],
+        "commit_sha_check": [
+            {"commit_sha": value}
+            for value in ("a" * 39, "a" * 63, "A" * 40, "0" * 40, "a" * 39 + "\n")
+        ],
+        "detail_sha256_check": [{"detail_sha256": b"short"}],
+    },
+    "attempt_detail": {
+        "attempt_id_pkey": [{"attempt_id": 1}],
+        "attempt_id_fkey": [{"attempt_id": 3}],
+    },
+    "job": {
+        "job_id_pkey": [{"job_id": 1}],
+        "commit_sha_key": [{"session_id": UUID(int=1), "commit_sha": sha(1)}],
+        "session_id_commit_sha_fkey": [{"session_id": UUID(int=1)}, {"commit_sha": sha(3)}],
+        "priority_check": [{"priority": 0}, {"priority": 5}],
+        "max_runs_check": [{"max_runs": 0}, {"max_runs": 26}],
+        "payload_sha256_check": [{"payload_sha256": b"short"}],
+    },
+    "job_payload": {
+        "job_id_pkey": [{"job_id": 1}],
+        "job_id_fkey": [{"job_id": 3}],
+    },
+    "verdict": {
+        "job_id_pkey": [{"job_id": 1}],
+        "job_id_fkey": [{"job_id": 3}],
+        "status_check": [{"status": "RUNNING"}, {"status": "passed"}],
+        "error_reason_check": [
+            {"status": "ERROR"},
+            {"status": "FAILED", "error_reason": "REPORTED"},
+            {"status": "ERROR", "error_reason": "BORED"},
+        ],
+        "lease_token_check": [
+            {"lease_token": None},
+            {"actor": "an operator"},
+            {"worker": None},
+            {"started_at": None},
+            {"run_no": 0},
+            CANCELLED,
+            {**RUNS_EXHAUSTED, "lease_token": UUID(int=9)},
+            {**RUNS_EXHAUSTED, "actor": "an operator"},
+        ],
+        "summary_sha256_check": [{"summary_sha256": b"short"}],
+    },
+    "verdict_summary": {
+        "job_id_pkey": [{"job_id": 1}],
+        "job_id_fkey": [{"job_id": 3}],
+    },
+    "setback": {
+        "job_id_run_no_pkey": [{"job_id": 1}],
+        "job_id_fkey": [{"job_id": 3}],
+        "run_no_check": [{"run_no": 0}, {"run_no": 26}],
+        "outcome_check": [{"outcome": "FAILED"}],
+        "reason_check": [{"reason": "no disk"}, {"outcome": "RELEASED"}],
+    },
+    "lane": {
+        "session_id_pkey": [{"session_id": UUID(int=1)}],
+        "open_jobs_check": [{"open_jobs": 0}, {"open_jobs": 101}],
+    },
+    "head": {
+        "session_id_pkey": [{"session_id": UUID(int=1)}],
+        "lease_token_check": [
+            {"lease_token": LEASE["lease_token"]},
+            {"lease_expires_at": NOW},
+            {**LEASE, "ready_no": 1},
+        ],
+    },
+    "waiting": {
+        "session_id_job_id_pkey": [{"session_id": UUID(int=1), "job_id": 1}],
+    },
+    "migration": {
+        "migration_id_pkey": [{"migration_id": "1"}],
+    },
+}
+SQLSTATES = {"pkey": "23505", "key": "23505", "fkey": "23503", "check": "23514"}
+
+
+def row(number: int) -> dict[str, dict[str, Any]]:
+    """Return a good row of every table, parents first."""
+    session_id = UUID(int=number)
+    commit = {"session_id": session_id, "commit_sha": sha(number)}
+    job = {"job_id": number}
+    run = {**job, "started_at": NOW, "run_no": 1, "worker": "w"}
+    fixed = {"lab_version": "1", "priority": 1, "max_runs": 1, "created_at": NOW}
+    return {
+        "lab_attempt": {
+            "attempt_id": number,
+            "recorded_at": NOW,
+            "delivery_id": str(number),
+            **commit,
+        },
+        "attempt_detail": {"attempt_id": number},
+        "job": {**job, **commit, **fixed},
+        "job_payload": {**job, "payload": Jsonb(1)},
+        "verdict": {**run, "completed_at": NOW, "lease_token": UUID(int=9), "status": "PASSED"},
+        "verdict_summary": {**job, "summary": Jsonb(1)},
+        "setback": {**run, "ended_at": NOW, "outcome": "LEASE_LOST"},
+        "lane": {"session_id": session_id, "open_jobs": 1},
+        "head": {"session_id": session_id, **job, "available_at": NOW, "priority": 1},
+        "waiting": {"session_id": session_id, **job},
+        "migration": {"migration_id": str(number), "checksum": ""},
+    }
+
+
+def insert(conn: Connection, table: str, values: dict[str, Any]) -> None:
+    query = sql.SQL("insert into pgjobs.{} ({}) overriding system value values ({})").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, values)),
+        sql.SQL(", ").join(map(sql.Placeholder, values)),
+    )
+    conn.execute(query, values)
+
+
+@pytest.mark.parametrize(
+    ("table", "rule", "change"),
+    [
+        (table, rule, change)
+        for table, rules in CASES.items()
+        for rule, changes in rules.items()
+        for change in changes
+    ],
+)
+def test_a_row_is_refused(conn: Connection, table: str, rule: str, change: dict[str, Any]) -> None:
+    for other, values in row(1).items():
+        insert(conn, other, values)
+    for other, values in row(2).items():
+        if other == table:
+            break
+        insert(conn, other, values)
+    with conn.transaction(force_rollback=True):
+        insert(conn, table, values)
+    with refused(SQLSTATES[rule.rpartition("_")[2]]) as error:
+        insert(conn, table, {**values, **change})
+    assert error.value.diag.constraint_name == f"{table}_{rule}"
+
+
+def test_every_constraint_and_unique_index_has_its_case(conn: Connection) -> None:
+    found = rows(
+        conn,
+        "select conname from pg_constraint"
+        " where connamespace = 'pgjobs'::regnamespace and contype <> 'n'"
+        " union select relname from pg_index join pg_class on pg_class.oid = indexrelid"
+        " where relnamespace = 'pgjobs'::regnamespace and indisunique",
+    )
+    cases = {f"{table}_{rule}" for table, rules in CASES.items() for rule in rules}
+    assert {name for (name,) in found} == cases

@@ -1,0 +1,106 @@
+"""P10: what a read costs does not grow with the ledger; counted in buffers, not in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from tests.helpers import Connection, buffers, call, enqueue
+
+FINISHED = 200_000
+# Ten jobs a session, one in ten FAILED, one in a hundred ERROR; keys in no order, as in real life.
+FILL = """
+set local session_replication_role = replica;
+create temp table plan on commit drop as
+select
+    number, md5((number / 10)::text)::uuid as session_id, md5('c' || number) || '00000000' as sha,
+    now() - number * interval '1 minute' as at,
+    case when number % 100 = 0 then 'ERROR' when number % 10 = 0 then 'FAILED' else 'PASSED' end
+        as status
+from generate_series(1, {size}) as number;
+insert into pgjobs.lab_attempt (attempt_id, session_id, commit_sha, recorded_at)
+overriding system value select number, session_id, sha, at from plan;
+insert into pgjobs.job (
+    job_id, session_id, commit_sha, lab_version, priority, max_runs, created_at
+) overriding system value select number, session_id, sha, '1', 2, 3, at from plan;
+insert into pgjobs.verdict (
+    job_id, completed_at, started_at, lease_token, run_no, status, worker, error_reason
+) select number, at, at, gen_random_uuid(), 1, status, 'w',
+    case status when 'ERROR' then 'REPORTED' end from plan;
+select setval('pgjobs.lab_attempt_attempt_id_seq', {size}), setval('pgjobs.job_job_id_seq', {size})
+"""
+
+
+@pytest.fixture(scope="module")
+def large(dsn: str) -> Iterator[Connection]:
+    """A ledger of 200,000 finished jobs, ten running, ten claimable and ten waiting ones."""
+    with psycopg.connect(dsn) as conn:
+        conn.execute(FILL.format(size=FINISHED).encode())
+        for number in range(20):
+            session_id = UUID(int=number + 1)
+            for _ in range(1 + number % 2):
+                enqueue(conn, session_id=session_id)
+        call(conn, "claim", worker="w", max_jobs=10)
+        conn.commit()
+        conn.autocommit = True
+        conn.execute("vacuum analyze")
+        conn.execute("set plan_cache_mode = force_generic_plan")
+        conn.execute("set jit = off")
+        yield conn
+
+
+def read_by(
+    conn: Connection, query: str, rest: str, value: str, kind: str, prepared: bool
+) -> tuple[int, int]:
+    """Count a query with a value as a constant, or as the parameter of a generic plan."""
+    if not prepared:
+        return buffers(conn, query + value + rest)
+    conn.execute(f"prepare read ({kind}) as {query}$1{rest}".encode())
+    try:
+        return buffers(conn, f"execute read ({value})")
+    finally:
+        conn.execute("deallocate read")
+
+
+# What stands behind each filter: the job (a finished or an open one), and the most it may cost.
+JOB = "select {} from pgjobs.job where job_id = {}"
+READS = {
+    "commit_of_a_finished_job": ("commit_sha", "text", JOB.format("commit_sha", 4711), 1, 60),
+    "commit_of_an_open_job": ("commit_sha", "text", JOB.format("commit_sha", FINISHED + 1), 1, 60),
+    "session_of_finished_jobs": ("session_id", "uuid", JOB.format("session_id", 4711), 10, 350),
+    "session_of_open_jobs": ("session_id", "uuid", JOB.format("session_id", FINISHED + 2), 2, 100),
+    "finished_job": ("job_id", "bigint", "select 4711", 1, 60),
+    "open_job": ("job_id", "bigint", f"select {FINISHED + 1}", 1, 60),
+    "queued": ("status", "text", "select 'QUEUED'", 20, 400),
+    "running": ("status", "text", "select 'RUNNING'", 10, 200),
+}
+
+
+@pytest.mark.parametrize("prepared", [False, True], ids=["constant", "parameter"])
+@pytest.mark.parametrize("read", READS)
+def test_a_filter_reads_what_it_finds(large: Connection, read: str, prepared: bool) -> None:
+    column, kind, value_query, count, most = READS[read]
+    [[value]] = large.execute(value_query.encode()).fetchall()
+    query = f"select * from pgjobs.verification_job where {column} = "
+    found, touched = read_by(large, query, "", f"'{value}'::{kind}", kind, prepared)
+    assert found == count
+    assert touched <= most
+
+
+@pytest.mark.parametrize("prepared", [False, True], ids=["constant", "parameter"])
+@pytest.mark.parametrize("status", ["PASSED", "FAILED", "ERROR"])
+def test_the_newest_50_of_a_verdict_read_50(large: Connection, status: str, prepared: bool) -> None:
+    query = "select * from pgjobs.verification_verdict where status = "
+    rest = " order by completed_at desc limit 50"
+    found, touched = read_by(large, query, rest, f"'{status}'", "text", prepared)
+    assert found == 50
+    assert touched <= 600
+
+
+def test_get_job_reads_one_job(large: Connection) -> None:
+    [[commit_sha]] = large.execute(JOB.format("commit_sha", 4711).encode()).fetchall()
+    query = f"select * from pgjobs.get_job('{commit_sha}')"
+    assert [buffers(large, query)[1] <= most for most in (1000, 60)] == [True, True]
