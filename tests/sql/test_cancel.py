@@ -25,7 +25,7 @@ def test_a_queued_job_is_cancelled_without_a_run(
     assert answer[:2] == (queued.job_id, "ERROR")
     shown = job(conn, queued.job_id)
     assert (shown.status, shown.error_reason) == ("ERROR", "CANCELLED")
-    assert "withdrawn" in shown.error_detail
+    assert shown.error_detail == "withdrawn (cancelled by ops)"
     assert "ops" in shown.error_detail
     assert (shown.started_at, shown.worker, shown.run_no) == (None, None, 0)
     assert shown.completed_at == answer.completed_at >= shown.created_at
@@ -41,7 +41,7 @@ def test_a_running_job_is_cancelled_and_its_run_ends(conn: Connection) -> None:
     assert (shown.status, shown.error_reason, shown.worker) == ("ERROR", "CANCELLED", "worker")
     [run] = rows(conn, "select * from pgjobs.verification_run")
     assert (run.run_no, run.outcome, run.ended_at) == (1, "CANCELLED", shown.completed_at)
-    assert "withdrawn" in run.reason
+    assert run.reason == "withdrawn"
 
 
 @pytest.mark.parametrize("status", ["PASSED", "FAILED", "ERROR"])
