@@ -1,0 +1,207 @@
+"""The rules that every object of the schema keeps, asked of the catalogue."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.helpers import Connection, rows
+
+TABLES = Path(__file__).parent.parent / "sql/tables"
+NOT_LEDGER = {"lane", "head", "waiting", "migration"}
+STABLE = {"get_job", "_find_attempt", "_session_of", "_status"}
+
+OURS = "'pgjobs'::regnamespace"
+FUNCTIONS = f"select * from pg_proc where pronamespace = {OURS}"
+CONSTRAINTS = f"""
+    select con.*, table_.relname, array(
+        select attname::text from pg_attribute
+        where attrelid = conrelid and attnum = any (conkey)
+        order by array_position(conkey, attnum)
+    ) as columns
+    from pg_constraint as con
+    join pg_class as table_ on table_.oid = con.conrelid
+    where con.connamespace = {OURS}
+"""
+# An index that a constraint owns has the constraint's name and comment.
+INDEXES = f"""
+    select index.indexrelid, index.indisunique, pg_class.relname,
+        index.indrelid::regclass::text as table, array(
+            select pg_get_indexdef(index.indexrelid, position, false)
+            from generate_series(1, index.indnkeyatts) as position
+        ) as columns
+    from pg_index as index
+    join pg_class on pg_class.oid = index.indexrelid
+    where pg_class.relnamespace = {OURS}
+        and not exists (select from pg_constraint where conindid = index.indexrelid
+            and contype in ('p', 'u', 'x'))
+"""
+TRIGGERS = f"""
+    select trigger.*, pg_class.relname, pg_class.relkind::text, proname
+    from pg_trigger as trigger
+    join pg_class on pg_class.oid = trigger.tgrelid
+    join pg_proc on pg_proc.oid = trigger.tgfoid
+    where pg_class.relnamespace = {OURS} and not trigger.tgisinternal
+"""
+OBJECTS = f"""
+    select 'pg_namespace'::regclass as class, {OURS}::oid as oid, 0 as column
+    union all
+    select 'pg_class'::regclass, oid, 0
+    from pg_class where relnamespace = {OURS} and relkind not in ('i', 'c')
+    union all
+    select 'pg_class'::regclass, indexrelid, 0 from ({INDEXES}) as index
+    union all
+    select 'pg_class'::regclass, attrelid, attnum
+    from pg_attribute join pg_class on pg_class.oid = attrelid
+    where relnamespace = {OURS} and relkind = 'r' and attnum > 0 and not attisdropped
+    union all
+    select 'pg_constraint'::regclass, oid, 0 from ({CONSTRAINTS}) as con where contype <> 'n'
+    union all
+    select 'pg_proc'::regclass, oid, 0 from ({FUNCTIONS}) as function
+    union all
+    select 'pg_trigger'::regclass, oid, 0 from ({TRIGGERS}) as trigger
+    union all
+    select 'pg_type'::regclass, pg_type.oid, 0
+    from pg_type left join pg_class on pg_class.oid = typrelid
+    where typnamespace = {OURS} and typelem = 0 and coalesce(relkind, 'c') = 'c'
+"""
+GRANTS = f"""
+    select nspname as name, aclexplode(nspacl) as acl from pg_namespace where oid = {OURS}
+    union all
+    select relname, aclexplode(relacl) from pg_class where relnamespace = {OURS}
+    union all
+    select attname, aclexplode(attacl)
+    from pg_attribute join pg_class on pg_class.oid = attrelid where relnamespace = {OURS}
+    union all
+    select proname, aclexplode(coalesce(proacl, acldefault('f', proowner)))
+    from pg_proc where pronamespace = {OURS}
+    union all
+    select typname, aclexplode(coalesce(typacl, acldefault('T', typowner)))
+    from pg_type join pg_class on pg_class.oid = typrelid and relkind = 'c'
+    where typnamespace = {OURS}
+"""
+
+
+def names(conn: Connection, query: str) -> set[str]:
+    return {name for (name,) in rows(conn, query)}
+
+
+def test_every_function_pins_its_search_path(conn: Connection) -> None:
+    pinned = ["search_path=pg_catalog, pg_temp"]
+    assert not [f.proname for f in rows(conn, FUNCTIONS) if f.proconfig != pinned]
+
+
+def test_public_functions_and_no_others_run_as_their_owner(conn: Connection) -> None:
+    functions = rows(conn, FUNCTIONS)
+    definers = {function.proname for function in functions if function.prosecdef}
+    assert definers == {f.proname for f in functions if not f.proname.startswith("_")}
+
+
+def test_no_function_that_may_write_promises_not_to(conn: Connection) -> None:
+    functions = rows(conn, FUNCTIONS)
+    assert {f.proname for f in functions if f.provolatile != "v"} == STABLE
+    assert {f.provolatile for f in functions if f.proname in STABLE} == {"s"}
+    assert {f.proparallel for f in functions} == {"u"}
+
+
+def test_a_helper_is_executable_by_its_owner_alone(conn: Connection) -> None:
+    helpers = f"select name from ({GRANTS}) as grants where name like '\\_%'"
+    assert names(conn, helpers)
+    assert not names(conn, f"{helpers} and (acl).grantee <> 'pgjobs_owner'::regrole")
+
+
+def test_public_has_nothing(conn: Connection) -> None:
+    assert not names(conn, f"select name from ({GRANTS}) as grants where (acl).grantee = 0")
+
+
+def test_pgjobs_owner_owns_everything(conn: Connection) -> None:
+    owned = f"""
+        select nspowner::regrole::text from pg_namespace where oid = {OURS}
+        union select relowner::regrole::text from pg_class where relnamespace = {OURS}
+        union select proowner::regrole::text from pg_proc where pronamespace = {OURS}
+        union select typowner::regrole::text from pg_type where typnamespace = {OURS}
+    """
+    assert names(conn, owned) == {"pgjobs_owner"}
+
+
+def test_every_object_has_a_comment(conn: Connection) -> None:
+    assert not names(
+        conn,
+        "select pg_describe_object(class, object.oid, object.column)"
+        f" from ({OBJECTS}) as object where not exists (select from pg_description as d"
+        " where (d.classoid, d.objoid, d.objsubid) = (class, object.oid, object.column))",
+    )
+
+
+def test_every_constraint_is_named_after_its_table_and_columns(conn: Connection) -> None:
+    suffixes = {"p": "pkey", "u": "key", "f": "fkey", "n": "not_null"}
+    for con in rows(conn, CONSTRAINTS):
+        if con.contype == "c":  # named after the column that the rule is about
+            assert con.conname in {f"{con.relname}_{name}_check" for name in con.columns}
+        else:
+            expected = "_".join([con.relname, *con.columns, suffixes[con.contype]])
+            assert con.conname == expected
+
+
+def test_every_index_is_named_after_its_table_and_columns(conn: Connection) -> None:
+    for index in rows(conn, INDEXES):
+        table = index.table.removeprefix("pgjobs.")
+        suffix = "key" if index.indisunique else "idx"
+        assert index.relname == "_".join([table, *index.columns, suffix])
+
+
+def test_every_ledger_table_has_its_two_guards_enabled_always(conn: Connection) -> None:
+    every = names(conn, "select tablename from pg_tables where schemaname = 'pgjobs'")
+    found = {
+        (trigger.relname, trigger.tgname): (trigger.tgtype, trigger.tgenabled, trigger.proname)
+        for trigger in rows(
+            conn, TRIGGERS + " and relkind = 'r' and tgqual is null and tgattr = ''"
+        )
+    }
+    # before + update + delete + row, and before + truncate
+    row, truncate = 2 + 16 + 8 + 1, 2 + 32
+    assert found == {
+        (table, f"{table}_{rule}"): (kind, "A", "_guard_ledger")
+        for table in every - NOT_LEDGER
+        for rule, kind in (("append_only", row), ("no_truncate", truncate))
+    }
+
+
+def test_every_view_is_read_only(conn: Connection) -> None:
+    every = names(conn, "select viewname from pg_views where schemaname = 'pgjobs'")
+    found = {
+        (trigger.relname, trigger.tgname): (trigger.tgtype, trigger.proname)
+        for trigger in rows(conn, TRIGGERS + " and relkind = 'v'")
+    }
+    # instead of + update + delete + insert + row
+    kind = 64 + 16 + 8 + 4 + 1
+    assert found == {(view, f"{view}_read_only"): (kind, "_guard_ledger") for view in every}
+
+
+def test_no_value_of_a_ledger_row_comes_from_a_default(conn: Connection) -> None:
+    columns = rows(
+        conn,
+        "select relname, attname, atthasdef, attidentity from pg_attribute"
+        f" join pg_class on pg_class.oid = attrelid where relnamespace = {OURS}"
+        " and relkind = 'r' and attnum > 0",
+    )
+    ledger = [column for column in columns if column.relname not in NOT_LEDGER]
+    assert not [column for column in ledger if column.atthasdef]
+    assert {(c.relname, c.attname, c.attidentity) for c in columns if c.attidentity} == {
+        ("lab_attempt", "attempt_id", "a"),
+        ("job", "job_id", "a"),
+    }
+
+
+def test_every_foreign_key_has_an_index_or_a_reason(conn: Connection) -> None:
+    keys = f"select con.* from ({CONSTRAINTS}) as con where contype = 'f'"
+    unindexed = names(
+        conn,
+        f"select conname from ({keys}) as key where not exists (select from pg_index"
+        " where indrelid = conrelid and indpred is null"
+        " and (indkey::int2[])[0:cardinality(conkey) - 1] = conkey)",
+    )
+    tables = "".join(path.read_text(encoding="utf-8") for path in TABLES.glob("*.sql"))
+    assert unindexed < names(conn, f"select conname from ({keys}) as key")
+    for name in unindexed:
+        assert re.search(rf"-- [^\n]+\n +constraint {name} ", tables), name

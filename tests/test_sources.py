@@ -1,0 +1,95 @@
+"""The rules of style that sql/ and migrations/ keep, asked of their text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from forgea_pgjobs.errors import BY_SQLSTATE
+
+ROOT = Path(__file__).parent.parent
+SQL = ROOT / "sql"
+FILES = sorted([*SQL.rglob("*.sql"), *(ROOT / "migrations").glob("*.sql")])
+# What an installation or a rollback says to its operator, not a function to its caller.
+OPERATOR_CODES = {"0A000", "55000"}
+# Raised and caught within one block: undoes the rows that claim the first pages of a table.
+CAUGHT_CODES = {"P0001"}
+
+STRING = r"'(?:[^']|'')*'"
+FORBIDDEN = {
+    "create or replace": r"\bor\s+replace\b",
+    "cascade": r"\bcascade\b",
+    "dynamic SQL": r"\bexecute\b(?!\s+(on\s+)?function\b)",
+    "when others": r"\bwhen\s+others\b",
+    "upper case": r"[A-Z]",
+}
+
+
+def code(file: Path) -> str:
+    """Return a file's text without its comments."""
+    text = re.sub(rf"({STRING})|--[^\n]*", lambda m: m[1] or "", file.read_text(encoding="utf-8"))
+    return re.sub(r'"[^"\s]*"', '""', text)
+
+
+def bare(file: Path) -> str:
+    """Return a file's text without its comments and what stands between quotes."""
+    return re.sub(STRING, "''", code(file))
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_no_file_has(what: str) -> None:
+    found = {relative(file): re.findall(FORBIDDEN[what], bare(file)) for file in FILES}
+    assert not {file: finds for file, finds in found.items() if finds}
+
+
+def test_every_raise_has_an_errcode() -> None:
+    raised = [
+        statement for file in FILES for statement in re.findall(r"\braise\b[^;]*;", bare(file))
+    ]
+    errors = [statement for statement in raised if not statement.startswith("raise notice ")]
+    assert errors
+    assert not [statement for statement in errors if "errcode = ''" not in statement]
+
+
+def test_no_line_has_more_than_100_columns() -> None:
+    assert not [
+        f"{relative(file)}:{number}"
+        for file in FILES
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if len(line) > 100
+    ]
+
+
+def test_every_code_raised_has_its_exception() -> None:
+    codes = {
+        sqlstate for file in FILES for sqlstate in re.findall(r"errcode = '(\w{5})'", code(file))
+    }
+    assert codes - OPERATOR_CODES - CAUGHT_CODES == BY_SQLSTATE.keys()
+
+
+def test_the_invariants_name_every_code() -> None:
+    text = (ROOT / "docs/invariants.md").read_text(encoding="utf-8")
+    assert not {sqlstate for sqlstate in BY_SQLSTATE if sqlstate not in text}
+
+
+def test_install_sql_names_every_file_once() -> None:
+    text = (SQL / "install.sql").read_text(encoding="utf-8")
+    included = re.findall(r"^\\ir (\S+)$", text, flags=re.MULTILINE)
+    files = {str(file.relative_to(SQL)) for file in SQL.rglob("*.sql")}
+    assert sorted(included) == sorted(files - {"install.sql"})
+
+
+@pytest.mark.parametrize("file", sorted(SQL.glob("functions/*.sql")), ids=relative)
+def test_a_public_function_has_the_file_of_its_name(file: Path) -> None:
+    functions = re.findall(r"create function pgjobs\.(\w+)", code(file))
+    if file.stem.startswith("_"):
+        assert functions
+        assert all(name.startswith("_") for name in functions)
+    else:
+        assert functions == [file.stem]
