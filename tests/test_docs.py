@@ -1,0 +1,155 @@
+"""The documentation is executed and points at what exists; test_reference.py asks what is missing.
+
+An ``sql`` block with input behind the prompt ``lab=#`` is a psql session: the input is typed
+into psql, and every line must come out as it stands there. Nothing is masked; such a session keeps
+what differs from run to run (tokens, times) in psql variables. Any other ``sql`` block runs in a
+transaction that is rolled back, "database lab" being the test's own. A ``python`` block runs as a
+program, its database in DATABASE_URL. Command lines in ``sh`` blocks are parsed by what they call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from forgea_pgjobs import embedded
+from forgea_pgjobs.cli import COMMANDS
+from forgea_pgjobs.cli.parser import new_parser
+from tests.conftest import Postgres
+from tests.helpers import Connection
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROMPT = re.compile(r"^lab[=(-]# ?", re.MULTILINE)
+OTHER_PROGRAMS = {"git", "pg_dump", "pg_restore", "pip", "psql", "python", "python3", "uv"}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    page: str
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def all_blocks() -> Iterator[Block]:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for found in re.finditer(r"^```(.*)\n((?:.*\n)*?)```$", text, re.MULTILINE):
+            line = text.count("\n", 0, found.start()) + 1
+            yield Block(page.name, line, found[1], found[2])
+
+
+BLOCKS = list(all_blocks())
+SESSIONS = [block for block in BLOCKS if block.language == "sql" and PROMPT.search(block.text)]
+STATEMENTS = [block for block in BLOCKS if block.language == "sql" and block not in SESSIONS]
+PROGRAMS = [block for block in BLOCKS if block.language == "python"]
+COMMAND_LINES = [
+    line
+    for block in BLOCKS
+    if block.language == "sh"
+    for line in block.text.replace("\\\n", "").splitlines()
+    if line.strip()
+]
+LINKS = [
+    (page, label, target)
+    for page in PAGES
+    for label, target in re.findall(r"\[([^]]+)\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    if "://" not in target
+]
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = new_parser()
+    commands = parser.add_subparsers(required=True)
+    for command in COMMANDS:
+        command.add(commands)
+    return parser
+
+
+def lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+def test_the_readme_has_a_session_a_program_and_at_most_150_lines() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+    assert {block.page for block in SESSIONS} >= {"README.md"}
+    assert {block.page for block in PROGRAMS} >= {"README.md"}
+
+
+def test_every_block_is_of_a_kind_that_is_checked() -> None:
+    assert {block.language for block in BLOCKS} <= {"sql", "python", "sh", "text"}
+
+
+@pytest.mark.parametrize("block", SESSIONS, ids=str)
+def test_a_session_is_what_psql_shows(block: Block, fresh_dsn: str, pg: Postgres) -> None:
+    typed = "\n".join(line for line in block.text.splitlines() if PROMPT.match(line))
+    psql = (pg.binaries or embedded.find_binaries()) / "psql"
+    done = subprocess.run(
+        [psql, "-X", "-a", "-v", "SHOW_CONTEXT=never", fresh_dsn],
+        input=f"{PROMPT.sub('', typed)}\n",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    assert lines(done.stdout) == lines(PROMPT.sub("", block.text))
+
+
+@pytest.mark.parametrize("block", STATEMENTS, ids=str)
+def test_statements_run(block: Block, conn: Connection) -> None:
+    conn.execute(block.text.replace("database lab", f"database {conn.info.dbname}").encode())
+
+
+@pytest.mark.parametrize("block", PROGRAMS, ids=str)
+def test_a_program_runs(block: Block, fresh_dsn: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block.text],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": fresh_dsn},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("line", COMMAND_LINES)
+def test_a_command_line_is_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    for command in re.split(r"\||&&", line.partition("  #")[0]):
+        words = shlex.split(command)
+        while "=" in words[0]:
+            monkeypatch.setenv(*words.pop(0).split("=", 1))
+        program = Path(words[0]).name
+        if program == "forgea-pgjobs":
+            parser().parse_args(words[1:])
+        elif program == "make":
+            makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+            assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE)
+        else:
+            assert program in OTHER_PROGRAMS
+
+
+@pytest.mark.parametrize(
+    ("page", "label", "target"), LINKS, ids=[f"{page.name}-{to}" for page, _, to in LINKS]
+)
+def test_a_link_leads_to_what_it_names(page: Path, label: str, target: str) -> None:
+    path, _, anchor = target.partition("#")
+    text = (page.parent / path if path else page).read_text(encoding="utf-8")
+    if label.startswith("`test_"):
+        assert re.search(rf"def {label.strip('`')}\(", text)
+    if anchor:
+        headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        slugs = [re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-") for name in headings]
+        assert anchor in slugs
