@@ -16,7 +16,7 @@ SUBSTITUTIONS = [
     (r"\basync (def|with) ", r"\1 "),
     (r"\bawait ", ""),
     (r"an ``AsyncConnection``; .*?\"\"\"", 'a ``Connection``."""'),
-    (r"\bAsyncConnection\b", "Connection"),
+    (r"\bAsync(Connection|Cursor)\b", r"\1"),
     (r"\b_async\b", "_sync"),
     (r"\basyncio\.sleep\b", "time.sleep"),
     (r"import asyncio\nimport random\n", "import random\nimport time\n"),
@@ -35,17 +35,21 @@ def generated(source: Path) -> str:
 
 def main() -> int:
     """Write the modules, or compare them with what would be written."""
-    stale = []
-    for source in sorted((PACKAGE / "_async").glob("*.py")):
-        target = PACKAGE / "_sync" / source.name
-        text = generated(source)
-        if not target.exists() or target.read_text(encoding="utf-8") != text:
-            stale.append(target.name)
-            if "--check" not in sys.argv:
-                target.write_text(text, encoding="utf-8")
-    if stale and "--check" in sys.argv:
-        print(f"not current: {', '.join(stale)}; run make generate")
-        return 1
+    target = PACKAGE / "_sync"
+    wanted = {source.name: generated(source) for source in (PACKAGE / "_async").glob("*.py")}
+    current = {twin.name: twin.read_text(encoding="utf-8") for twin in target.glob("*.py")}
+    stale = sorted(
+        name for name in wanted.keys() | current.keys() if wanted.get(name) != current.get(name)
+    )
+    if "--check" in sys.argv:
+        for name in stale:
+            print(f"{name} is not current; run make generate")
+        return 1 if stale else 0
+    for name in stale:
+        if name in wanted:
+            (target / name).write_text(wanted[name], encoding="utf-8")
+        else:
+            (target / name).unlink()
     return 0
 
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import psycopg
 
-from forgea_pgjobs.errors import PgjobsError, UnknownOutcome
+from forgea_pgjobs.errors import UnknownOutcome
 
 # Serialization failure, deadlock, shutdown, crash, not yet accepting connections.
 SQLSTATES = {"40001", "40P01", "57P01", "57P02", "57P03"}
 
 
-def is_transient(error: psycopg.Error) -> bool:
+def is_transient(error: psycopg.Error, *, is_connected: bool) -> bool:
     """Tell whether the same unit may succeed, or prove to have succeeded, when run again."""
-    if isinstance(error, PgjobsError):
-        return isinstance(error, UnknownOutcome)
-    sqlstate = error.sqlstate or error.diag.sqlstate
-    if sqlstate is None:
+    if isinstance(error, UnknownOutcome):
+        return True
+    if error.sqlstate is None:
         # Not an answer of the server: the connection was refused, or lost on the way.
-        return isinstance(error, psycopg.OperationalError)
-    return sqlstate in SQLSTATES or sqlstate.startswith("08")
+        return isinstance(error, psycopg.OperationalError) and not is_connected
+    return error.sqlstate in SQLSTATES or error.sqlstate.startswith("08")
 
 
 class CommitWatch:

@@ -86,9 +86,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        sqlstate = error.diag.sqlstate
-        if sqlstate not in BY_SQLSTATE or error.diag.schema_name != "pgjobs":
+        ours = BY_SQLSTATE.get(error.sqlstate or "")
+        if ours is None or error.diag.schema_name != "pgjobs":
             raise
-        ours = BY_SQLSTATE[sqlstate](*error.args, info=error.pgresult)
-        ours.sqlstate = sqlstate
-        raise ours from error
+        raise ours(*error.args, info=error.pgresult) from error

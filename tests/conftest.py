@@ -116,6 +116,8 @@ def install(**where: Any) -> None:
     ):
         roles.execute("select pg_advisory_xact_lock(%s)", [ROLES_LOCK])
         target.execute(schema.recorded_install_sql())
+        # tests/mutate.py weakens one object here and expects a test to go red.
+        target.execute(os.environ.get("PGJOBS_MUTATION", "").encode())
 
 
 installed = factories.postgresql_noproc(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString, TypeVar
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import BaseRowFactory, class_row, scalar_row
 from psycopg.types.json import Jsonb
 
@@ -50,7 +50,8 @@ async def _fetch(
     arguments: Mapping[str, Any],
 ) -> list[T]:
     with translated():
-        async with conn.cursor(row_factory=row_factory) as cursor:
+        # Not conn.cursor(): a raw cursor, say, would not know our placeholders.
+        async with AsyncCursor(conn, row_factory=row_factory) as cursor:
             await cursor.execute(statement, arguments)
             return await cursor.fetchall()
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString, TypeVar
 
-from psycopg import Connection
+from psycopg import Connection, Cursor
 from psycopg.rows import BaseRowFactory, class_row, scalar_row
 from psycopg.types.json import Jsonb
 
@@ -49,7 +49,8 @@ def _fetch(
     arguments: Mapping[str, Any],
 ) -> list[T]:
     with translated():
-        with conn.cursor(row_factory=row_factory) as cursor:
+        # Not conn.cursor(): a raw cursor, say, would not know our placeholders.
+        with Cursor(conn, row_factory=row_factory) as cursor:
             cursor.execute(statement, arguments)
             return cursor.fetchall()
 

@@ -38,31 +38,31 @@ def retry(
     Raises: the last error; UnknownOutcome where the last COMMIT may not last. Any other error of
     the unit at once.
     """
+    pause = min(delay, max_delay)
     for attempt in range(1, attempts + 1):
+        conn = None
         try:
-            return _once(connect, unit)
+            conn = connect()
+            return _commit(conn, unit)
         except psycopg.Error as error:
-            if attempt == attempts or not is_transient(error):
+            is_connected = conn is not None and not conn.closed
+            if attempt == attempts or not is_transient(error, is_connected=is_connected):
                 raise
-        pause = min(max_delay, delay * 2 ** (attempt - 1))
+        finally:
+            if conn is not None:
+                conn.close()
         sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # a pause, not a secret
+        pause = min(2 * pause, max_delay)
     raise ValueError("attempts must be at least 1")
 
 
-def _once(
-    connect: Callable[[], Connection[Any]],
-    unit: Callable[[Connection[Any]], T],
-) -> T:
-    conn = connect()
+def _commit(conn: Connection[Any], unit: Callable[[Connection[Any]], T]) -> T:
     watch = CommitWatch()
-    try:
-        # Whatever connect left open would make this transaction a mere savepoint.
-        conn.commit()
-        with conn.transaction():
-            answer = unit(conn)
-            conn.add_notice_handler(watch)
-    finally:
-        conn.close()
+    # Whatever connect left open would make this transaction a mere savepoint.
+    conn.commit()
+    with conn.transaction():
+        answer = unit(conn)
+        conn.add_notice_handler(watch)
     if watch.is_unknown:
         raise UnknownOutcome("the wait for the synchronous standby was cancelled during COMMIT")
     return answer

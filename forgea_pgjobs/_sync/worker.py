@@ -63,7 +63,7 @@ def complete(
     arguments = {
         "job_id": job_id,
         "lease_token": lease_token,
-        "status": str(status),
+        "status": status,
         "summary": document(summary),
     }
     return row(conn, Completed, _statements.COMPLETE, arguments)
@@ -86,7 +86,7 @@ def complete_many(
     arguments = {
         "job_ids": list(job_ids),
         "lease_tokens": list(lease_tokens),
-        "statuses": [str(status) for status in statuses],
+        "statuses": list(statuses),
         "summaries": documents(summaries),
     }
     return rows(conn, CompletedElement, _statements.COMPLETE_MANY, arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -105,10 +106,24 @@ def test_an_argument_and_a_differing_field_are_named(conn: Connection) -> None:
     assert conflict.value.differing == "commit_sha"
 
 
-def test_an_error_that_is_not_ours_passes_as_it_is(conn: Connection) -> None:
-    with pytest.raises(psycopg.errors.InvalidTextRepresentation) as caught:
-        enqueue(conn, session_id="no uuid")
+def test_the_code_of_somebody_else_passes_as_it_is(conn: Connection) -> None:
+    conn.execute(
+        "create function pg_temp.refuse() returns trigger language plpgsql as"
+        " $$ begin raise exception 'mine' using errcode = '22023', schema = 'mine'; end $$"
+    )
+    conn.execute(
+        "create trigger refuse before insert on pgjobs.job"
+        " for each row execute function pg_temp.refuse()"
+    )
+    with pytest.raises(psycopg.errors.InvalidParameterValue) as caught:
+        enqueue(conn)
     assert not isinstance(caught.value, pgjobs.PgjobsError)
+    assert caught.value.diag.schema_name == "mine"
+
+
+def test_what_the_driver_refuses_passes_as_it_is(conn: Connection) -> None:
+    with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+        enqueue(conn, session_id="no uuid")
 
 
 def test_a_number_too_large_for_its_column_is_a_data_error(conn: Connection) -> None:
@@ -116,17 +131,22 @@ def test_a_number_too_large_for_its_column_is_a_data_error(conn: Connection) -> 
         enqueue(conn, priority=2**40)
 
 
-def test_a_call_leaves_the_transaction_to_its_caller(conn: Connection) -> None:
-    commit = sha()
-    assert enqueue(conn, commit_sha=commit).created
-    conn.rollback()
-    assert pgjobs.get_job(conn, commit_sha=commit) is None
+def test_a_status_of_none_is_a_null_argument(conn: Connection) -> None:
+    enqueue(conn)
+    [run] = pgjobs.claim(conn, worker="w")
+    nothing: Any = None
+    with pytest.raises(pgjobs.InvalidArgument) as caught:
+        pgjobs.complete(conn, job_id=run.job_id, lease_token=run.lease_token, status=nothing)
+    assert (caught.value.sqlstate, caught.value.argument) == ("22004", "status")
 
 
-def test_calls_in_a_pipeline_answer_as_outside_of_one(conn: Connection) -> None:
-    commit = sha()
-    with conn.pipeline():
-        made = enqueue(conn, commit_sha=commit)
-        found = pgjobs.get_job(conn, commit_sha=commit)
-    assert found is not None
-    assert (found.job_id, found.status) == (made.job_id, pgjobs.JobStatus.QUEUED)
+def test_a_refusal_survives_the_way_between_processes(conn: Connection) -> None:
+    with pytest.raises(pgjobs.InvalidArgument) as caught:
+        enqueue(conn, priority=5)
+    there = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  # our own pickle
+    assert type(there) is pgjobs.InvalidArgument
+    assert (there.sqlstate, there.argument, there.hint) == (
+        "22023",
+        "priority",
+        caught.value.hint,
+    )

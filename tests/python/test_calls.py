@@ -1,0 +1,143 @@
+"""The calls work on whatever connection the caller has, and leave its transaction alone."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row, namedtuple_row, scalar_row
+
+import forgea_pgjobs as pgjobs
+from forgea_pgjobs import JobStatus, Outcome
+from tests.conftest import Connect
+from tests.helpers import Connection, sha
+
+AnyConnection = psycopg.Connection[Any]
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "autocommit": {"autocommit": True},
+    "never prepared": {"prepare_threshold": None},
+    "always prepared": {"prepare_threshold": 0},
+    "rows as dicts": {"row_factory": dict_row},
+    "rows as named tuples": {"row_factory": namedtuple_row},
+    "rows as scalars": {"row_factory": scalar_row},
+    "client cursors": {"cursor_factory": psycopg.ClientCursor},
+    "raw cursors": {"cursor_factory": psycopg.RawCursor},
+}
+
+
+def every_call(conn: AnyConnection) -> None:
+    """Make every call once, with every argument, and look at the answers."""
+    session, other, commit = uuid4(), uuid4(), sha()
+    push: dict[str, Any] = {
+        "author": "Ann",
+        "branch": "main",
+        "changed_files": ("a.py", "b c.py"),
+        "pushed_at": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    recorded = pgjobs.record_attempt(
+        conn, session_id=session, commit_sha=commit, delivery_id="d", **push
+    )
+    made = pgjobs.enqueue(
+        conn,
+        session_id=session,
+        commit_sha=commit,
+        lab_version="1",
+        delivery_id="d",
+        priority=1,
+        available_at=datetime.now(UTC),
+        max_runs=1,
+        payload=["lint", {"steps": None}],
+        **push,
+    )
+    assert made == pgjobs.Enqueued(made.job_id, recorded.attempt_id, JobStatus.QUEUED, True)
+    again, new = pgjobs.enqueue_many(
+        conn,
+        session_ids=(session, other),
+        commit_shas=(commit, sha()),
+        lab_versions=("1", "1"),
+        delivery_ids=(None, "d"),
+        payloads=(None, {"é": 1}),
+    )
+    assert (again.job_id, again.created, new.created) == (made.job_id, False, True)
+
+    before = datetime.now(UTC)
+    first, second = pgjobs.claim(conn, worker="w", max_jobs=2, lease_for=timedelta(hours=1))
+    assert (first.job_id, first.payload, second.payload) == (
+        made.job_id,
+        ["lint", {"steps": None}],
+        {"é": 1},
+    )
+    assert first.lease_expires_at - before > timedelta(minutes=59)
+    lease: dict[str, Any] = {"job_id": first.job_id, "lease_token": first.lease_token}
+    expires_at = pgjobs.heartbeat(conn, **lease, lease_for=timedelta(seconds=90))
+    assert timedelta(seconds=80) < expires_at - before < timedelta(minutes=59)
+
+    done = pgjobs.complete(conn, **lease, status=JobStatus.FAILED, summary={"exit": 1})
+    assert done.status is JobStatus.FAILED
+    assert not done.replayed
+    [element] = pgjobs.complete_many(
+        conn,
+        job_ids=(first.job_id,),
+        lease_tokens=(first.lease_token,),
+        statuses=(JobStatus.FAILED,),
+        summaries=({"exit": 1},),
+    )
+    assert element.outcome is Outcome.REPLAYED
+    assert (element.status, element.completed_at) == (done.status, done.completed_at)
+    released = pgjobs.release(
+        conn,
+        job_id=second.job_id,
+        lease_token=second.lease_token,
+        reason="disk full",
+        retry_after=timedelta(minutes=1),
+    )
+    assert (released.status, released.run_no) == (JobStatus.QUEUED, 1)
+    cancelled = pgjobs.cancel(conn, job_id=second.job_id, reason="superseded", actor="Ann")
+    assert cancelled.status is JobStatus.ERROR
+    assert pgjobs.rescue(conn, max_jobs=1) == []
+    job = pgjobs.get_job(conn, commit_sha=commit)
+    assert job is not None
+    assert (job.status, job.summary, job.worker) == (JobStatus.FAILED, {"exit": 1}, "w")
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_every_call_works_with_any_setting_of_the_connection(
+    settings: dict[str, Any], fresh_dsn: str
+) -> None:
+    with psycopg.connect(fresh_dsn, **settings) as conn:
+        every_call(conn)
+
+
+def test_every_call_works_in_a_pipeline(conn: Connection) -> None:
+    with conn.pipeline():
+        every_call(conn)
+
+
+def test_a_refusal_in_a_pipeline_is_the_same_exception(conn: Connection) -> None:
+    with pytest.raises(pgjobs.JobNotFound), conn.pipeline():
+        pgjobs.cancel(conn, job_id=0, reason="r", actor="a")
+
+
+def test_a_call_neither_commits_nor_rolls_back(connect: Connect) -> None:
+    conn, onlooker = connect(), connect()
+    commit = sha()
+    pgjobs.enqueue(conn, session_id=uuid4(), commit_sha=commit, lab_version="1")
+    assert pgjobs.get_job(onlooker, commit_sha=commit) is None
+    with pytest.raises(pgjobs.InvalidArgument):
+        pgjobs.get_job(conn, commit_sha="")
+    assert conn.info.transaction_status is psycopg.pq.TransactionStatus.INERROR
+    conn.rollback()
+    assert pgjobs.get_job(conn, commit_sha=commit) is None
+
+
+def test_an_answer_cannot_be_changed(conn: Connection) -> None:
+    made: Any = pgjobs.enqueue(conn, session_id=uuid4(), commit_sha=sha(), lab_version="1")
+    with pytest.raises(FrozenInstanceError):
+        made.status = JobStatus.PASSED
+    assert not hasattr(made, "__dict__")
