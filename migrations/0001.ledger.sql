@@ -232,8 +232,7 @@ create table pgjobs.lab_attempt (
         octet_length(commit_sha) in (40, 64)
         and commit_sha !~ '[^0-9a-f]'
         and commit_sha ~ '[^0]'
-    ),
-    constraint lab_attempt_detail_sha256_check check (octet_length(detail_sha256) = 32)
+    )
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
@@ -263,8 +262,6 @@ comment on constraint lab_attempt_session_id_commit_sha_key on pgjobs.lab_attemp
     'One attempt per session and commit; target of job; serves "attempts and jobs of a session".';
 comment on constraint lab_attempt_commit_sha_check on pgjobs.lab_attempt is
     'The form of a commit SHA.';
-comment on constraint lab_attempt_detail_sha256_check on pgjobs.lab_attempt is
-    'The form of a SHA-256.';
 comment on index pgjobs.lab_attempt_session_id_delivery_id_key is
     'A delivery id is used once per session.';
 
@@ -335,8 +332,7 @@ create table pgjobs.job (
     constraint job_session_id_commit_sha_fkey foreign key (session_id, commit_sha)
         references pgjobs.lab_attempt (session_id, commit_sha),
     constraint job_priority_check check (priority between 1 and 4),
-    constraint job_max_runs_check check (max_runs between 1 and 25),
-    constraint job_payload_sha256_check check (octet_length(payload_sha256) = 32)
+    constraint job_max_runs_check check (max_runs between 1 and 25)
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
@@ -366,7 +362,6 @@ comment on constraint job_session_id_commit_sha_fkey on pgjobs.job is
     'A job verifies an attempt of its session.';
 comment on constraint job_priority_check on pgjobs.job is '1 … 4.';
 comment on constraint job_max_runs_check on pgjobs.job is '1 … 25.';
-comment on constraint job_payload_sha256_check on pgjobs.job is 'The form of a SHA-256.';
 
 create trigger job_append_only before update or delete on pgjobs.job
     for each row execute function pgjobs._guard_ledger();
@@ -439,8 +434,7 @@ create table pgjobs.verdict (
             else actor is null and lease_token is not null
         end
         and (lease_token is null or (worker is not null and started_at is not null and run_no > 0))
-    ),
-    constraint verdict_summary_sha256_check check (octet_length(summary_sha256) = 32)
+    )
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
@@ -474,7 +468,6 @@ comment on constraint verdict_status_check on pgjobs.verdict is 'The three verdi
 comment on constraint verdict_error_reason_check on pgjobs.verdict is 'A reason exactly for ERROR.';
 comment on constraint verdict_lease_token_check on pgjobs.verdict is
     'A worker''s verdict has its lease, a cancel its actor.';
-comment on constraint verdict_summary_sha256_check on pgjobs.verdict is 'The form of a SHA-256.';
 comment on index pgjobs.verdict_status_completed_at_idx is 'Serves "the newest 50 of a verdict".';
 
 create trigger verdict_append_only before update or delete on pgjobs.verdict
@@ -604,8 +597,9 @@ create table pgjobs.head (
     worker text collate "C",
     constraint head_session_id_pkey primary key (session_id),
     constraint head_lease_token_check check (
-        num_nonnulls(lease_token, lease_for, lease_expires_at) in (0, 3)
-        and not (lease_token is not null and ready_no is not null)
+        (lease_token is null) = (lease_expires_at is null)
+        and (lease_token is null) = (lease_for is null)
+        and (lease_token is null or ready_no is null)
     )
 ) with (fillfactor = 70, vacuum_truncate = off);
 
@@ -2714,4 +2708,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'dcec68a7527b58321d57aa566306901ff2ccee248bc691094bbc12c9cee493d4');
+values ('0001.ledger', '520f3ed183890bee7513e6a2643f593beeb4b5e80087737924c8d862c5d04471');

@@ -16,8 +16,9 @@ create table pgjobs.head (
     worker text collate "C",
     constraint head_session_id_pkey primary key (session_id),
     constraint head_lease_token_check check (
-        num_nonnulls(lease_token, lease_for, lease_expires_at) in (0, 3)
-        and not (lease_token is not null and ready_no is not null)
+        (lease_token is null) = (lease_expires_at is null)
+        and (lease_token is null) = (lease_for is null)
+        and (lease_token is null or ready_no is null)
     )
 ) with (fillfactor = 70, vacuum_truncate = off);
 

@@ -17,8 +17,7 @@ create table pgjobs.job (
     constraint job_session_id_commit_sha_fkey foreign key (session_id, commit_sha)
         references pgjobs.lab_attempt (session_id, commit_sha),
     constraint job_priority_check check (priority between 1 and 4),
-    constraint job_max_runs_check check (max_runs between 1 and 25),
-    constraint job_payload_sha256_check check (octet_length(payload_sha256) = 32)
+    constraint job_max_runs_check check (max_runs between 1 and 25)
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
@@ -48,7 +47,6 @@ comment on constraint job_session_id_commit_sha_fkey on pgjobs.job is
     'A job verifies an attempt of its session.';
 comment on constraint job_priority_check on pgjobs.job is '1 … 4.';
 comment on constraint job_max_runs_check on pgjobs.job is '1 … 25.';
-comment on constraint job_payload_sha256_check on pgjobs.job is 'The form of a SHA-256.';
 
 create trigger job_append_only before update or delete on pgjobs.job
     for each row execute function pgjobs._guard_ledger();

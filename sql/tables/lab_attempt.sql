@@ -16,8 +16,7 @@ create table pgjobs.lab_attempt (
         octet_length(commit_sha) in (40, 64)
         and commit_sha !~ '[^0-9a-f]'
         and commit_sha ~ '[^0]'
-    ),
-    constraint lab_attempt_detail_sha256_check check (octet_length(detail_sha256) = 32)
+    )
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
@@ -47,8 +46,6 @@ comment on constraint lab_attempt_session_id_commit_sha_key on pgjobs.lab_attemp
     'One attempt per session and commit; target of job; serves "attempts and jobs of a session".';
 comment on constraint lab_attempt_commit_sha_check on pgjobs.lab_attempt is
     'The form of a commit SHA.';
-comment on constraint lab_attempt_detail_sha256_check on pgjobs.lab_attempt is
-    'The form of a SHA-256.';
 comment on index pgjobs.lab_attempt_session_id_delivery_id_key is
     'A delivery id is used once per session.';
 

@@ -28,8 +28,7 @@ create table pgjobs.verdict (
             else actor is null and lease_token is not null
         end
         and (lease_token is null or (worker is not null and started_at is not null and run_no > 0))
-    ),
-    constraint verdict_summary_sha256_check check (octet_length(summary_sha256) = 32)
+    )
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
@@ -63,7 +62,6 @@ comment on constraint verdict_status_check on pgjobs.verdict is 'The three verdi
 comment on constraint verdict_error_reason_check on pgjobs.verdict is 'A reason exactly for ERROR.';
 comment on constraint verdict_lease_token_check on pgjobs.verdict is
     'A worker''s verdict has its lease, a cancel its actor.';
-comment on constraint verdict_summary_sha256_check on pgjobs.verdict is 'The form of a SHA-256.';
 comment on index pgjobs.verdict_status_completed_at_idx is 'Serves "the newest 50 of a verdict".';
 
 create trigger verdict_append_only before update or delete on pgjobs.verdict

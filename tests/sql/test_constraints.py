@@ -26,7 +26,6 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
             {"commit_sha": value}
             for value in ("a" * 39, "a" * 63, "A" * 40, "0" * 40, "a" * 39 + "\n")
         ],
-        "detail_sha256_check": [{"detail_sha256": b"short"}],
     },
     "attempt_detail": {
         "attempt_id_pkey": [{"attempt_id": 1}],
@@ -38,7 +37,6 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
         "session_id_commit_sha_fkey": [{"session_id": UUID(int=1)}, {"commit_sha": sha(3)}],
         "priority_check": [{"priority": 0}, {"priority": 5}],
         "max_runs_check": [{"max_runs": 0}, {"max_runs": 26}],
-        "payload_sha256_check": [{"payload_sha256": b"short"}],
     },
     "job_payload": {
         "job_id_pkey": [{"job_id": 1}],
@@ -63,7 +61,6 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
             {**RUNS_EXHAUSTED, "lease_token": UUID(int=9)},
             {**RUNS_EXHAUSTED, "actor": "an operator"},
         ],
-        "summary_sha256_check": [{"summary_sha256": b"short"}],
     },
     "verdict_summary": {
         "job_id_pkey": [{"job_id": 1}],
