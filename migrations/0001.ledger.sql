@@ -1750,13 +1750,14 @@ declare
     v_lane_is_full boolean := false;
 begin
     loop
-        v_attempt := pgjobs._find_attempt(
-            session_id, commit_sha, delivery_id, author, branch, changed_files, element
-        );
+        -- First the job, then its attempt: what the first look finds, the second cannot miss.
         select job.job_id, job.session_id, job.lab_version, job.payload_sha256 into v_job
         from pgjobs.job as job
         where job.commit_sha = _enqueue.commit_sha;
-        exit when found;
+        v_attempt := pgjobs._find_attempt(
+            session_id, commit_sha, delivery_id, author, branch, changed_files, element
+        );
+        exit when v_job.job_id is not null;
         if v_lane_is_full then
             perform pgjobs._refuse('54V01', null, element);
         end if;
@@ -2708,4 +2709,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '520f3ed183890bee7513e6a2643f593beeb4b5e80087737924c8d862c5d04471');
+values ('0001.ledger', 'f2a1cdc329a215c228460b9569c83c32d4ead4d1453854a07096d5b64f28db7b');

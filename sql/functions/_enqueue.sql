@@ -38,13 +38,14 @@ declare
     v_lane_is_full boolean := false;
 begin
     loop
-        v_attempt := pgjobs._find_attempt(
-            session_id, commit_sha, delivery_id, author, branch, changed_files, element
-        );
+        -- First the job, then its attempt: what the first look finds, the second cannot miss.
         select job.job_id, job.session_id, job.lab_version, job.payload_sha256 into v_job
         from pgjobs.job as job
         where job.commit_sha = _enqueue.commit_sha;
-        exit when found;
+        v_attempt := pgjobs._find_attempt(
+            session_id, commit_sha, delivery_id, author, branch, changed_files, element
+        );
+        exit when v_job.job_id is not null;
         if v_lane_is_full then
             perform pgjobs._refuse('54V01', null, element);
         end if;

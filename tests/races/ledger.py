@@ -1,0 +1,101 @@
+"""What must hold in every committed state, whoever raced before, and how a queue is emptied."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from tests.helpers import Connection, rows
+
+# One row per broken rule. Asked of some sessions only, it reads nothing of the others.
+VIOLATIONS = """
+with place as (
+    select session_id, job_id, 'head' as name from pgjobs.head
+    where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
+    union all
+    select session_id, job_id, 'waiting' from pgjobs.waiting
+    where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
+),
+lane as (
+    select session_id, open_jobs from pgjobs.lane
+    where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
+),
+standing as (
+    select
+        job.job_id,
+        (select count(*) from place where place.job_id = job.job_id) as places,
+        (select count(*) from pgjobs.verdict where verdict.job_id = job.job_id) as verdicts,
+        (
+            select array_agg(run.run_no order by run.run_no)
+            from pgjobs.verification_run as run where run.job_id = job.job_id
+        ) as runs,
+        coalesce(
+            (select run_no from pgjobs.verdict where verdict.job_id = job.job_id),
+            (
+                select run_no from pgjobs.head
+                where head.session_id = job.session_id and head.job_id = job.job_id
+            ),
+            0
+        ) as run_no
+    from pgjobs.job
+    where %(session_ids)s::uuid[] is null or job.session_id = any(%(session_ids)s)
+),
+occupied as (
+    select
+        session_id,
+        count(*) as jobs,
+        count(*) filter (where name = 'head') as heads
+    from place group by session_id
+)
+select 'a job has one verdict or one place' as rule, job_id::text as subject from standing
+where places + verdicts <> 1
+union all
+select 'each run of a job is on record once', job_id::text from standing
+where runs is distinct from (
+    select array_agg(number) from generate_series(1, standing.run_no) as number
+)
+union all
+select 'a place belongs to a job', job_id::text from place
+where not exists (select from pgjobs.job where job.job_id = place.job_id
+    and job.session_id = place.session_id)
+union all
+select 'a lane has one head and counts its jobs', session_id::text
+from lane full join occupied using (session_id)
+where (occupied.heads, occupied.jobs) is distinct from (1, lane.open_jobs::bigint)
+"""
+
+# Time passes in every round, so that neither a delay nor somebody's lease holds a job back.
+DRAIN = """
+do $$
+begin
+    loop
+        perform setval('pgjobs.swept_at', 0);
+        update pgjobs.head set available_at = available_at - interval '1 day',
+            lease_expires_at = lease_expires_at - interval '1 day';
+        perform pgjobs.complete(run.job_id, run.lease_token, 'PASSED')
+        from pgjobs.claim('drain', 1000) as run;
+        exit when not found;
+    end loop;
+end
+$$
+"""
+
+
+def violations(conn: Connection, session_ids: list[UUID] | None = None) -> list[Any]:
+    """Return the rules that the committed state breaks, of these sessions or of all."""
+    return rows(conn, VIOLATIONS, session_ids=session_ids)
+
+
+def drain(conn: Connection) -> None:
+    """Claim and complete until nothing is claimable; whatever is then still open is stuck."""
+    conn.execute(DRAIN.encode())
+
+
+def open_places(conn: Connection) -> int:
+    """Return how many rows the hot tables hold."""
+    [row] = rows(
+        conn,
+        "select (select count(*) from pgjobs.lane) + (select count(*) from pgjobs.head)"
+        " + (select count(*) from pgjobs.waiting) as places",
+    )
+    return int(row.places)

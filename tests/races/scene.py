@@ -1,0 +1,192 @@
+"""A session in some state, the steps that a transaction may take on it, and what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg import IsolationLevel
+from psycopg.errors import SerializationFailure
+from psycopg.pq import TransactionStatus
+
+from tests.helpers import Connection, call, claim, enqueue, let_time_pass, rows, sha
+
+
+@dataclass(slots=True)
+class Scene:
+    """A lab session, another one, and commits named by letters; ``run`` is the head's lease."""
+
+    session_id: UUID = field(default_factory=uuid4)
+    other_id: UUID = field(default_factory=uuid4)
+    commits: dict[str, str] = field(default_factory=lambda: {name: sha() for name in "xyz"})
+    jobs: dict[str, int] = field(default_factory=dict)
+    run: Any = None
+
+    def enqueue(self, conn: Connection, name: str, max_runs: int = 3) -> None:
+        """Put a commit in the queue before the race begins."""
+        answer = enqueue(
+            conn,
+            session_id=self.session_id,
+            commit_sha=self.commits[name],
+            max_runs=max_runs,
+        )
+        self.jobs[name] = answer.job_id
+
+
+def nothing(_conn: Connection) -> Scene:
+    return Scene()
+
+
+def queued(conn: Connection) -> Scene:
+    scene = Scene()
+    scene.enqueue(conn, "x")
+    scene.enqueue(conn, "z")
+    return scene
+
+
+def running(conn: Connection, max_runs: int = 3) -> Scene:
+    """Make x run under a lease that is over, so that rescue has something to take."""
+    scene = Scene()
+    scene.enqueue(conn, "x", max_runs)
+    scene.run = claim(conn)
+    let_time_pass(conn, "1 hour")
+    return scene
+
+
+def running_for_the_last_time(conn: Connection) -> Scene:
+    scene = running(conn, max_runs=1)
+    scene.enqueue(conn, "z")
+    return scene
+
+
+Step = Callable[[Scene], tuple[str, dict[str, Any]]]
+
+
+def _enqueue(name: str, session: str = "session_id") -> Step:
+    return lambda scene: (
+        "enqueue",
+        {
+            "session_id": getattr(scene, session),
+            "commit_sha": scene.commits[name],
+            "lab_version": "1",
+        },
+    )
+
+
+def _lease(function: str, **arguments: Any) -> Step:
+    return lambda scene: (
+        function,
+        {"job_id": scene.run.job_id, "lease_token": scene.run.lease_token, **arguments},
+    )
+
+
+def _cancel(name: str) -> Step:
+    return lambda scene: (
+        "cancel",
+        {"job_id": scene.jobs[name], "reason": "no longer wanted", "actor": "operator"},
+    )
+
+
+STEPS: dict[str, Step] = {
+    "enqueue x": _enqueue("x"),
+    "enqueue x elsewhere": _enqueue("x", "other_id"),
+    "enqueue y": _enqueue("y"),
+    "claim": lambda _scene: ("claim", {}),
+    "rescue": lambda _scene: ("rescue", {}),
+    "complete": _lease("complete", status="PASSED"),
+    "release": _lease("release", reason="network", retry_after="30 s"),
+    "heartbeat": _lease("heartbeat"),
+    "cancel x": _cancel("x"),
+    "cancel z": _cancel("z"),
+}
+ENQUEUES = ("enqueue x", "enqueue x elsewhere", "enqueue y")
+QUEUED = ("enqueue x", "enqueue y", "claim", "cancel x", "cancel z")
+RUNNING = tuple(name for name in STEPS if name not in ("enqueue x elsewhere", "cancel z"))
+SCENES: dict[str, tuple[Callable[[Connection], Scene], tuple[str, ...]]] = {
+    "nothing": (nothing, (*ENQUEUES, "claim", "rescue")),
+    "queued": (queued, QUEUED),
+    "running": (running, RUNNING),
+    "last run": (running_for_the_last_time, RUNNING),
+}
+
+# What an answer says, ids and times aside: they differ from one play to the next.
+SAID = ("status", "created", "replayed", "run_no", "commit_sha")
+STATE = """
+select
+    job.commit_sha, job.session_id = %(session_id)s as here, job.status, job.run_no,
+    job.error_reason, head.lease_expires_at > clock_timestamp() as lease_is_live,
+    array(
+        select (run.run_no, run.worker, run.outcome)::text
+        from pgjobs.verification_run as run where run.job_id = job.job_id order by run.run_no
+    ) as runs
+from pgjobs.verification_job as job
+left join pgjobs.head on head.session_id = job.session_id and head.job_id = job.job_id
+where job.session_id in (%(session_id)s, %(other_id)s)
+order by job.job_id
+"""
+
+
+def named(scene: Scene, value: Any) -> Any:
+    """Replace a commit by its letter."""
+    return {commit: name for name, commit in scene.commits.items()}.get(value, value)
+
+
+def state(conn: Connection, scene: Scene) -> list[tuple[Any, ...]]:
+    """Return every job of the scene as the views show it, in the order of the queue."""
+    values = {"session_id": scene.session_id, "other_id": scene.other_id}
+    return [
+        tuple(tuple(v) if isinstance(v, list) else named(scene, v) for v in row)
+        for row in rows(conn, STATE, **values)
+    ]
+
+
+@dataclass(slots=True)
+class Actor:
+    """One transaction with one step; ``answer`` is what the call said, or its SQLSTATE."""
+
+    name: str
+    conn: Connection
+    answer: Any = None
+    committed: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Does the answer bind? Not when it was rolled back or is to be retried."""
+        return self.committed or (isinstance(self.answer, str) and self.answer != "40001")
+
+    def begin(self, level: IsolationLevel) -> None:
+        """Begin, and take the snapshot that a level above READ COMMITTED keeps."""
+        self.answer, self.committed = None, False
+        self.conn.isolation_level = level
+        self.conn.execute("select")
+
+    def act(self, scene: Scene, step: str) -> None:
+        """Take the step."""
+        function, arguments = STEPS[step](scene)
+        if function == "claim":
+            arguments = {"worker": self.name}
+        try:
+            answers = call(self.conn, function, **arguments)
+        except psycopg.Error as error:
+            self.answer = error.sqlstate
+            return
+        self.answer = [
+            tuple(named(scene, getattr(answer, name)) for name in SAID if hasattr(answer, name))
+            for answer in answers
+        ]
+
+    def end(self, *, commit: bool) -> None:
+        """Commit or roll back, once; a refused transaction can only be rolled back."""
+        if self.conn.info.transaction_status == TransactionStatus.IDLE:
+            return
+        if isinstance(self.answer, str) or not commit:
+            self.conn.rollback()
+            return
+        try:
+            self.conn.commit()
+            self.committed = True
+        except SerializationFailure as error:
+            self.answer = error.sqlstate

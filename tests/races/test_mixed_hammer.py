@@ -1,0 +1,129 @@
+"""Everything at once: eight clients, five sessions, three levels, commits and rollbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+
+from tests.conftest import Connect
+from tests.helpers import Connection, call, enqueue, rows, sha
+from tests.races.ledger import drain, open_places, violations
+from tests.races.rivals import LEVELS, LONG
+
+CLIENTS = 8
+TRANSACTIONS = 20_000 if LONG else 2_000
+SESSIONS = [uuid4() for _ in range(5)]
+# Few commits, so that they meet; and a session's own, so that nobody is refused for another's.
+COMMITS = {session: [sha() for _ in range(TRANSACTIONS // 4)] for session in SESSIONS}
+DOCUMENTED = {"23V02", "23V05", "54V01", "40001"}
+
+
+@dataclass(slots=True)
+class Client:
+    """A client with its own dice, the runs it has claimed, and what it was told and committed."""
+
+    conn: Connection
+    dice: Random
+    runs: list[Any] = field(default_factory=list)
+    created: list[int] = field(default_factory=list)
+    verdicts: list[tuple[int, str]] = field(default_factory=list)
+    refused: set[tuple[str, bool]] = field(default_factory=set)
+
+    def work(self) -> None:
+        acts = (self.enqueue, self.enqueue, self.claim, self.claim, self.complete, self.complete)
+        rare = (self.release, self.heartbeat, self.cancel, self.rescue, self.expire)
+        for _ in range(TRANSACTIONS):
+            self.transaction(self.dice.choice(acts + rare))
+
+    def transaction(self, act: Callable[[], Callable[[], None]]) -> None:
+        """Act at some level and commit, or not; only then is the answer taken for true."""
+        self.conn.isolation_level = self.dice.choice(LEVELS)
+        read_committed = self.conn.isolation_level == LEVELS[0]
+        try:
+            told = act()
+            if self.dice.random() < 0.2:
+                self.conn.rollback()
+            else:
+                self.conn.commit()
+                told()
+        except psycopg.Error as error:
+            self.conn.rollback()
+            self.refused.add((str(error.sqlstate), read_committed))
+
+    def lease(self) -> dict[str, Any]:
+        """Choose a run of one's own, over or not; or one that never was."""
+        if not self.runs:
+            return {"job_id": 1, "lease_token": uuid4()}
+        run = self.dice.choice(self.runs[-4:])
+        return {"job_id": run.job_id, "lease_token": run.lease_token}
+
+    def enqueue(self) -> Callable[[], None]:
+        session_id = self.dice.choice(SESSIONS)
+        commit_sha = self.dice.choice(COMMITS[session_id])
+        job = enqueue(self.conn, session_id=session_id, commit_sha=commit_sha)
+        assert None not in job
+        return lambda: self.created.extend([job.job_id] * job.created)
+
+    def claim(self) -> Callable[[], None]:
+        runs = call(self.conn, "claim", worker="w", max_jobs=self.dice.randint(1, 3))
+        return lambda: self.runs.extend(runs)
+
+    def complete(self) -> Callable[[], None]:
+        [said] = call(self.conn, "complete", **self.lease(), status="PASSED")
+        return lambda: self.verdicts.append((said.job_id, said.status))
+
+    def release(self) -> Callable[[], None]:
+        call(self.conn, "release", **self.lease(), reason="why", retry_after="0 s")
+        return lambda: None
+
+    def heartbeat(self) -> Callable[[], None]:
+        call(self.conn, "heartbeat", **self.lease())
+        return lambda: None
+
+    def cancel(self) -> Callable[[], None]:
+        job_id = self.lease()["job_id"]
+        [said] = call(self.conn, "cancel", job_id=job_id, reason="why", actor="who")
+        return lambda: self.verdicts.append((said.job_id, said.status))
+
+    def rescue(self) -> Callable[[], None]:
+        call(self.conn, "rescue")
+        return lambda: None
+
+    def expire(self) -> Callable[[], None]:
+        """Let the clock pass one lease's end."""
+        self.conn.execute(
+            "update pgjobs.head set lease_expires_at = now() - interval '1 s'"
+            " where session_id = %s and lease_token is not null",
+            [self.dice.choice(SESSIONS)],
+        )
+        return lambda: None
+
+
+def test_no_job_is_lost_stuck_or_run_twice_at_once(fresh_dsn: str, connect: Connect) -> None:
+    observer = connect(autocommit=True)
+    enqueue(observer, session_id=SESSIONS[0], commit_sha=COMMITS[SESSIONS[0]][0])
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        # Fixed seeds: the mix is the same every time, the interleaving is not.
+        clients = [Client(connect(), Random(seed)) for seed in range(CLIENTS)]  # noqa: S311
+        for done in [pool.submit(client.work) for client in clients]:
+            done.result()
+
+    assert violations(observer) == []
+    refused = set().union(*(client.refused for client in clients))
+    assert {sqlstate for sqlstate, _ in refused} <= DOCUMENTED
+    assert ("40001", True) not in refused
+    jobs = {row.job_id for row in rows(observer, "select job_id from pgjobs.job where job_id > 1")}
+    created = [job_id for client in clients for job_id in client.created]
+    assert sorted(created) == sorted(jobs)
+    verdicts = {row.job_id: row.status for row in rows(observer, "select * from pgjobs.verdict")}
+    told = {verdict for client in clients for verdict in client.verdicts}
+    assert told <= verdicts.items()
+    drain(observer)
+    assert open_places(observer) == 0
+    assert violations(observer) == []
