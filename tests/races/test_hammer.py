@@ -25,6 +25,10 @@ CLIENTS = 16
 COMMITS = 1000
 SESSIONS = 20
 RACES = 10_000 if LONG else 150
+AT_THE_GATE = """
+select from pg_locks join pg_database on pg_database.oid = database
+where datname = current_database() and locktype = 'advisory' and not granted
+"""
 OPTIONS = "-c statement_timeout=60s"
 
 
@@ -106,22 +110,36 @@ def said(work: Callable[[], list[Any]]) -> Any:
 def duel(
     clients: list[Connection], rival: Callable[[Connection, Any], list[Any]]
 ) -> Iterator[tuple[Any, Any, Any]]:
-    """In lock step, complete a run while a rival acts; yield both answers and the job's row."""
+    """Complete a run while a rival acts; yield both answers and what became of the job.
+
+    Both calls wait in the server for one lock and are let go together.
+    """
     observer, *pair = clients[:3]
-    gate = Barrier(2)
+
+    def gated(conn: Connection, act: Callable[[], list[Any]]) -> list[Any]:
+        with conn.pipeline():
+            conn.execute("select pg_advisory_xact_lock_shared(1)")
+            return act()
+
     for _ in range(RACES):
         enqueue(observer)
         run = claim(observer)
         let_time_pass(observer, "1 hour")
-
-        def act(number: int, conn: Connection, run: Any = run) -> Any:
-            lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-            gate.wait()
-            if number:
-                return said(lambda: rival(conn, lease))
-            return said(lambda: call(conn, "complete", **lease, status="PASSED"))
-
-        completed, other = together(pair, act)
+        lease = {"job_id": run.job_id, "lease_token": run.lease_token}
+        acts = (
+            partial(call, pair[0], "complete", **lease, status="PASSED"),
+            partial(rival, pair[1], lease),
+        )
+        with ThreadPoolExecutor(2) as pool:
+            observer.execute("select pg_advisory_lock(1)")
+            calls = [
+                pool.submit(said, partial(gated, conn, act))
+                for conn, act in zip(pair, acts, strict=True)
+            ]
+            while len(rows(observer, AT_THE_GATE)) < 2 and not any(one.done() for one in calls):
+                pass
+            observer.execute("select pg_advisory_unlock(1)")
+            completed, other = (one.result() for one in calls)
         [row] = rows(
             observer,
             "select status, error_reason from pgjobs.verification_job where job_id = %(job_id)s",

@@ -23,7 +23,7 @@ from tests.races.scene import ENQUEUES, SCENES, Actor, Scene, state
 NEVER_WAIT = {"claim", "rescue"}
 DOCUMENTED = {"40001", "23V02", "23V03", "23V05"}
 ORDERS = ("A ends before B acts", "A ends first", "B ends first")
-# Who commits; the long run also plays those that leave nothing but the first step, or nothing.
+# Whether A and B commit. The long run also plays those of which nothing, or only A's step, stays.
 ENDS = ((True, True), (False, True), *([(True, False), (False, False)] if LONG else []))
 
 
@@ -91,9 +91,8 @@ class Stage:
                 assert blockers == [a.conn.info.backend_pid]
                 a.end(commit=ends[0])
             call.result()
-        last = {"A": a, "B": b} if order != "B ends first" else {"B": b, "A": a}
-        for name, actor in last.items():
-            actor.end(commit=ends["AB".index(name)])
+        for name in "BA" if order == "B ends first" else "AB":
+            self.actors[name].end(commit=ends["AB".index(name)])
         return bool(blockers)
 
     def assert_serial(self, place: str, steps: dict[str, str], scene: Scene) -> None:
