@@ -9,13 +9,16 @@ SERVERS := .cache/postgresql
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test lint mutate test-majors generate wheel-test help clean
+.PHONY: demo test test-long lint mutate test-majors generate wheel-test help clean
 
 demo: $(READY) ## watch real commits become verdicts that nobody can change
 	$(BIN)/forgea-pgjobs demo $(DEMO)
 
 test: $(READY) ## run the tests (PYTEST="tests/sql -x" for some of them)
 	$(BIN)/python -m pytest $(PYTEST)
+
+test-long: $(READY) ## the races and crashes at full length (about ten minutes)
+	PGJOBS_LONG=1 $(BIN)/python -m pytest tests/races $(PYTEST)
 
 lint: $(READY) ## ruff, mypy --strict, pgspot and squawk
 	$(BIN)/ruff check

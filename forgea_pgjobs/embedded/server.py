@@ -58,7 +58,9 @@ def run_server(
 
         sweep(stop)
         data = folder / "data"
-        _run(account, folder, [str(binaries / "initdb"), *INITDB, "-D", str(data)])
+        with held():
+            # Else a signal would end initdb but not the server processes it has begun.
+            _run(account, folder, [str(binaries / "initdb"), *INITDB, "-D", str(data)])
         _configure(data, {"fsync": "on" if fsync else "off", **(settings or {})}, folder)
         try:
             with held():
