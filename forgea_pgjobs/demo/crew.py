@@ -17,13 +17,13 @@ import forgea_pgjobs
 from forgea_pgjobs.demo.errors import DemoFailed
 from forgea_pgjobs.demo.process import TICK, kill_group
 from forgea_pgjobs.demo.text import last_lines
-from forgea_pgjobs.demo.worker import Plan, Run
+from forgea_pgjobs.demo.worker import TIME_LIMIT, Plan, Run
 from forgea_pgjobs.embedded.signals import held
 
 T = TypeVar("T")
 
-PATIENCE = 30.0
-# The worker's folder, from which Python imports; never the folder that the caller stands in.
+PATIENCE = TIME_LIMIT + 30.0
+# The folder that workers import from; never the one that the caller stands in.
 IMPORT_FROM = Path(forgea_pgjobs.__file__).parent.parent
 
 
@@ -84,6 +84,7 @@ class Worker:
         """Kill it with -9. Its check, which nobody would end any more, is killed as well."""
         self._process.kill()
         self._process.wait()
+        self.dismiss()
         run = self.run()
         if run is not None:
             kill_group(run.group)

@@ -53,6 +53,8 @@ class Console:
     @property
     def columns(self) -> int:
         """How wide a line may be."""
+        if not self._is_terminal:
+            return COLUMNS
         return min(COLUMNS, shutil.get_terminal_size((COLUMNS, 24)).columns)
 
     def line(self, text: str = "") -> None:

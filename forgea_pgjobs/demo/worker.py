@@ -29,6 +29,7 @@ from forgea_pgjobs import (
     heartbeat,
     release,
 )
+from forgea_pgjobs.cli.errors import describe
 from forgea_pgjobs.demo import process
 from forgea_pgjobs.demo.repository import Repository
 from forgea_pgjobs.embedded.signals import unwinding
@@ -74,15 +75,17 @@ def main() -> None:
     if not line:
         return
     plan = Plan(**json.loads(line))
-    with unwinding():
-        threading.Thread(target=_end_with_the_demo, daemon=True).start()
-        with psycopg.connect(plan.dsn, autocommit=True) as conn:
+    threading.Thread(target=_end_with_the_demo, daemon=True).start()
+    try:
+        with unwinding(), psycopg.connect(plan.dsn, autocommit=True) as conn:
             while True:
                 claimed = claim(conn, worker=plan.name, lease_for=LEASE)
                 for job in claimed:
                     verify(conn, plan, job)
                 if not claimed:
                     time.sleep(IDLE)
+    except Exception as error:
+        sys.exit(describe(error, plan.dsn))
 
 
 def verify(conn: psycopg.Connection, plan: Plan, job: Claimed) -> None:
