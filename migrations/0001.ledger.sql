@@ -1592,7 +1592,13 @@ begin
         select head.*
         from pgjobs.head as head
         where head.lease_token is not null
-            and (head.lease_expires_at <= v_now or head.lease_expires_at > v_now + head.lease_for)
+            and (
+                head.lease_expires_at <= v_now
+                -- The clock as it is now: a lease may be younger than v_now. The second forgives a
+                -- clock that is being adjusted.
+                or head.lease_expires_at
+                    > clock_timestamp() + head.lease_for + interval '1 second'
+            )
         order by head.lease_expires_at
         limit max_jobs
         for update skip locked
@@ -2709,4 +2715,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'f2a1cdc329a215c228460b9569c83c32d4ead4d1453854a07096d5b64f28db7b');
+values ('0001.ledger', 'd7b01c43be6f6378e0a565854098d109cd9afefe835cf18e0352f863aaf44a7e');

@@ -74,7 +74,13 @@ begin
         select head.*
         from pgjobs.head as head
         where head.lease_token is not null
-            and (head.lease_expires_at <= v_now or head.lease_expires_at > v_now + head.lease_for)
+            and (
+                head.lease_expires_at <= v_now
+                -- The clock as it is now: a lease may be younger than v_now. The second forgives a
+                -- clock that is being adjusted.
+                or head.lease_expires_at
+                    > clock_timestamp() + head.lease_for + interval '1 second'
+            )
         order by head.lease_expires_at
         limit max_jobs
         for update skip locked

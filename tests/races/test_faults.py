@@ -23,6 +23,7 @@ from tests.helpers import (
     sha,
 )
 from tests.races.ledger import drain, violations
+from tests.races.rivals import background
 
 
 @pytest.fixture
@@ -113,6 +114,22 @@ def test_w12_an_open_claim_does_not_keep_others_from_their_jobs(
     assert claim(holder).job_id == jobs[0]
     observer.execute("set lock_timeout = '1ms'")
     assert claim(observer).job_id == jobs[1]
+
+
+def test_a_lease_granted_while_a_rescue_waits_is_not_taken_for_one_of_a_clock_ahead(
+    connect: Connect, observer: Connection
+) -> None:
+    enqueue(observer)
+    worker, rescuer = connect(), connect(autocommit=True)
+    call(rescuer, "rescue")  # compiles the function, which would wait as well
+    # The rescuer has read the clock when it comes to wait here; the lease is granted after that.
+    worker.execute("lock table pgjobs.head in access exclusive mode")
+    with background(rescuer, observer, lambda: call(rescuer, "rescue")) as waiting:
+        assert waiting.blockers() == [worker.info.backend_pid]
+        run = claim(worker)
+        worker.commit()
+        assert waiting.result() == []
+    complete(observer, run)
 
 
 def test_f08_a_lease_granted_by_a_clock_two_days_ahead_is_rescued_at_once(
