@@ -30,9 +30,9 @@ drop function
 drop function
     pgjobs._add_attempt, pgjobs._check_batch, pgjobs._check_commit_sha, pgjobs._check_document,
     pgjobs._check_duration, pgjobs._check_push, pgjobs._check_status, pgjobs._check_text,
-    pgjobs._complete, pgjobs._end_run, pgjobs._enqueue, pgjobs._find_attempt, pgjobs._is_due,
-    pgjobs._leave_lane, pgjobs._lock_head, pgjobs._next_head, pgjobs._put_head, pgjobs._refuse,
-    pgjobs._refuse_argument, pgjobs._refuse_lease, pgjobs._refuse_null, pgjobs._session_of,
+    pgjobs._complete, pgjobs._end_run, pgjobs._enqueue, pgjobs._find_attempt, pgjobs._find_job,
+    pgjobs._is_due, pgjobs._leave_lane, pgjobs._lock_head, pgjobs._next_head, pgjobs._put_head,
+    pgjobs._refuse, pgjobs._refuse_argument, pgjobs._refuse_lease, pgjobs._refuse_null,
     pgjobs._status, pgjobs._sweep, pgjobs._take_leases;
 drop view pgjobs.verification_job, pgjobs.verification_verdict;
 drop table

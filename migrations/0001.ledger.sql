@@ -1516,6 +1516,26 @@ $$;
 comment on function pgjobs._status is 'Where a job stands now.';
 
 
+create function pgjobs._find_job(job_id bigint)
+    returns pgjobs.job
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job pgjobs.job;
+begin
+    select job.* into v_job from pgjobs.job as job where job.job_id = _find_job.job_id;
+    if not found then
+        perform pgjobs._refuse('P0002');
+    end if;
+    return v_job;
+end
+$$;
+comment on function pgjobs._find_job is 'The job with that id; P0002 when there is none.';
+
+
 -- Runs that end without a verdict: lease lost or released.
 
 create function pgjobs._end_run(
@@ -2277,7 +2297,7 @@ declare
     v_checked boolean;
     v_lease_for interval;
     v_lease_expires_at timestamptz;
-    v_session_id uuid;
+    v_job pgjobs.job;
 begin
     v_checked :=
         (heartbeat.job_id is not null or pgjobs._refuse_null('heartbeat', 'job_id'))
@@ -2286,16 +2306,16 @@ begin
             or pgjobs._refuse_null('heartbeat', 'lease_token')
         );
     v_lease_for := pgjobs._check_duration('heartbeat', 'lease_for', heartbeat.lease_for, 1, 86400);
-    v_session_id := pgjobs._session_of(heartbeat.job_id);
+    v_job := pgjobs._find_job(heartbeat.job_id);
     v_lease_expires_at := clock_timestamp() + v_lease_for;
     update pgjobs.head as head
     set lease_for = v_lease_for,
         lease_expires_at = v_lease_expires_at
-    where head.session_id = v_session_id
+    where head.session_id = v_job.session_id
         and head.job_id = heartbeat.job_id
         and head.lease_token = heartbeat.lease_token;
     if not found then
-        perform pgjobs._refuse_lease(v_session_id, heartbeat.job_id);
+        perform pgjobs._refuse_lease(v_job.session_id, heartbeat.job_id);
     end if;
     return v_lease_expires_at;
 end
@@ -2379,28 +2399,6 @@ comment on function pgjobs._complete is
     'once more.';
 
 
-create function pgjobs._session_of(job_id bigint)
-    returns uuid
-    language plpgsql
-    stable
-    security invoker
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_session_id uuid;
-begin
-    select job.session_id into v_session_id
-    from pgjobs.job as job
-    where job.job_id = _session_of.job_id;
-    if not found then
-        perform pgjobs._refuse('P0002');
-    end if;
-    return v_session_id;
-end
-$$;
-comment on function pgjobs._session_of is 'The session of a job; P0002 when there is no such job.';
-
-
 create function pgjobs.complete(
     job_id bigint,
     lease_token uuid,
@@ -2431,7 +2429,7 @@ begin
         when 'verdict_final' then
             perform pgjobs._refuse('23V02');
         when 'lease_lost' then
-            perform pgjobs._refuse_lease(pgjobs._session_of(job_id), job_id);
+            perform pgjobs._refuse_lease((pgjobs._find_job(job_id)).session_id, job_id);
         when 'not_found' then
             perform pgjobs._refuse('P0002');
     end case;
@@ -2534,8 +2532,7 @@ as $$
 declare
     v_checked boolean;
     v_retry_after interval;
-    v_session_id uuid;
-    v_max_runs smallint;
+    v_job pgjobs.job;
     v_head pgjobs.head;
 begin
     v_checked :=
@@ -2550,27 +2547,26 @@ begin
             'release', 'retry_after', release.retry_after, 0, 86400
         );
     end if;
-    v_session_id := pgjobs._session_of(release.job_id);
-    select job.max_runs into v_max_runs from pgjobs.job as job where job.job_id = release.job_id;
+    v_job := pgjobs._find_job(release.job_id);
 
     -- The last run ends the job, for which the lane's lock comes first; any other needs the head's.
     if exists (
         select from pgjobs.head as head
-        where head.session_id = v_session_id
+        where head.session_id = v_job.session_id
             and head.job_id = release.job_id
-            and head.run_no >= v_max_runs
+            and head.run_no >= v_job.max_runs
     ) then
-        v_head := pgjobs._lock_head(v_session_id);
+        v_head := pgjobs._lock_head(v_job.session_id);
     else
         select head.* into v_head
         from pgjobs.head as head
-        where head.session_id = v_session_id
+        where head.session_id = v_job.session_id
         for update;
     end if;
     if v_head.job_id is distinct from release.job_id
         or v_head.lease_token is distinct from release.lease_token
     then
-        perform pgjobs._refuse_lease(v_session_id, release.job_id);
+        perform pgjobs._refuse_lease(v_job.session_id, release.job_id);
     end if;
     return pgjobs._end_run(
         v_head, 'RELEASED', release.reason,
@@ -2578,7 +2574,7 @@ begin
             v_retry_after,
             least(interval '30 seconds' * power(2, v_head.run_no - 1), interval '15 minutes')
         ),
-        v_max_runs
+        v_job.max_runs
     );
 end
 $$;
@@ -2622,8 +2618,7 @@ as $$
 #variable_conflict use_column
 declare
     v_checked boolean;
-    v_session_id uuid;
-    v_created_at timestamptz;
+    v_job pgjobs.job;
     v_completed_at timestamptz;
     v_head pgjobs.head;
     v_is_head boolean;
@@ -2632,20 +2627,19 @@ begin
         (cancel.job_id is not null or pgjobs._refuse_null('cancel', 'job_id'))
         and pgjobs._check_text('cancel', 'reason', cancel.reason)
         and pgjobs._check_text('cancel', 'actor', cancel.actor);
-    v_session_id := pgjobs._session_of(cancel.job_id);
-    v_head := pgjobs._lock_head(v_session_id);
+    v_job := pgjobs._find_job(cancel.job_id);
+    v_head := pgjobs._lock_head(v_job.session_id);
     v_is_head := coalesce(v_head.job_id = cancel.job_id, false);
     if not v_is_head then
         v_head := null;
         delete from pgjobs.waiting as waiting
-        where waiting.session_id = v_session_id and waiting.job_id = cancel.job_id;
+        where waiting.session_id = v_job.session_id and waiting.job_id = cancel.job_id;
         if not found then
             perform pgjobs._refuse('23V02');
         end if;
     end if;
 
-    select job.created_at into v_created_at from pgjobs.job as job where job.job_id = cancel.job_id;
-    v_completed_at := greatest(v_created_at, v_head.started_at, clock_timestamp());
+    v_completed_at := greatest(v_job.created_at, v_head.started_at, clock_timestamp());
     insert into pgjobs.verdict (
         job_id, completed_at, started_at, lease_token, run_no, status, worker,
         error_reason, error_detail, actor
@@ -2656,9 +2650,9 @@ begin
         cancel.reason, cancel.actor
     );
     if v_is_head then
-        perform pgjobs._next_head(v_session_id);
+        perform pgjobs._next_head(v_job.session_id);
     else
-        perform pgjobs._leave_lane(v_session_id);
+        perform pgjobs._leave_lane(v_job.session_id);
     end if;
     return (cancel.job_id, 'ERROR', v_completed_at)::pgjobs.cancelled;
 end
@@ -2715,4 +2709,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'd7b01c43be6f6378e0a565854098d109cd9afefe835cf18e0352f863aaf44a7e');
+values ('0001.ledger', '471bd0cdc97fd2b3d8eaa27a910d85efb17e27650ea2a7093c63406e2c1cbf71');

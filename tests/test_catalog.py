@@ -9,7 +9,7 @@ from tests.helpers import Connection, rows
 
 TABLES = Path(__file__).parent.parent / "sql/tables"
 NOT_LEDGER = {"lane", "head", "waiting", "migration"}
-STABLE = {"get_job", "_find_attempt", "_session_of", "_status"}
+STABLE = {"get_job", "_find_attempt", "_find_job", "_status"}
 
 OURS = "'pgjobs'::regnamespace"
 FUNCTIONS = f"select * from pg_proc where pronamespace = {OURS}"

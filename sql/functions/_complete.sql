@@ -70,25 +70,3 @@ $$;
 comment on function pgjobs._complete is
     'Writes a verdict under a lease, or says why not. replayed: the very call that wrote it, '
     'once more.';
-
-
-create function pgjobs._session_of(job_id bigint)
-    returns uuid
-    language plpgsql
-    stable
-    security invoker
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_session_id uuid;
-begin
-    select job.session_id into v_session_id
-    from pgjobs.job as job
-    where job.job_id = _session_of.job_id;
-    if not found then
-        perform pgjobs._refuse('P0002');
-    end if;
-    return v_session_id;
-end
-$$;
-comment on function pgjobs._session_of is 'The session of a job; P0002 when there is no such job.';

@@ -137,3 +137,23 @@ begin
 end
 $$;
 comment on function pgjobs._status is 'Where a job stands now.';
+
+
+create function pgjobs._find_job(job_id bigint)
+    returns pgjobs.job
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job pgjobs.job;
+begin
+    select job.* into v_job from pgjobs.job as job where job.job_id = _find_job.job_id;
+    if not found then
+        perform pgjobs._refuse('P0002');
+    end if;
+    return v_job;
+end
+$$;
+comment on function pgjobs._find_job is 'The job with that id; P0002 when there is none.';

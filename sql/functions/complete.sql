@@ -28,7 +28,7 @@ begin
         when 'verdict_final' then
             perform pgjobs._refuse('23V02');
         when 'lease_lost' then
-            perform pgjobs._refuse_lease(pgjobs._session_of(job_id), job_id);
+            perform pgjobs._refuse_lease((pgjobs._find_job(job_id)).session_id, job_id);
         when 'not_found' then
             perform pgjobs._refuse('P0002');
     end case;

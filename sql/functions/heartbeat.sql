@@ -14,7 +14,7 @@ declare
     v_checked boolean;
     v_lease_for interval;
     v_lease_expires_at timestamptz;
-    v_session_id uuid;
+    v_job pgjobs.job;
 begin
     v_checked :=
         (heartbeat.job_id is not null or pgjobs._refuse_null('heartbeat', 'job_id'))
@@ -23,16 +23,16 @@ begin
             or pgjobs._refuse_null('heartbeat', 'lease_token')
         );
     v_lease_for := pgjobs._check_duration('heartbeat', 'lease_for', heartbeat.lease_for, 1, 86400);
-    v_session_id := pgjobs._session_of(heartbeat.job_id);
+    v_job := pgjobs._find_job(heartbeat.job_id);
     v_lease_expires_at := clock_timestamp() + v_lease_for;
     update pgjobs.head as head
     set lease_for = v_lease_for,
         lease_expires_at = v_lease_expires_at
-    where head.session_id = v_session_id
+    where head.session_id = v_job.session_id
         and head.job_id = heartbeat.job_id
         and head.lease_token = heartbeat.lease_token;
     if not found then
-        perform pgjobs._refuse_lease(v_session_id, heartbeat.job_id);
+        perform pgjobs._refuse_lease(v_job.session_id, heartbeat.job_id);
     end if;
     return v_lease_expires_at;
 end

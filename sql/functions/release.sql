@@ -14,8 +14,7 @@ as $$
 declare
     v_checked boolean;
     v_retry_after interval;
-    v_session_id uuid;
-    v_max_runs smallint;
+    v_job pgjobs.job;
     v_head pgjobs.head;
 begin
     v_checked :=
@@ -30,27 +29,26 @@ begin
             'release', 'retry_after', release.retry_after, 0, 86400
         );
     end if;
-    v_session_id := pgjobs._session_of(release.job_id);
-    select job.max_runs into v_max_runs from pgjobs.job as job where job.job_id = release.job_id;
+    v_job := pgjobs._find_job(release.job_id);
 
     -- The last run ends the job, for which the lane's lock comes first; any other needs the head's.
     if exists (
         select from pgjobs.head as head
-        where head.session_id = v_session_id
+        where head.session_id = v_job.session_id
             and head.job_id = release.job_id
-            and head.run_no >= v_max_runs
+            and head.run_no >= v_job.max_runs
     ) then
-        v_head := pgjobs._lock_head(v_session_id);
+        v_head := pgjobs._lock_head(v_job.session_id);
     else
         select head.* into v_head
         from pgjobs.head as head
-        where head.session_id = v_session_id
+        where head.session_id = v_job.session_id
         for update;
     end if;
     if v_head.job_id is distinct from release.job_id
         or v_head.lease_token is distinct from release.lease_token
     then
-        perform pgjobs._refuse_lease(v_session_id, release.job_id);
+        perform pgjobs._refuse_lease(v_job.session_id, release.job_id);
     end if;
     return pgjobs._end_run(
         v_head, 'RELEASED', release.reason,
@@ -58,7 +56,7 @@ begin
             v_retry_after,
             least(interval '30 seconds' * power(2, v_head.run_no - 1), interval '15 minutes')
         ),
-        v_max_runs
+        v_job.max_runs
     );
 end
 $$;

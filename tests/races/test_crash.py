@@ -24,8 +24,9 @@ from forgea_pgjobs import embedded, schema
 from forgea_pgjobs.embedded.account import choose_account
 from forgea_pgjobs.embedded.server import Server
 from tests.helpers import sha
+from tests.races.rivals import LONG
 
-CRASHES = 100 if os.environ.get("PGJOBS_LONG") else 10
+CRASHES = 100 if LONG else 10
 CALLS_BEFORE_A_CRASH = 60
 CLIENTS = 4
 
