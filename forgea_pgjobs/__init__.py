@@ -10,6 +10,7 @@ from forgea_pgjobs._sync import (
     cancel,
     claim,
     complete,
+    complete_and_claim,
     complete_many,
     enqueue,
     enqueue_many,
@@ -19,6 +20,7 @@ from forgea_pgjobs._sync import (
     release,
     rescue,
     retry,
+    wake,
 )
 from forgea_pgjobs.errors import (
     CommitTaken,
@@ -73,6 +75,7 @@ __all__ = [
     "cancel",
     "claim",
     "complete",
+    "complete_and_claim",
     "complete_many",
     "enqueue",
     "enqueue_many",
@@ -82,4 +85,5 @@ __all__ = [
     "release",
     "rescue",
     "retry",
+    "wake",
 ]

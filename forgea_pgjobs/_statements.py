@@ -59,6 +59,16 @@ COMPLETE_MANY = _call(
     "statuses text[]",
     "summaries jsonb[]",
 )
+COMPLETE_AND_CLAIM = _call(
+    "complete_and_claim",
+    *_LEASE,
+    "status text",
+    "worker text",
+    "summary jsonb",
+    "max_jobs integer",
+    "lease_for interval",
+)
 RELEASE = _call("release", *_LEASE, "reason text", "retry_after interval")
 RESCUE = _call("rescue", "max_jobs integer")
 CANCEL = _call("cancel", "job_id bigint", "reason text", "actor text")
+WAKE = _call("wake")

@@ -25,13 +25,14 @@ $$;
 drop view pgjobs.verification_run, pgjobs.verification_attempt;
 drop function
     pgjobs.enqueue, pgjobs.enqueue_many, pgjobs.record_attempt, pgjobs.get_job, pgjobs.claim,
-    pgjobs.heartbeat, pgjobs.complete, pgjobs.complete_many, pgjobs.release, pgjobs.rescue,
-    pgjobs.cancel;
+    pgjobs.heartbeat, pgjobs.complete, pgjobs.complete_many, pgjobs.complete_and_claim,
+    pgjobs.release, pgjobs.rescue, pgjobs.cancel, pgjobs.wake;
 drop function
-    pgjobs._add_attempt, pgjobs._check_batch, pgjobs._check_commit_sha, pgjobs._check_document,
-    pgjobs._check_duration, pgjobs._check_push, pgjobs._check_status, pgjobs._check_text,
-    pgjobs._complete, pgjobs._end_run, pgjobs._enqueue, pgjobs._find_attempt, pgjobs._find_job,
-    pgjobs._is_due, pgjobs._leave_lane, pgjobs._lock_head, pgjobs._next_head, pgjobs._put_head,
+    pgjobs._add_attempt, pgjobs._check_batch, pgjobs._check_claim, pgjobs._check_commit_sha,
+    pgjobs._check_document, pgjobs._check_duration, pgjobs._check_no_null, pgjobs._check_push,
+    pgjobs._check_status, pgjobs._check_text, pgjobs._check_verdict, pgjobs._complete,
+    pgjobs._end_run, pgjobs._enqueue, pgjobs._enqueue_new, pgjobs._find_attempt, pgjobs._find_job,
+    pgjobs._leave_lane, pgjobs._lock_head, pgjobs._next_head, pgjobs._promote, pgjobs._put_head,
     pgjobs._refuse, pgjobs._refuse_argument, pgjobs._refuse_lease, pgjobs._refuse_null,
     pgjobs._status, pgjobs._sweep, pgjobs._take_leases;
 drop view pgjobs.verification_job, pgjobs.verification_verdict;
@@ -40,7 +41,9 @@ drop table
     pgjobs.verdict_summary, pgjobs.verdict, pgjobs.job_payload, pgjobs.job,
     pgjobs.attempt_detail, pgjobs.lab_attempt;
 drop function pgjobs._guard_ledger;
-drop sequence pgjobs.ready_no, pgjobs.swept_at;
+drop sequence
+    pgjobs.ready_no, pgjobs.swept_at, pgjobs.low_water_1, pgjobs.low_water_2, pgjobs.low_water_3,
+    pgjobs.low_water_4;
 drop type
     pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed, pgjobs.completed,
     pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled;

@@ -184,11 +184,24 @@ comment on sequence pgjobs.ready_no is
     'Numbers heads in the order in which they become claimable; never goes back.';
 
 
--- A sequence, not a row: a row updated once a second would leave dead versions that every claim has
--- to step over while somebody holds an old snapshot.
+-- Marks are sequences, not rows: a row that claims update would leave dead versions that every
+-- claim steps over while somebody holds an old snapshot. A mark saves work and is never believed:
+-- no answer depends on it, and setting one is not undone by a rollback.
 create sequence pgjobs.swept_at as bigint minvalue 0 start 0;
 comment on sequence pgjobs.swept_at is
     'When a claim last looked for ended leases and delays: milliseconds since 1970.';
+create sequence pgjobs.low_water_1 as bigint minvalue 0 start 0;
+create sequence pgjobs.low_water_2 as bigint minvalue 0 start 0;
+create sequence pgjobs.low_water_3 as bigint minvalue 0 start 0;
+create sequence pgjobs.low_water_4 as bigint minvalue 0 start 0;
+comment on sequence pgjobs.low_water_1 is
+    'Priority 1: a claim found nothing claimable up to this ready_no.';
+comment on sequence pgjobs.low_water_2 is
+    'Priority 2: a claim found nothing claimable up to this ready_no.';
+comment on sequence pgjobs.low_water_3 is
+    'Priority 3: a claim found nothing claimable up to this ready_no.';
+comment on sequence pgjobs.low_water_4 is
+    'Priority 4: a claim found nothing claimable up to this ready_no.';
 
 
 -- The guard of every ledger and detail table, and of the views: whatever would change a row raises
@@ -568,7 +581,12 @@ create table pgjobs.lane (
     open_jobs smallint not null,
     constraint lane_session_id_pkey primary key (session_id),
     constraint lane_open_jobs_check check (open_jobs between 1 and 100)
-) with (fillfactor = 70, vacuum_truncate = off);
+) with (
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0.01,
+    autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_cost_delay = 0
+);
 
 comment on table pgjobs.lane is
     'Hot: a session with open jobs, and how many; the lock for adding and ending jobs.';
@@ -601,7 +619,12 @@ create table pgjobs.head (
         and (lease_token is null) = (lease_for is null)
         and (lease_token is null or ready_no is null)
     )
-) with (fillfactor = 70, vacuum_truncate = off);
+) with (
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0.01,
+    autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_cost_delay = 0
+);
 
 -- Serves claim: the claimable heads in order.
 create index head_priority_ready_no_idx on pgjobs.head (priority, ready_no)
@@ -644,7 +667,11 @@ create table pgjobs.waiting (
     session_id uuid not null,
     job_id bigint not null,
     constraint waiting_session_id_job_id_pkey primary key (session_id, job_id)
-) with (vacuum_truncate = off);
+) with (
+    autovacuum_vacuum_scale_factor = 0.01,
+    autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_cost_delay = 0
+);
 
 comment on table pgjobs.waiting is 'Hot: a session''s open jobs behind its head.';
 comment on column pgjobs.waiting.session_id is 'The lab session.';
@@ -671,12 +698,15 @@ comment on constraint migration_migration_id_pkey on pgjobs.migration is
     'A migration is applied once.';
 
 
--- reserve: every table starts with sixteen pages or more, and vacuum does not take them back. For
--- a small table reading it whole is the cheapest plan, and a session keeps the plan that a function
--- made then; when 40,000 rows arrive it reads those on every call. Sixteen pages make the index the
--- cheaper way from the first row on. The rows that claim the pages are undone at once; ids are not
--- drawn. The autovacuum thresholds of the ledger keep these dead rows from being vacuumed while the
--- tables are empty: a table that is known to have no rows makes all its indexes look alike.
+-- reserve: every table starts with pages to spare, and keeps them. For a small table reading it
+-- whole is the cheapest plan, and a session keeps the plan that a function made then; when 40,000
+-- rows arrive it reads those on every call. Sixteen pages make the index the cheaper way to one row
+-- from the first row on, sixty-four the places of ten. The rows that claim the pages are undone at
+-- once; ids are not drawn. Vacuum does not take the pages back: from the ledger because it is told
+-- so, from the hot tables because behind the pages a row stays for ever, of a session that nobody
+-- has and a job that does not exist. The autovacuum thresholds of the ledger keep the dead rows
+-- from being vacuumed while the tables are empty: a table that is known to have no rows makes all
+-- its indexes look alike.
 do $$
 declare
     v_wide constant text := repeat('x', 1900);
@@ -709,9 +739,9 @@ begin
     select job.job_id, now(), now(), 1, 'LEASE_LOST', v_wide from pgjobs.job as job;
 
     insert into pgjobs.lane (session_id, open_jobs)
-    select gen_random_uuid(), 1 from generate_series(1, 3000);
+    select gen_random_uuid(), 1 from generate_series(1, 8000);
     insert into pgjobs.head (session_id, job_id, available_at, priority, worker)
-    select job.session_id, job.job_id, now(), 1, v_wide from pgjobs.job as job;
+    select gen_random_uuid(), 0, now(), 1, v_wide from generate_series(1, 200);
     insert into pgjobs.waiting (session_id, job_id)
     select gen_random_uuid(), 1 from generate_series(1, 3000);
 
@@ -719,6 +749,17 @@ begin
 exception
     when raise_exception then
         return;
+end
+$$;
+
+do $$
+declare
+    v_nobody constant uuid := gen_random_uuid();
+begin
+    insert into pgjobs.lane (session_id, open_jobs) values (v_nobody, 2);
+    insert into pgjobs.head (session_id, job_id, available_at, priority)
+    values (v_nobody, 0, '9999-12-31', 4);
+    insert into pgjobs.waiting (session_id, job_id) values (v_nobody, 0);
 end
 $$;
 
@@ -1267,6 +1308,72 @@ comment on function pgjobs._check_batch is
     'length than the first.';
 
 
+create function pgjobs._check_no_null(routine text, argument text, value anyarray)
+    returns boolean
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_ordinal integer := array_position(value, null);
+begin
+    return v_ordinal is null or pgjobs._refuse_null(routine, argument, v_ordinal);
+end
+$$;
+comment on function pgjobs._check_no_null is 'Refuses an array with a null element.';
+
+
+create function pgjobs._check_verdict(
+    routine text,
+    job_id bigint,
+    lease_token uuid,
+    status text,
+    summary jsonb
+)
+    returns boolean
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return (job_id is not null or pgjobs._refuse_null(routine, 'job_id'))
+        and (lease_token is not null or pgjobs._refuse_null(routine, 'lease_token'))
+        and pgjobs._check_status(routine, 'status', status)
+        and (summary is null or pgjobs._check_document(routine, 'summary', summary));
+end
+$$;
+comment on function pgjobs._check_verdict is 'Refuses what complete cannot take.';
+
+
+create function pgjobs._check_claim(
+    routine text,
+    worker text,
+    max_jobs integer,
+    lease_for interval
+)
+    returns interval
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_checked boolean;
+begin
+    v_checked := pgjobs._check_text(routine, 'worker', worker)
+        and (
+            (max_jobs between 1 and 1000) is true
+            or pgjobs._refuse_argument(routine, 'max_jobs', max_jobs::text, '1 … 1000')
+        );
+    return pgjobs._check_duration(routine, 'lease_for', lease_for, 1, 86400);
+end
+$$;
+comment on function pgjobs._check_claim is
+    'Refuses what claim cannot take; answers lease_for as seconds.';
+
+
 -- The attempt of a request: found by its delivery id or its commit, or written.
 
 create function pgjobs._find_attempt(
@@ -1406,6 +1513,7 @@ create function pgjobs._put_head(
     session_id uuid,
     job_id bigint,
     priority smallint,
+    created_at timestamptz,
     available_at timestamptz
 )
     returns void
@@ -1423,8 +1531,9 @@ begin
     end if;
     insert into pgjobs.head (session_id, job_id, available_at, ready_no, priority)
     values (
-        _put_head.session_id, _put_head.job_id, coalesce(_put_head.available_at, v_now),
-        v_ready_no, _put_head.priority
+        _put_head.session_id, _put_head.job_id,
+        greatest(_put_head.created_at, coalesce(_put_head.available_at, v_now)), v_ready_no,
+        _put_head.priority
     );
 end
 $$;
@@ -1455,6 +1564,35 @@ comment on function pgjobs._leave_lane is
     'Takes one job off the lane''s count; false when it was the last.';
 
 
+create function pgjobs._promote(session_id uuid)
+    returns bigint
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job pgjobs.job;
+begin
+    select job.* into strict v_job
+    from pgjobs.job as job
+    where job.job_id = (
+        select min(waiting.job_id)
+        from pgjobs.waiting as waiting
+        where waiting.session_id = _promote.session_id
+    );
+    delete from pgjobs.waiting as waiting
+    where waiting.session_id = _promote.session_id and waiting.job_id = v_job.job_id;
+    perform pgjobs._put_head(
+        session_id, v_job.job_id, v_job.priority, v_job.created_at, v_job.available_at
+    );
+    return v_job.job_id;
+end
+$$;
+comment on function pgjobs._promote is
+    'Makes the lowest waiting job of a session without a head its head.';
+
+
 create function pgjobs._next_head(session_id uuid)
     returns void
     language plpgsql
@@ -1462,26 +1600,11 @@ create function pgjobs._next_head(session_id uuid)
     security invoker
     set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_job_id bigint;
-    v_priority smallint;
-    v_available_at timestamptz;
 begin
     delete from pgjobs.head as head where head.session_id = _next_head.session_id;
-    if not pgjobs._leave_lane(session_id) then
-        return;
+    if pgjobs._leave_lane(session_id) then
+        perform pgjobs._promote(session_id);
     end if;
-    select waiting.job_id into strict v_job_id
-    from pgjobs.waiting as waiting
-    where waiting.session_id = _next_head.session_id
-    order by waiting.job_id
-    limit 1;
-    delete from pgjobs.waiting as waiting
-    where waiting.session_id = _next_head.session_id and waiting.job_id = v_job_id;
-    select job.priority, job.available_at into v_priority, v_available_at
-    from pgjobs.job as job
-    where job.job_id = v_job_id;
-    perform pgjobs._put_head(session_id, v_job_id, v_priority, v_available_at);
 end
 $$;
 comment on function pgjobs._next_head is
@@ -1573,7 +1696,7 @@ begin
         return (head.job_id, 'ERROR', head.run_no, null)::pgjobs.released;
     end if;
 
-    v_available_at := clock_timestamp() + retry_after;
+    v_available_at := greatest(head.available_at, clock_timestamp()) + retry_after;
     if retry_after = interval '0' then
         v_ready_no := nextval('pgjobs.ready_no');
     end if;
@@ -1595,7 +1718,7 @@ comment on function pgjobs._end_run is
 -- Takes the leases that are over. A lease is over when its end has passed, or lies further ahead
 -- than it was ever granted for: then the clock was set back. Never waits: a row that somebody else
 -- holds is left to the next caller.
-create function pgjobs._take_leases(max_jobs integer)
+create function pgjobs._take_leases(max_jobs integer, since timestamptz)
     returns setof pgjobs.rescued
     language plpgsql
     volatile
@@ -1604,6 +1727,7 @@ create function pgjobs._take_leases(max_jobs integer)
 as $$
 declare
     v_now timestamptz := clock_timestamp();
+    v_until timestamptz := case when since = '-infinity' then 'infinity' else v_now end;
     v_head pgjobs.head;
     v_max_runs smallint;
     v_rescued pgjobs.rescued;
@@ -1612,6 +1736,7 @@ begin
         select head.*
         from pgjobs.head as head
         where head.lease_token is not null
+            and head.lease_expires_at between since and v_until
             and (
                 head.lease_expires_at <= v_now
                 -- The clock as it is now: a lease may be younger than v_now. The second forgives a
@@ -1637,13 +1762,11 @@ begin
 end
 $$;
 comment on function pgjobs._take_leases is
-    'Takes up to max_jobs leases that are over and answers what became of their jobs.';
+    'Takes up to max_jobs leases whose end has passed since then, and answers what became of '
+    'their jobs; since -infinity also those of a clock that was set back.';
 
 
--- Rescue and promotion, at most once a second in the whole system. The mark is a sequence: it costs
--- no dead row, and a claim that rolls back costs the next sweep at most that second. An idle claim
--- asks again by itself, so that an empty answer never rests on the mark.
-create function pgjobs._sweep()
+create function pgjobs._sweep(since timestamptz)
     returns boolean
     language plpgsql
     volatile
@@ -1657,12 +1780,13 @@ declare
     v_session_id uuid;
     v_ready_no bigint;
 begin
-    perform setval('pgjobs.swept_at', (extract(epoch from v_now) * 1000)::bigint);
-    select count(*) into v_rescued from pgjobs._take_leases(1000);
+    select count(*) into v_rescued from pgjobs._take_leases(1000, since);
     for v_session_id in
         select head.session_id
         from pgjobs.head as head
-        where head.ready_no is null and head.lease_token is null and head.available_at <= v_now
+        where head.ready_no is null
+            and head.lease_token is null
+            and head.available_at between since and v_now
         order by head.available_at
         limit 1000
         for update skip locked
@@ -1671,45 +1795,12 @@ begin
         update pgjobs.head as head set ready_no = v_ready_no where head.session_id = v_session_id;
         v_promoted := v_promoted + 1;
     end loop;
-    if v_rescued = 1000 or v_promoted = 1000 then
-        perform setval('pgjobs.swept_at', 0);
-    end if;
-    return v_rescued + v_promoted > 0;
+    return v_rescued < 1000 and v_promoted < 1000;
 end
 $$;
 comment on function pgjobs._sweep is
-    'Takes leases that are over and makes delayed heads claimable whose time has come, up to '
-    '1,000 each; true if there was any.';
-
-
-create function pgjobs._is_due()
-    returns boolean
-    language plpgsql
-    volatile
-    security invoker
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_now timestamptz := clock_timestamp();
-begin
-    -- min() reads one end of an index; exists() would read the whole table.
-    return least(
-        (
-            select min(head.lease_expires_at)
-            from pgjobs.head as head
-            where head.lease_token is not null
-        ),
-        (
-            select min(head.available_at)
-            from pgjobs.head as head
-            where head.ready_no is null and head.lease_token is null
-        )
-    ) <= v_now;
-end
-$$;
-comment on function pgjobs._is_due is
-    'Is there a lease that is over, or a delayed head whose time has come? Null when there is '
-    'neither lease nor delay.';
+    'Takes leases that are over and makes delayed heads claimable, up to 1,000 each, whose time '
+    'has come since then; false if there may be more.';
 
 
 create function pgjobs._refuse_lease(session_id uuid, job_id bigint)
@@ -1770,6 +1861,8 @@ declare
     v_created_at timestamptz := clock_timestamp();
     v_payload_sha256 bytea := sha256(convert_to(payload::text, 'UTF8'));
     v_attempt record;
+    v_attempt_id bigint;
+    v_has_attempt boolean := delivery_id is not null;
     v_job record;
     v_job_id bigint;
     v_open_jobs smallint;
@@ -1780,9 +1873,12 @@ begin
         select job.job_id, job.session_id, job.lab_version, job.payload_sha256 into v_job
         from pgjobs.job as job
         where job.commit_sha = _enqueue.commit_sha;
-        v_attempt := pgjobs._find_attempt(
-            session_id, commit_sha, delivery_id, author, branch, changed_files, element
-        );
+        if v_job.job_id is not null or v_has_attempt then
+            v_attempt := pgjobs._find_attempt(
+                session_id, commit_sha, delivery_id, author, branch, changed_files, element
+            );
+            v_attempt_id := v_attempt.attempt_id;
+        end if;
         exit when v_job.job_id is not null;
         if v_lane_is_full then
             perform pgjobs._refuse('54V01', null, element);
@@ -1799,11 +1895,12 @@ begin
             continue when v_lane_is_full;
         end if;
 
-        if v_attempt.attempt_id is null then
-            v_attempt.attempt_id := pgjobs._add_attempt(
+        if v_attempt_id is null then
+            v_attempt_id := pgjobs._add_attempt(
                 session_id, commit_sha, delivery_id, author, branch, changed_files, pushed_at
             );
-            continue when v_attempt.attempt_id is null;
+            v_has_attempt := v_attempt_id is null;
+            continue when v_has_attempt;
         end if;
 
         v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
@@ -1824,11 +1921,13 @@ begin
             insert into pgjobs.job_payload (job_id, payload) values (v_job_id, _enqueue.payload);
         end if;
         if v_open_jobs = 1 then
-            perform pgjobs._put_head(session_id, v_job_id, priority::smallint, available_at);
+            perform pgjobs._put_head(
+                session_id, v_job_id, priority::smallint, v_created_at, available_at
+            );
         else
             insert into pgjobs.waiting (session_id, job_id) values (_enqueue.session_id, v_job_id);
         end if;
-        return (v_job_id, v_attempt.attempt_id, 'QUEUED', true)::pgjobs.enqueued;
+        return (v_job_id, v_attempt_id, 'QUEUED', true)::pgjobs.enqueued;
     end loop;
 
     -- The commit has its job. Is it an answer to this request?
@@ -1847,13 +1946,120 @@ begin
         perform pgjobs._leave_lane(session_id);
     end if;
     return (
-        v_job.job_id, v_attempt.attempt_id, pgjobs._status(session_id, v_job.job_id), false
+        v_job.job_id, v_attempt_id, pgjobs._status(session_id, v_job.job_id), false
     )::pgjobs.enqueued;
 end
 $$;
 comment on function pgjobs._enqueue is
     'The job of a commit, found or made. new_job_id: an id drawn before, for a batch; element: '
     'ordinal in a batch.';
+
+
+-- The set-based part of enqueue_many: the elements that have a new id, all or none. It writes them
+-- as if they were new. A key that is taken, or a lane that gets too full, undoes everything; then
+-- somebody was there first, and _enqueue, one by one, knows how to answer.
+create function pgjobs._enqueue_new(
+    session_ids uuid[],
+    commit_shas text[],
+    lab_versions text[],
+    delivery_ids text[],
+    priority integer,
+    max_runs integer,
+    payloads jsonb[],
+    new_job_ids bigint[],
+    new_attempt_ids bigint[]
+)
+    returns boolean
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_now timestamptz := clock_timestamp();
+begin
+    -- The lanes in the order of their sessions.
+    insert into pgjobs.lane as lane (session_id, open_jobs)
+    select element.session_id, count(*)
+    from unnest((select session_ids), (select new_job_ids)) as element (session_id, job_id)
+    where element.job_id is not null
+    group by element.session_id
+    order by element.session_id
+    on conflict on constraint lane_session_id_pkey do update
+        set open_jobs = lane.open_jobs + excluded.open_jobs;
+
+    insert into pgjobs.lab_attempt (attempt_id, session_id, commit_sha, recorded_at, delivery_id)
+    overriding system value
+    select
+        element.attempt_id, element.session_id, element.commit_sha, v_now, element.delivery_id
+    from unnest(
+        (select session_ids), (select commit_shas), (select delivery_ids),
+        (select new_attempt_ids)
+    ) as element (session_id, commit_sha, delivery_id, attempt_id)
+    where element.attempt_id is not null;
+
+    insert into pgjobs.job (
+        job_id, session_id, commit_sha, lab_version, priority, max_runs, created_at,
+        payload_sha256
+    )
+    overriding system value
+    select
+        element.job_id, element.session_id, element.commit_sha, element.lab_version,
+        _enqueue_new.priority, _enqueue_new.max_runs, v_now,
+        sha256(convert_to(element.payload::text, 'UTF8'))
+    from unnest(
+        (select session_ids), (select commit_shas), (select lab_versions), (select payloads),
+        (select new_job_ids)
+    ) as element (session_id, commit_sha, lab_version, payload, job_id)
+    where element.job_id is not null
+    order by element.commit_sha;
+
+    if payloads is not null then
+        insert into pgjobs.job_payload (job_id, payload)
+        select element.job_id, element.payload
+        from unnest((select payloads), (select new_job_ids)) as element (payload, job_id)
+        where element.job_id is not null and element.payload is not null;
+    end if;
+
+    -- The first of a session whose lane was empty is its head.
+    with place as materialized (
+        select
+            element.*,
+            lane.open_jobs = count(*) over (partition by element.session_id)
+                and row_number() over (
+                    partition by element.session_id order by element.job_id
+                ) = 1 as is_head
+        from unnest((select session_ids), (select new_job_ids)) as element (session_id, job_id)
+        cross join lateral (
+            select lane.open_jobs
+            from pgjobs.lane as lane
+            where lane.session_id = element.session_id
+            offset 0
+        ) as lane
+        where element.job_id is not null
+    ), waiting as (
+        insert into pgjobs.waiting (session_id, job_id)
+        select place.session_id, place.job_id from place where not place.is_head
+    )
+    insert into pgjobs.head (session_id, job_id, available_at, ready_no, priority)
+    select
+        place.session_id, place.job_id, v_now, nextval('pgjobs.ready_no'), _enqueue_new.priority
+    from (
+        select place.session_id, place.job_id
+        from place
+        where place.is_head
+        order by place.job_id
+    ) as place;
+    return true;
+exception
+    when unique_violation or check_violation then
+        return false;
+end
+$$;
+comment on function pgjobs._enqueue_new is
+    'Writes the attempts and jobs of a batch that have a new id; false, and nothing written, when '
+    'one of them is not new or a lane is too full.';
 
 
 create function pgjobs.enqueue(
@@ -1921,8 +2127,10 @@ comment on function pgjobs.enqueue is
     '54V01, 40001.';
 
 
--- Elements are taken by session, then in input order: two overlapping batches ask for the lanes in
--- the same order and never deadlock. The ids of the new jobs are drawn first, in input order.
+-- New commits are written set by set: first the lanes in the order of their sessions, then the jobs
+-- in the order of their commits, so that two overlapping batches never deadlock. Whatever else
+-- there is goes through _enqueue, one by one: known and repeated commits always; all of the batch
+-- when a rival came in between, a lane is full, or an attempt was there before its job.
 create function pgjobs.enqueue_many(
     session_ids uuid[],
     commit_shas text[],
@@ -1942,13 +2150,12 @@ as $$
 declare
     v_checked boolean;
     v_size integer := cardinality(session_ids);
-    v_element record;
-    v_enqueued pgjobs.enqueued;
-    v_new_job_ids bigint[];
     v_job_ids bigint[];
     v_attempt_ids bigint[];
-    v_statuses text[];
-    v_created boolean[];
+    v_is_written boolean;
+    v_element record;
+    v_enqueued pgjobs.enqueued;
+    v_answers pgjobs.enqueued_element[] := '{}';
 begin
     v_checked :=
         (session_ids is not null or pgjobs._refuse_null('enqueue_many', 'session_ids'))
@@ -1970,82 +2177,100 @@ begin
             (max_runs between 1 and 25) is true
             or pgjobs._refuse_argument('enqueue_many', 'max_runs', max_runs::text, '1 … 25')
         );
-    if v_size = 0 then
-        return;
-    end if;
-
-    v_new_job_ids := array_fill(null::bigint, array[v_size]);
-    for v_element in
-        select element.*
-        from unnest(session_ids, commit_shas, lab_versions, delivery_ids, payloads)
-            with ordinality as element (
-                session_id, commit_sha, lab_version, delivery_id, payload, ordinal
-            )
-    loop
-        v_checked :=
-            (
-                v_element.session_id is not null
-                or pgjobs._refuse_null('enqueue_many', 'session_ids', v_element.ordinal)
-            )
-            and pgjobs._check_commit_sha(
-                'enqueue_many', 'commit_shas', v_element.commit_sha, v_element.ordinal
-            )
-            and pgjobs._check_text(
-                'enqueue_many', 'lab_versions', v_element.lab_version, v_element.ordinal
-            )
-            and (
-                v_element.delivery_id is null
-                or pgjobs._check_text(
-                    'enqueue_many', 'delivery_ids', v_element.delivery_id, v_element.ordinal
+    v_checked :=
+        pgjobs._check_no_null('enqueue_many', 'session_ids', session_ids)
+        and (
+            select bool_and(
+                pgjobs._check_commit_sha(
+                    'enqueue_many', 'commit_shas', element.commit_sha, element.ordinal
                 )
             )
-            and (
-                v_element.payload is null
-                or pgjobs._check_document(
-                    'enqueue_many', 'payloads', v_element.payload, v_element.ordinal
+            from unnest(commit_shas) with ordinality as element (commit_sha, ordinal)
+        )
+        and (
+            select bool_and(
+                pgjobs._check_text(
+                    'enqueue_many', 'lab_versions', element.lab_version, element.first
                 )
-            );
-    end loop;
+            )
+            from (
+                select element.lab_version, min(element.ordinal) as first
+                from unnest(lab_versions) with ordinality as element (lab_version, ordinal)
+                group by element.lab_version
+            ) as element
+        )
+        and (
+            select bool_and(
+                pgjobs._check_text(
+                    'enqueue_many', 'delivery_ids', element.delivery_id, element.ordinal
+                )
+            )
+            from unnest(delivery_ids) with ordinality as element (delivery_id, ordinal)
+            where element.delivery_id is not null
+        )
+        and (
+            select bool_and(
+                pgjobs._check_document(
+                    'enqueue_many', 'payloads', element.payload, element.ordinal
+                )
+            )
+            from unnest(payloads) with ordinality as element (payload, ordinal)
+            where element.payload is not null
+        );
 
-    for v_element in
-        select distinct on (element.commit_sha) element.ordinal
-        from unnest(commit_shas) with ordinality as element (commit_sha, ordinal)
-        where not exists (select from pgjobs.job as job where job.commit_sha = element.commit_sha)
-        order by element.commit_sha, element.ordinal
-    loop
-        v_new_job_ids[v_element.ordinal] := 0;
-    end loop;
-    for v_ordinal in 1 .. v_size loop
-        if v_new_job_ids[v_ordinal] = 0 then
-            v_new_job_ids[v_ordinal] := nextval('pgjobs.job_job_id_seq');
-        end if;
-    end loop;
+    -- The ids of the new jobs are drawn first, in input order.
+    select
+        array_agg(case when element.is_new then nextval('pgjobs.job_job_id_seq') end),
+        array_agg(case when element.is_new then nextval('pgjobs.lab_attempt_attempt_id_seq') end)
+    into v_job_ids, v_attempt_ids
+    from (
+        select
+            row_number() over (partition by element.commit_sha order by element.ordinal) = 1
+                and job.job_id is null as is_new
+        from unnest((select commit_shas)) with ordinality as element (commit_sha, ordinal)
+        left join lateral (
+            select job.job_id
+            from pgjobs.job as job
+            where job.commit_sha = element.commit_sha
+            offset 0
+        ) as job on true
+        order by element.ordinal
+    ) as element;
 
+    v_is_written := pgjobs._enqueue_new(
+        session_ids, commit_shas, lab_versions, delivery_ids, priority, max_runs, payloads,
+        v_job_ids, v_attempt_ids
+    );
     for v_element in
         select element.*
-        from unnest(session_ids, commit_shas, lab_versions, delivery_ids, payloads)
+        from unnest(
+            session_ids, commit_shas, lab_versions, delivery_ids, payloads, v_job_ids
+        )
             with ordinality as element (
-                session_id, commit_sha, lab_version, delivery_id, payload, ordinal
+                session_id, commit_sha, lab_version, delivery_id, payload, job_id, ordinal
             )
+        where not (v_is_written and element.job_id is not null)
         order by element.session_id, element.ordinal
     loop
         v_enqueued := pgjobs._enqueue(
             v_element.session_id, v_element.commit_sha, v_element.lab_version,
             v_element.delivery_id, priority, null, max_runs, null, null, null, null,
-            v_element.payload, v_new_job_ids[v_element.ordinal], v_element.ordinal
+            v_element.payload, v_element.job_id, v_element.ordinal
         );
-        v_job_ids[v_element.ordinal] := v_enqueued.job_id;
-        v_attempt_ids[v_element.ordinal] := v_enqueued.attempt_id;
-        v_statuses[v_element.ordinal] := v_enqueued.status;
-        v_created[v_element.ordinal] := v_enqueued.created;
+        v_answers := v_answers || (
+            v_element.ordinal, v_enqueued.job_id, v_enqueued.attempt_id, v_enqueued.status,
+            v_enqueued.created
+        )::pgjobs.enqueued_element;
     end loop;
 
     return query
-    select
-        element.ordinal::integer, element.job_id, element.attempt_id, element.status,
-        element.created
-    from unnest(v_job_ids, v_attempt_ids, v_statuses, v_created)
-        with ordinality as element (job_id, attempt_id, status, created, ordinal);
+    select element.ordinal::integer, element.job_id, element.attempt_id, 'QUEUED', true
+    from unnest(v_job_ids, v_attempt_ids)
+        with ordinality as element (job_id, attempt_id, ordinal)
+    where v_is_written and element.job_id is not null
+    union all
+    select answer.* from unnest(v_answers) as answer
+    order by 1;
 end
 $$;
 comment on function pgjobs.enqueue_many is
@@ -2178,9 +2403,14 @@ comment on function pgjobs.get_job is
     'The job of a commit as verification_job shows it: one row or none. Errors: 22023, 22004.';
 
 
--- The one statement of the package that looks for a job. It walks the claimable heads in order, one
--- row a step: `limit max_jobs` would be planned anew on every call, and a locked row is stepped
--- over.
+-- The one place of the package that looks for a job. Per priority it walks the claimable heads in
+-- order, from the low-water mark up: below it lie the entries of jobs long claimed, which nobody
+-- can clean away while somebody holds an old snapshot.
+--
+-- The race: a head may become visible below the mark, when its number was drawn early and committed
+-- late, or when the claim that raised the mark rolls back. So once a second one claim starts
+-- further down, once a minute one from the very start; what it finds lowers the mark. No claim
+-- answers that there is nothing before it has looked from the very start.
 create function pgjobs.claim(
     worker text,
     max_jobs integer default 1,
@@ -2195,84 +2425,110 @@ create function pgjobs.claim(
 as $$
 #variable_conflict use_column
 declare
-    v_checked boolean;
+    c_low_water constant regclass[] := array[
+        'pgjobs.low_water_1'::regclass, 'pgjobs.low_water_2'::regclass,
+        'pgjobs.low_water_3'::regclass, 'pgjobs.low_water_4'::regclass
+    ];
+    c_everything constant bigint := 9223372036854775807;
     v_now timestamptz := clock_timestamp();
     v_swept_at timestamptz;
-    v_has_swept boolean := false;
+    v_since timestamptz := '-infinity';
     v_lease_for interval;
-    v_head record;
-    v_priority smallint := 0;
-    v_ready_no bigint := 0;
-    v_claimed pgjobs.claimed;
-    v_count integer := 0;
+    v_depth bigint := 0;
+    v_low_water bigint;
+    v_is_first boolean;
+    v_ready_no bigint;
+    v_row tid;
+    v_rows tid[] := '{}';
+    v_job_id bigint;
+    v_job_ids bigint[] := '{}';
 begin
-    v_checked :=
-        pgjobs._check_text('claim', 'worker', worker)
-        and (
-            (max_jobs between 1 and 1000) is true
-            or pgjobs._refuse_argument('claim', 'max_jobs', max_jobs::text, '1 … 1000')
-        );
-    v_lease_for := pgjobs._check_duration('claim', 'lease_for', lease_for, 1, 86400);
+    v_lease_for := pgjobs._check_claim('claim', worker, max_jobs, lease_for);
 
     select to_timestamp(mark.last_value / 1000.0) into v_swept_at from pgjobs.swept_at as mark;
+    if v_now >= v_swept_at and date_trunc('minute', v_now) = date_trunc('minute', v_swept_at) then
+        v_since := v_swept_at - interval '10 seconds';
+    end if;
     if v_now not between v_swept_at and v_swept_at + interval '1 second' then
-        perform pgjobs._sweep();
-        v_has_swept := true;
+        v_depth := case v_since when '-infinity' then c_everything else 10000 end;
+        perform setval('pgjobs.swept_at', (extract(epoch from v_now) * 1000)::bigint);
+        if not pgjobs._sweep(v_since) then
+            perform setval('pgjobs.swept_at', 0);
+        end if;
     end if;
 
+    -- One head a step: `limit max_jobs` would be planned anew on every call, and any limit but 1 is
+    -- met by a sort of all heads while they are few, which is the plan that would be kept.
     loop
-        select head.session_id, head.job_id, head.priority, head.ready_no, head.run_no
-        into v_head
-        from pgjobs.head as head
-        where head.ready_no is not null
-            and (head.priority, head.ready_no) > (v_priority, v_ready_no)
-        order by head.priority, head.ready_no
-        limit 1
-        for update skip locked;
-
-        if not found then
-            exit when v_count > 0 or v_has_swept;
-            v_has_swept := true;
-            exit when pgjobs._is_due() is not true or not pgjobs._sweep();
-            continue;
+        <<priorities>>
+        for v_priority in 1 .. 4 loop
+            v_low_water := coalesce(pg_sequence_last_value(c_low_water[v_priority]), 0);
+            v_ready_no := greatest(v_low_water - v_depth, 0);
+            v_is_first := true;
+            loop
+                select head.ctid, head.job_id, head.ready_no into v_row, v_job_id, v_ready_no
+                from pgjobs.head as head
+                where head.priority = v_priority and head.ready_no > v_ready_no
+                order by head.ready_no
+                limit 1
+                for update skip locked;
+                exit when not found;
+                if v_is_first and v_ready_no not between v_low_water + 1 and v_low_water + 16 then
+                    perform setval(c_low_water[v_priority], v_ready_no - 1);
+                end if;
+                v_is_first := false;
+                v_rows := v_rows || v_row;
+                v_job_ids := v_job_ids || v_job_id;
+                exit priorities when cardinality(v_job_ids) = max_jobs;
+            end loop;
+        end loop;
+        exit when v_job_ids <> '{}';
+        if v_depth = c_everything then
+            return;
         end if;
-        v_priority := v_head.priority;
-        v_ready_no := v_head.ready_no;
+        v_depth := c_everything;
+        perform pgjobs._sweep('-infinity');
+    end loop;
 
-        select
-            job.job_id, attempt.attempt_id, job.session_id, job.commit_sha, job.lab_version,
-            job.priority, v_head.run_no + 1, gen_random_uuid(), v_now + v_lease_for,
-            job.created_at, payload.payload
-        into strict v_claimed
-        from pgjobs.job as job
-        cross join lateral (
-            select attempt.attempt_id
-            from pgjobs.lab_attempt as attempt
-            where attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
-            offset 0
-        ) as attempt
-        left join lateral (
-            select payload.payload
-            from pgjobs.job_payload as payload
-            where payload.job_id = job.job_id
-            offset 0
-        ) as payload on true
-        where job.job_id = v_head.job_id;
-
+    -- By their place on disk: a session's earlier heads may lie dead under the same key. The array
+    -- is selected so that the planner does not see how many there are, and plans but once.
+    return query
+    with leased as (
         update pgjobs.head as head
         set ready_no = null,
-            started_at = greatest(v_claimed.created_at, v_now),
-            lease_token = v_claimed.lease_token,
+            started_at = greatest(head.available_at, v_now),
+            lease_token = gen_random_uuid(),
             lease_for = v_lease_for,
-            lease_expires_at = v_claimed.lease_expires_at,
-            run_no = v_claimed.run_no,
+            lease_expires_at = v_now + v_lease_for,
+            run_no = head.run_no + 1,
             worker = claim.worker
-        where head.session_id = v_head.session_id;
-
-        return next v_claimed;
-        v_count := v_count + 1;
-        exit when v_count = max_jobs;
-    end loop;
+        where head.ctid = any ((select v_rows)::tid[])
+        returning head.job_id, head.run_no, head.lease_token, head.lease_expires_at
+    )
+    select
+        job.job_id, attempt.attempt_id, job.session_id, job.commit_sha, job.lab_version,
+        job.priority::integer, leased.run_no::integer, leased.lease_token,
+        leased.lease_expires_at, job.created_at, payload.payload
+    from leased
+    cross join lateral (
+        select job.*
+        from pgjobs.job as job
+        where job.job_id = leased.job_id
+        offset 0
+    ) as job
+    cross join lateral (
+        select attempt.attempt_id
+        from pgjobs.lab_attempt as attempt
+        where attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
+        offset 0
+    ) as attempt
+    left join lateral (
+        select payload.payload
+        from pgjobs.job_payload as payload
+        where payload.job_id = job.job_id
+        offset 0
+    ) as payload on true
+    order by array_position(v_job_ids, leased.job_id);
 end
 $$;
 comment on function pgjobs.claim is
@@ -2415,11 +2671,7 @@ declare
     v_checked boolean;
     v_answer pgjobs.completed_element;
 begin
-    v_checked :=
-        (job_id is not null or pgjobs._refuse_null('complete', 'job_id'))
-        and (lease_token is not null or pgjobs._refuse_null('complete', 'lease_token'))
-        and pgjobs._check_status('complete', 'status', status)
-        and (summary is null or pgjobs._check_document('complete', 'summary', summary));
+    v_checked := pgjobs._check_verdict('complete', job_id, lease_token, status, summary);
     v_answer := pgjobs._complete(job_id, lease_token, status, summary);
     case v_answer.outcome
         when 'completed', 'replayed' then
@@ -2440,7 +2692,6 @@ comment on function pgjobs.complete is
     'call answers replayed = true. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';
 
 
--- Jobs are taken by session, so that two batches ask for the lanes in the same order.
 create function pgjobs.complete_many(
     job_ids bigint[],
     lease_tokens uuid[],
@@ -2457,7 +2708,20 @@ declare
     v_checked boolean;
     v_size integer := cardinality(job_ids);
     v_element record;
-    v_answers pgjobs.completed_element[];
+    v_now timestamptz;
+    v_lanes tid[];
+    v_heads tid[];
+    v_ordinals bigint[];
+    v_ended bigint[];
+    v_started timestamptz[];
+    v_held uuid[];
+    v_run_nos smallint[];
+    v_workers text[];
+    v_verdicts text[];
+    v_summaries jsonb[];
+    v_session_id uuid;
+    v_left integer;
+    v_answers pgjobs.completed_element[] := '{}';
 begin
     v_checked :=
         (job_ids is not null or pgjobs._refuse_null('complete_many', 'job_ids'))
@@ -2469,51 +2733,188 @@ begin
         and (
             summaries is null
             or pgjobs._check_batch('complete_many', 'summaries', summaries, v_size)
-        );
-    for v_element in
-        select element.*
-        from unnest(job_ids, lease_tokens, statuses, summaries)
-            with ordinality as element (job_id, lease_token, status, summary, ordinal)
-    loop
-        v_checked :=
-            (
-                v_element.job_id is not null
-                or pgjobs._refuse_null('complete_many', 'job_ids', v_element.ordinal)
+        )
+        and pgjobs._check_no_null('complete_many', 'job_ids', job_ids)
+        and pgjobs._check_no_null('complete_many', 'lease_tokens', lease_tokens)
+        and (
+            select bool_and(
+                pgjobs._check_status('complete_many', 'statuses', element.status, element.first)
             )
-            and (
-                v_element.lease_token is not null
-                or pgjobs._refuse_null('complete_many', 'lease_tokens', v_element.ordinal)
-            )
-            and pgjobs._check_status(
-                'complete_many', 'statuses', v_element.status, v_element.ordinal
-            )
-            and (
-                v_element.summary is null
-                or pgjobs._check_document(
-                    'complete_many', 'summaries', v_element.summary, v_element.ordinal
+            from (
+                select element.status, min(element.ordinal) as first
+                from unnest(statuses) with ordinality as element (status, ordinal)
+                group by element.status
+            ) as element
+        )
+        and (
+            select bool_and(
+                pgjobs._check_document(
+                    'complete_many', 'summaries', element.summary, element.ordinal
                 )
-            );
-    end loop;
-
-    for v_element in
-        select element.*
-        from unnest(job_ids, lease_tokens, statuses, summaries)
-            with ordinality as element (job_id, lease_token, status, summary, ordinal)
-        left join pgjobs.job as job on job.job_id = element.job_id
-        order by job.session_id, element.ordinal
-    loop
-        v_answers[v_element.ordinal] := pgjobs._complete(
-            v_element.job_id, v_element.lease_token, v_element.status, v_element.summary,
-            v_element.ordinal::integer
+            )
+            from unnest(summaries) with ordinality as element (summary, ordinal)
+            where element.summary is not null
         );
-    end loop;
-    return query select answer.* from unnest(v_answers) as answer;
+
+    -- The lanes in the order of their sessions, as enqueue_many locks them: two batches never wait
+    -- for one another. Each statement then sees what the holders of those locks have left behind.
+    perform
+    from (
+        select distinct job.session_id
+        from unnest((select job_ids)) as element (job_id)
+        cross join lateral (
+            select job.session_id
+            from pgjobs.job as job
+            where job.job_id = element.job_id
+            offset 0
+        ) as job
+        order by job.session_id
+    ) as session
+    cross join lateral (
+        select
+        from pgjobs.lane as lane
+        where lane.session_id = session.session_id
+        for update
+    ) as lane;
+
+    -- What is held under its token, and named once, ends here.
+    select
+        array_agg(lane.ctid), array_agg(head.ctid), array_agg(element.ordinal),
+        array_agg(head.job_id), array_agg(head.started_at), array_agg(head.lease_token),
+        array_agg(head.run_no), array_agg(head.worker), array_agg(element.status),
+        array_agg(element.summary)
+    into
+        v_lanes, v_heads, v_ordinals, v_ended, v_started, v_held, v_run_nos, v_workers,
+        v_verdicts, v_summaries
+    from unnest(
+        (select job_ids), (select lease_tokens), (select statuses), (select summaries)
+    ) with ordinality as element (job_id, lease_token, status, summary, ordinal)
+    cross join lateral (
+        select job.session_id
+        from pgjobs.job as job
+        where job.job_id = element.job_id
+        offset 0
+    ) as job
+    cross join lateral (
+        select head.*, head.ctid
+        from pgjobs.head as head
+        where head.session_id = job.session_id
+            and head.job_id = element.job_id
+            and head.lease_token = element.lease_token
+        for update
+    ) as head
+    cross join lateral (
+        select lane.ctid
+        from pgjobs.lane as lane
+        where lane.session_id = job.session_id
+        offset 0
+    ) as lane
+    where v_size = (select count(distinct named.job_id) from unnest(job_ids) as named (job_id));
+
+    if v_ended is not null then
+        v_now := clock_timestamp();
+        insert into pgjobs.verdict (
+            job_id, completed_at, started_at, lease_token, run_no, status, worker,
+            error_reason, summary_sha256
+        )
+        select
+            ended.job_id, greatest(ended.started_at, v_now), ended.started_at, ended.lease_token,
+            ended.run_no, ended.status, ended.worker,
+            case ended.status when 'ERROR' then 'REPORTED' end,
+            sha256(convert_to(ended.summary::text, 'UTF8'))
+        from unnest(v_ended, v_started, v_held, v_run_nos, v_workers, v_verdicts, v_summaries)
+            as ended (job_id, started_at, lease_token, run_no, worker, status, summary);
+        insert into pgjobs.verdict_summary (job_id, summary)
+        select ended.job_id, ended.summary
+        from unnest(v_ended, v_summaries) as ended (job_id, summary)
+        where ended.summary is not null;
+
+        delete from pgjobs.head as head where head.ctid = any ((select v_heads)::tid[]);
+        delete from pgjobs.lane as lane
+        where lane.ctid = any ((select v_lanes)::tid[]) and lane.open_jobs = 1;
+        get diagnostics v_left = row_count;
+        if v_left < cardinality(v_ended) then
+            for v_session_id in
+                update pgjobs.lane as lane
+                set open_jobs = lane.open_jobs - 1
+                where lane.ctid = any ((select v_lanes)::tid[])
+                returning lane.session_id
+            loop
+                perform pgjobs._promote(v_session_id);
+            end loop;
+        end if;
+    end if;
+
+    -- The others get their answers one by one, in order.
+    if v_size > coalesce(cardinality(v_ended), 0) then
+        for v_element in
+            select element.*
+            from unnest(job_ids, lease_tokens, statuses, summaries)
+                with ordinality as element (job_id, lease_token, status, summary, ordinal)
+            where element.ordinal in (
+                select generate_series(1, v_size)
+                except
+                select unnest(v_ordinals)
+            )
+            order by element.ordinal
+        loop
+            v_answers := v_answers || pgjobs._complete(
+                v_element.job_id, v_element.lease_token, v_element.status, v_element.summary,
+                v_element.ordinal::integer
+            );
+        end loop;
+    end if;
+
+    return query
+    select
+        ended.ordinal::integer, ended.job_id, ended.status, greatest(ended.started_at, v_now),
+        'completed'
+    from unnest(v_ordinals, v_ended, v_verdicts, v_started)
+        as ended (ordinal, job_id, status, started_at)
+    union all
+    select answer.* from unnest(v_answers) as answer
+    order by 1;
 end
 $$;
 comment on function pgjobs.complete_many is
     'complete for 0 … 10,000 jobs; one row per element in input order, its outcome completed, '
     'replayed, lease_lost, verdict_final or not_found. A null or a bad status fails the whole '
     'call. Errors: 22023, 22004, 40001.';
+
+
+-- First complete, which may wait, then claim, which never does: no lock is held while waiting.
+create function pgjobs.complete_and_claim(
+    job_id bigint,
+    lease_token uuid,
+    status text,
+    worker text,
+    summary jsonb default null,
+    max_jobs integer default 1,
+    lease_for interval default '5 minutes'
+)
+    returns setof pgjobs.claimed
+    language plpgsql
+    volatile
+    security definer
+    rows 1
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_checked boolean;
+    v_lease_for interval;
+begin
+    v_checked := pgjobs._check_verdict(
+        'complete_and_claim', job_id, lease_token, status, summary
+    );
+    v_lease_for := pgjobs._check_claim('complete_and_claim', worker, max_jobs, lease_for);
+    perform pgjobs.complete(job_id, lease_token, status, summary);
+    return query select claimed.* from pgjobs.claim(worker, max_jobs, v_lease_for) as claimed;
+end
+$$;
+comment on function pgjobs.complete_and_claim is
+    'complete, then claim, in one call: all or nothing. A repeated call after a lost answer '
+    'completes nothing twice, but the runs that the lost answer named last until their leases end. '
+    'Errors: those of complete and claim.';
 
 
 create function pgjobs.release(
@@ -2596,7 +2997,7 @@ declare
 begin
     v_checked := (max_jobs between 1 and 1000) is true
         or pgjobs._refuse_argument('rescue', 'max_jobs', max_jobs::text, '1 … 1000');
-    return query select rescued.* from pgjobs._take_leases(max_jobs) as rescued;
+    return query select rescued.* from pgjobs._take_leases(max_jobs, '-infinity') as rescued;
 end
 $$;
 comment on function pgjobs.rescue is
@@ -2662,6 +3063,24 @@ comment on function pgjobs.cancel is
     'writes nothing any more. Errors: 22023, 22004, P0002, 23V02, 40001.';
 
 
+-- Not part of enqueue: a notification makes commits wait for one another and fails when the queue
+-- of notifications is full, and nothing that is promised depends on it.
+create function pgjobs.wake()
+    returns void
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    notify pgjobs;
+end
+$$;
+comment on function pgjobs.wake is
+    'Wakes the workers that listen on the channel pgjobs. Optional; call it after the commit of an '
+    'enqueue, in a transaction of its own. Workers that poll need no wake.';
+
+
 -- Grants: callers may execute the functions of their role and read the views, nothing else; PUBLIC
 -- has nothing. Functions run as their owner, so no caller needs a right on a table.
 revoke all on schema pgjobs from public;
@@ -2689,15 +3108,17 @@ begin
     grant usage on schema pgjobs to pgjobs_app, pgjobs_worker, pgjobs_reader, pgjobs_operator;
 
     grant execute on function
-        pgjobs.enqueue, pgjobs.enqueue_many, pgjobs.record_attempt, pgjobs.get_job
+        pgjobs.enqueue, pgjobs.enqueue_many, pgjobs.record_attempt, pgjobs.get_job,
+        pgjobs.wake
     to pgjobs_app;
 
     grant execute on function
-        pgjobs.claim, pgjobs.heartbeat, pgjobs.complete, pgjobs.complete_many, pgjobs.release
+        pgjobs.claim, pgjobs.heartbeat, pgjobs.complete, pgjobs.complete_many,
+        pgjobs.complete_and_claim, pgjobs.release
     to pgjobs_worker;
 
     grant execute on function
-        pgjobs.cancel, pgjobs.rescue
+        pgjobs.cancel, pgjobs.rescue, pgjobs.wake
     to pgjobs_operator;
 
     grant select on
@@ -2709,4 +3130,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '471bd0cdc97fd2b3d8eaa27a910d85efb17e27650ea2a7093c63406e2c1cbf71');
+values ('0001.ledger', 'bf4d683f1878a2782e25804de6973d91ac67c469fb5db96418d57fc6e9b3369d');

@@ -25,15 +25,17 @@ begin
     grant usage on schema pgjobs to pgjobs_app, pgjobs_worker, pgjobs_reader, pgjobs_operator;
 
     grant execute on function
-        pgjobs.enqueue, pgjobs.enqueue_many, pgjobs.record_attempt, pgjobs.get_job
+        pgjobs.enqueue, pgjobs.enqueue_many, pgjobs.record_attempt, pgjobs.get_job,
+        pgjobs.wake
     to pgjobs_app;
 
     grant execute on function
-        pgjobs.claim, pgjobs.heartbeat, pgjobs.complete, pgjobs.complete_many, pgjobs.release
+        pgjobs.claim, pgjobs.heartbeat, pgjobs.complete, pgjobs.complete_many,
+        pgjobs.complete_and_claim, pgjobs.release
     to pgjobs_worker;
 
     grant execute on function
-        pgjobs.cancel, pgjobs.rescue
+        pgjobs.cancel, pgjobs.rescue, pgjobs.wake
     to pgjobs_operator;
 
     grant select on

@@ -43,6 +43,7 @@
 \ir functions/_lane.sql
 \ir functions/_run.sql
 \ir functions/_enqueue.sql
+\ir functions/_enqueue_new.sql
 \ir functions/enqueue.sql
 \ir functions/enqueue_many.sql
 \ir functions/record_attempt.sql
@@ -52,7 +53,9 @@
 \ir functions/_complete.sql
 \ir functions/complete.sql
 \ir functions/complete_many.sql
+\ir functions/complete_and_claim.sql
 \ir functions/release.sql
 \ir functions/rescue.sql
 \ir functions/cancel.sql
+\ir functions/wake.sql
 \ir grants.sql

@@ -98,8 +98,21 @@ comment on sequence pgjobs.ready_no is
     'Numbers heads in the order in which they become claimable; never goes back.';
 
 
--- A sequence, not a row: a row updated once a second would leave dead versions that every claim has
--- to step over while somebody holds an old snapshot.
+-- Marks are sequences, not rows: a row that claims update would leave dead versions that every
+-- claim steps over while somebody holds an old snapshot. A mark saves work and is never believed:
+-- no answer depends on it, and setting one is not undone by a rollback.
 create sequence pgjobs.swept_at as bigint minvalue 0 start 0;
 comment on sequence pgjobs.swept_at is
     'When a claim last looked for ended leases and delays: milliseconds since 1970.';
+create sequence pgjobs.low_water_1 as bigint minvalue 0 start 0;
+create sequence pgjobs.low_water_2 as bigint minvalue 0 start 0;
+create sequence pgjobs.low_water_3 as bigint minvalue 0 start 0;
+create sequence pgjobs.low_water_4 as bigint minvalue 0 start 0;
+comment on sequence pgjobs.low_water_1 is
+    'Priority 1: a claim found nothing claimable up to this ready_no.';
+comment on sequence pgjobs.low_water_2 is
+    'Priority 2: a claim found nothing claimable up to this ready_no.';
+comment on sequence pgjobs.low_water_3 is
+    'Priority 3: a claim found nothing claimable up to this ready_no.';
+comment on sequence pgjobs.low_water_4 is
+    'Priority 4: a claim found nothing claimable up to this ready_no.';

@@ -8,6 +8,11 @@ import pytest
 
 from tests.helpers import Connection, rows
 
+CLAIMED = """
+    job_id bigint, attempt_id bigint, session_id uuid, commit_sha text, lab_version text,
+    priority integer, run_no integer, lease_token uuid, lease_expires_at timestamptz,
+    created_at timestamptz, payload jsonb
+"""
 JOB = """
     job_id bigint, attempt_id bigint, session_id uuid, commit_sha text, lab_version text,
     status text, priority integer, payload jsonb, created_at timestamptz,
@@ -59,11 +64,7 @@ FUNCTIONS = {
     "claim": (
         "worker text, max_jobs integer = 1, lease_for interval = '00:05:00'",
         True,
-        """
-        job_id bigint, attempt_id bigint, session_id uuid, commit_sha text, lab_version text,
-        priority integer, run_no integer, lease_token uuid, lease_expires_at timestamptz,
-        created_at timestamptz, payload jsonb
-        """,
+        CLAIMED,
     ),
     "heartbeat": (
         "job_id bigint, lease_token uuid, lease_for interval = '00:05:00'",
@@ -80,6 +81,12 @@ FUNCTIONS = {
         True,
         "ordinal integer, job_id bigint, status text, completed_at timestamptz, outcome text",
     ),
+    "complete_and_claim": (
+        "job_id bigint, lease_token uuid, status text, worker text, summary jsonb = null, "
+        "max_jobs integer = 1, lease_for interval = '00:05:00'",
+        True,
+        CLAIMED,
+    ),
     "release": (
         "job_id bigint, lease_token uuid, reason text, retry_after interval = null",
         False,
@@ -92,6 +99,7 @@ FUNCTIONS = {
     ),
     "rescue": ("max_jobs integer = 100", True, "job_id bigint, status text"),
     "get_job": ("commit_sha text", True, JOB),
+    "wake": ("", False, "void"),
 }
 COLUMNS = """
     (

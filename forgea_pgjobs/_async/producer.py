@@ -10,7 +10,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from forgea_pgjobs import _statements
-from forgea_pgjobs._async._fetch import document, documents, row, rows
+from forgea_pgjobs._async._fetch import document, documents, row, rows, scalar
 from forgea_pgjobs.models import Enqueued, EnqueuedElement, Recorded, VerificationJob
 
 
@@ -123,3 +123,12 @@ async def get_job(conn: AsyncConnection[Any], *, commit_sha: str) -> Verificatio
     """
     found = await rows(conn, VerificationJob, _statements.GET_JOB, {"commit_sha": commit_sha})
     return found[0] if found else None
+
+
+async def wake(conn: AsyncConnection[Any]) -> None:
+    """Wake the workers that listen; optional, for a start within milliseconds.
+
+    Calls ``pgjobs.wake``. Call it after the commit of an ``enqueue``, in a transaction of its own:
+    inside it would make commits wait for one another. Workers that poll need no wake.
+    """
+    await scalar(conn, _statements.WAKE, {})

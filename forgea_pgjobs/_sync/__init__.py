@@ -4,14 +4,22 @@
 from __future__ import annotations
 
 from forgea_pgjobs._sync.operator import cancel, rescue
-from forgea_pgjobs._sync.producer import enqueue, enqueue_many, get_job, record_attempt
+from forgea_pgjobs._sync.producer import enqueue, enqueue_many, get_job, record_attempt, wake
 from forgea_pgjobs._sync.retry import retry
-from forgea_pgjobs._sync.worker import claim, complete, complete_many, heartbeat, release
+from forgea_pgjobs._sync.worker import (
+    claim,
+    complete,
+    complete_and_claim,
+    complete_many,
+    heartbeat,
+    release,
+)
 
 __all__ = [
     "cancel",
     "claim",
     "complete",
+    "complete_and_claim",
     "complete_many",
     "enqueue",
     "enqueue_many",
@@ -21,4 +29,5 @@ __all__ = [
     "release",
     "rescue",
     "retry",
+    "wake",
 ]

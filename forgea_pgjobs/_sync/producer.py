@@ -11,7 +11,7 @@ from uuid import UUID
 from psycopg import Connection
 
 from forgea_pgjobs import _statements
-from forgea_pgjobs._sync._fetch import document, documents, row, rows
+from forgea_pgjobs._sync._fetch import document, documents, row, rows, scalar
 from forgea_pgjobs.models import Enqueued, EnqueuedElement, Recorded, VerificationJob
 
 
@@ -124,3 +124,12 @@ def get_job(conn: Connection[Any], *, commit_sha: str) -> VerificationJob | None
     """
     found = rows(conn, VerificationJob, _statements.GET_JOB, {"commit_sha": commit_sha})
     return found[0] if found else None
+
+
+def wake(conn: Connection[Any]) -> None:
+    """Wake the workers that listen; optional, for a start within milliseconds.
+
+    Calls ``pgjobs.wake``. Call it after the commit of an ``enqueue``, in a transaction of its own:
+    inside it would make commits wait for one another. Workers that poll need no wake.
+    """
+    scalar(conn, _statements.WAKE, {})

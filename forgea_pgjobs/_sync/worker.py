@@ -92,6 +92,37 @@ def complete_many(
     return rows(conn, CompletedElement, _statements.COMPLETE_MANY, arguments)
 
 
+def complete_and_claim(
+    conn: Connection[Any],
+    *,
+    job_id: int,
+    lease_token: UUID,
+    status: JobStatus | str,
+    worker: str,
+    summary: Any = None,
+    max_jobs: int = 1,
+    lease_for: timedelta = LEASE,
+) -> list[Claimed]:
+    """Write the verdict and start the next runs in one call: both or neither.
+
+    Calls ``pgjobs.complete_and_claim``. The arguments are those of ``complete`` and ``claim``.
+    Repeating the call after a lost answer writes nothing twice, but the runs that the lost answer
+    named last until their leases end.
+
+    Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost.
+    """
+    arguments = {
+        "job_id": job_id,
+        "lease_token": lease_token,
+        "status": status,
+        "worker": worker,
+        "summary": document(summary),
+        "max_jobs": max_jobs,
+        "lease_for": lease_for,
+    }
+    return rows(conn, Claimed, _statements.COMPLETE_AND_CLAIM, arguments)
+
+
 def release(
     conn: Connection[Any],
     *,

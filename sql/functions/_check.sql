@@ -202,3 +202,69 @@ $$;
 comment on function pgjobs._check_batch is
     'Refuses an array of a batch that is nested, longer than 10,000 elements or of another '
     'length than the first.';
+
+
+create function pgjobs._check_no_null(routine text, argument text, value anyarray)
+    returns boolean
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_ordinal integer := array_position(value, null);
+begin
+    return v_ordinal is null or pgjobs._refuse_null(routine, argument, v_ordinal);
+end
+$$;
+comment on function pgjobs._check_no_null is 'Refuses an array with a null element.';
+
+
+create function pgjobs._check_verdict(
+    routine text,
+    job_id bigint,
+    lease_token uuid,
+    status text,
+    summary jsonb
+)
+    returns boolean
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return (job_id is not null or pgjobs._refuse_null(routine, 'job_id'))
+        and (lease_token is not null or pgjobs._refuse_null(routine, 'lease_token'))
+        and pgjobs._check_status(routine, 'status', status)
+        and (summary is null or pgjobs._check_document(routine, 'summary', summary));
+end
+$$;
+comment on function pgjobs._check_verdict is 'Refuses what complete cannot take.';
+
+
+create function pgjobs._check_claim(
+    routine text,
+    worker text,
+    max_jobs integer,
+    lease_for interval
+)
+    returns interval
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_checked boolean;
+begin
+    v_checked := pgjobs._check_text(routine, 'worker', worker)
+        and (
+            (max_jobs between 1 and 1000) is true
+            or pgjobs._refuse_argument(routine, 'max_jobs', max_jobs::text, '1 … 1000')
+        );
+    return pgjobs._check_duration(routine, 'lease_for', lease_for, 1, 86400);
+end
+$$;
+comment on function pgjobs._check_claim is
+    'Refuses what claim cannot take; answers lease_for as seconds.';

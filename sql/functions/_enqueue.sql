@@ -32,6 +32,8 @@ declare
     v_created_at timestamptz := clock_timestamp();
     v_payload_sha256 bytea := sha256(convert_to(payload::text, 'UTF8'));
     v_attempt record;
+    v_attempt_id bigint;
+    v_has_attempt boolean := delivery_id is not null;
     v_job record;
     v_job_id bigint;
     v_open_jobs smallint;
@@ -42,9 +44,12 @@ begin
         select job.job_id, job.session_id, job.lab_version, job.payload_sha256 into v_job
         from pgjobs.job as job
         where job.commit_sha = _enqueue.commit_sha;
-        v_attempt := pgjobs._find_attempt(
-            session_id, commit_sha, delivery_id, author, branch, changed_files, element
-        );
+        if v_job.job_id is not null or v_has_attempt then
+            v_attempt := pgjobs._find_attempt(
+                session_id, commit_sha, delivery_id, author, branch, changed_files, element
+            );
+            v_attempt_id := v_attempt.attempt_id;
+        end if;
         exit when v_job.job_id is not null;
         if v_lane_is_full then
             perform pgjobs._refuse('54V01', null, element);
@@ -61,11 +66,12 @@ begin
             continue when v_lane_is_full;
         end if;
 
-        if v_attempt.attempt_id is null then
-            v_attempt.attempt_id := pgjobs._add_attempt(
+        if v_attempt_id is null then
+            v_attempt_id := pgjobs._add_attempt(
                 session_id, commit_sha, delivery_id, author, branch, changed_files, pushed_at
             );
-            continue when v_attempt.attempt_id is null;
+            v_has_attempt := v_attempt_id is null;
+            continue when v_has_attempt;
         end if;
 
         v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
@@ -86,11 +92,13 @@ begin
             insert into pgjobs.job_payload (job_id, payload) values (v_job_id, _enqueue.payload);
         end if;
         if v_open_jobs = 1 then
-            perform pgjobs._put_head(session_id, v_job_id, priority::smallint, available_at);
+            perform pgjobs._put_head(
+                session_id, v_job_id, priority::smallint, v_created_at, available_at
+            );
         else
             insert into pgjobs.waiting (session_id, job_id) values (_enqueue.session_id, v_job_id);
         end if;
-        return (v_job_id, v_attempt.attempt_id, 'QUEUED', true)::pgjobs.enqueued;
+        return (v_job_id, v_attempt_id, 'QUEUED', true)::pgjobs.enqueued;
     end loop;
 
     -- The commit has its job. Is it an answer to this request?
@@ -109,7 +117,7 @@ begin
         perform pgjobs._leave_lane(session_id);
     end if;
     return (
-        v_job.job_id, v_attempt.attempt_id, pgjobs._status(session_id, v_job.job_id), false
+        v_job.job_id, v_attempt_id, pgjobs._status(session_id, v_job.job_id), false
     )::pgjobs.enqueued;
 end
 $$;

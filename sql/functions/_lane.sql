@@ -29,6 +29,7 @@ create function pgjobs._put_head(
     session_id uuid,
     job_id bigint,
     priority smallint,
+    created_at timestamptz,
     available_at timestamptz
 )
     returns void
@@ -46,8 +47,9 @@ begin
     end if;
     insert into pgjobs.head (session_id, job_id, available_at, ready_no, priority)
     values (
-        _put_head.session_id, _put_head.job_id, coalesce(_put_head.available_at, v_now),
-        v_ready_no, _put_head.priority
+        _put_head.session_id, _put_head.job_id,
+        greatest(_put_head.created_at, coalesce(_put_head.available_at, v_now)), v_ready_no,
+        _put_head.priority
     );
 end
 $$;
@@ -78,6 +80,35 @@ comment on function pgjobs._leave_lane is
     'Takes one job off the lane''s count; false when it was the last.';
 
 
+create function pgjobs._promote(session_id uuid)
+    returns bigint
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job pgjobs.job;
+begin
+    select job.* into strict v_job
+    from pgjobs.job as job
+    where job.job_id = (
+        select min(waiting.job_id)
+        from pgjobs.waiting as waiting
+        where waiting.session_id = _promote.session_id
+    );
+    delete from pgjobs.waiting as waiting
+    where waiting.session_id = _promote.session_id and waiting.job_id = v_job.job_id;
+    perform pgjobs._put_head(
+        session_id, v_job.job_id, v_job.priority, v_job.created_at, v_job.available_at
+    );
+    return v_job.job_id;
+end
+$$;
+comment on function pgjobs._promote is
+    'Makes the lowest waiting job of a session without a head its head.';
+
+
 create function pgjobs._next_head(session_id uuid)
     returns void
     language plpgsql
@@ -85,26 +116,11 @@ create function pgjobs._next_head(session_id uuid)
     security invoker
     set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_job_id bigint;
-    v_priority smallint;
-    v_available_at timestamptz;
 begin
     delete from pgjobs.head as head where head.session_id = _next_head.session_id;
-    if not pgjobs._leave_lane(session_id) then
-        return;
+    if pgjobs._leave_lane(session_id) then
+        perform pgjobs._promote(session_id);
     end if;
-    select waiting.job_id into strict v_job_id
-    from pgjobs.waiting as waiting
-    where waiting.session_id = _next_head.session_id
-    order by waiting.job_id
-    limit 1;
-    delete from pgjobs.waiting as waiting
-    where waiting.session_id = _next_head.session_id and waiting.job_id = v_job_id;
-    select job.priority, job.available_at into v_priority, v_available_at
-    from pgjobs.job as job
-    where job.job_id = v_job_id;
-    perform pgjobs._put_head(session_id, v_job_id, v_priority, v_available_at);
 end
 $$;
 comment on function pgjobs._next_head is

@@ -35,7 +35,7 @@ begin
         return (head.job_id, 'ERROR', head.run_no, null)::pgjobs.released;
     end if;
 
-    v_available_at := clock_timestamp() + retry_after;
+    v_available_at := greatest(head.available_at, clock_timestamp()) + retry_after;
     if retry_after = interval '0' then
         v_ready_no := nextval('pgjobs.ready_no');
     end if;
@@ -57,7 +57,7 @@ comment on function pgjobs._end_run is
 -- Takes the leases that are over. A lease is over when its end has passed, or lies further ahead
 -- than it was ever granted for: then the clock was set back. Never waits: a row that somebody else
 -- holds is left to the next caller.
-create function pgjobs._take_leases(max_jobs integer)
+create function pgjobs._take_leases(max_jobs integer, since timestamptz)
     returns setof pgjobs.rescued
     language plpgsql
     volatile
@@ -66,6 +66,7 @@ create function pgjobs._take_leases(max_jobs integer)
 as $$
 declare
     v_now timestamptz := clock_timestamp();
+    v_until timestamptz := case when since = '-infinity' then 'infinity' else v_now end;
     v_head pgjobs.head;
     v_max_runs smallint;
     v_rescued pgjobs.rescued;
@@ -74,6 +75,7 @@ begin
         select head.*
         from pgjobs.head as head
         where head.lease_token is not null
+            and head.lease_expires_at between since and v_until
             and (
                 head.lease_expires_at <= v_now
                 -- The clock as it is now: a lease may be younger than v_now. The second forgives a
@@ -99,13 +101,11 @@ begin
 end
 $$;
 comment on function pgjobs._take_leases is
-    'Takes up to max_jobs leases that are over and answers what became of their jobs.';
+    'Takes up to max_jobs leases whose end has passed since then, and answers what became of '
+    'their jobs; since -infinity also those of a clock that was set back.';
 
 
--- Rescue and promotion, at most once a second in the whole system. The mark is a sequence: it costs
--- no dead row, and a claim that rolls back costs the next sweep at most that second. An idle claim
--- asks again by itself, so that an empty answer never rests on the mark.
-create function pgjobs._sweep()
+create function pgjobs._sweep(since timestamptz)
     returns boolean
     language plpgsql
     volatile
@@ -119,12 +119,13 @@ declare
     v_session_id uuid;
     v_ready_no bigint;
 begin
-    perform setval('pgjobs.swept_at', (extract(epoch from v_now) * 1000)::bigint);
-    select count(*) into v_rescued from pgjobs._take_leases(1000);
+    select count(*) into v_rescued from pgjobs._take_leases(1000, since);
     for v_session_id in
         select head.session_id
         from pgjobs.head as head
-        where head.ready_no is null and head.lease_token is null and head.available_at <= v_now
+        where head.ready_no is null
+            and head.lease_token is null
+            and head.available_at between since and v_now
         order by head.available_at
         limit 1000
         for update skip locked
@@ -133,45 +134,12 @@ begin
         update pgjobs.head as head set ready_no = v_ready_no where head.session_id = v_session_id;
         v_promoted := v_promoted + 1;
     end loop;
-    if v_rescued = 1000 or v_promoted = 1000 then
-        perform setval('pgjobs.swept_at', 0);
-    end if;
-    return v_rescued + v_promoted > 0;
+    return v_rescued < 1000 and v_promoted < 1000;
 end
 $$;
 comment on function pgjobs._sweep is
-    'Takes leases that are over and makes delayed heads claimable whose time has come, up to '
-    '1,000 each; true if there was any.';
-
-
-create function pgjobs._is_due()
-    returns boolean
-    language plpgsql
-    volatile
-    security invoker
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_now timestamptz := clock_timestamp();
-begin
-    -- min() reads one end of an index; exists() would read the whole table.
-    return least(
-        (
-            select min(head.lease_expires_at)
-            from pgjobs.head as head
-            where head.lease_token is not null
-        ),
-        (
-            select min(head.available_at)
-            from pgjobs.head as head
-            where head.ready_no is null and head.lease_token is null
-        )
-    ) <= v_now;
-end
-$$;
-comment on function pgjobs._is_due is
-    'Is there a lease that is over, or a delayed head whose time has come? Null when there is '
-    'neither lease nor delay.';
+    'Takes leases that are over and makes delayed heads claimable, up to 1,000 each, whose time '
+    'has come since then; false if there may be more.';
 
 
 create function pgjobs._refuse_lease(session_id uuid, job_id bigint)

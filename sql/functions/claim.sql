@@ -1,6 +1,11 @@
--- The one statement of the package that looks for a job. It walks the claimable heads in order, one
--- row a step: `limit max_jobs` would be planned anew on every call, and a locked row is stepped
--- over.
+-- The one place of the package that looks for a job. Per priority it walks the claimable heads in
+-- order, from the low-water mark up: below it lie the entries of jobs long claimed, which nobody
+-- can clean away while somebody holds an old snapshot.
+--
+-- The race: a head may become visible below the mark, when its number was drawn early and committed
+-- late, or when the claim that raised the mark rolls back. So once a second one claim starts
+-- further down, once a minute one from the very start; what it finds lowers the mark. No claim
+-- answers that there is nothing before it has looked from the very start.
 create function pgjobs.claim(
     worker text,
     max_jobs integer default 1,
@@ -15,84 +20,110 @@ create function pgjobs.claim(
 as $$
 #variable_conflict use_column
 declare
-    v_checked boolean;
+    c_low_water constant regclass[] := array[
+        'pgjobs.low_water_1'::regclass, 'pgjobs.low_water_2'::regclass,
+        'pgjobs.low_water_3'::regclass, 'pgjobs.low_water_4'::regclass
+    ];
+    c_everything constant bigint := 9223372036854775807;
     v_now timestamptz := clock_timestamp();
     v_swept_at timestamptz;
-    v_has_swept boolean := false;
+    v_since timestamptz := '-infinity';
     v_lease_for interval;
-    v_head record;
-    v_priority smallint := 0;
-    v_ready_no bigint := 0;
-    v_claimed pgjobs.claimed;
-    v_count integer := 0;
+    v_depth bigint := 0;
+    v_low_water bigint;
+    v_is_first boolean;
+    v_ready_no bigint;
+    v_row tid;
+    v_rows tid[] := '{}';
+    v_job_id bigint;
+    v_job_ids bigint[] := '{}';
 begin
-    v_checked :=
-        pgjobs._check_text('claim', 'worker', worker)
-        and (
-            (max_jobs between 1 and 1000) is true
-            or pgjobs._refuse_argument('claim', 'max_jobs', max_jobs::text, '1 … 1000')
-        );
-    v_lease_for := pgjobs._check_duration('claim', 'lease_for', lease_for, 1, 86400);
+    v_lease_for := pgjobs._check_claim('claim', worker, max_jobs, lease_for);
 
     select to_timestamp(mark.last_value / 1000.0) into v_swept_at from pgjobs.swept_at as mark;
+    if v_now >= v_swept_at and date_trunc('minute', v_now) = date_trunc('minute', v_swept_at) then
+        v_since := v_swept_at - interval '10 seconds';
+    end if;
     if v_now not between v_swept_at and v_swept_at + interval '1 second' then
-        perform pgjobs._sweep();
-        v_has_swept := true;
+        v_depth := case v_since when '-infinity' then c_everything else 10000 end;
+        perform setval('pgjobs.swept_at', (extract(epoch from v_now) * 1000)::bigint);
+        if not pgjobs._sweep(v_since) then
+            perform setval('pgjobs.swept_at', 0);
+        end if;
     end if;
 
+    -- One head a step: `limit max_jobs` would be planned anew on every call, and any limit but 1 is
+    -- met by a sort of all heads while they are few, which is the plan that would be kept.
     loop
-        select head.session_id, head.job_id, head.priority, head.ready_no, head.run_no
-        into v_head
-        from pgjobs.head as head
-        where head.ready_no is not null
-            and (head.priority, head.ready_no) > (v_priority, v_ready_no)
-        order by head.priority, head.ready_no
-        limit 1
-        for update skip locked;
-
-        if not found then
-            exit when v_count > 0 or v_has_swept;
-            v_has_swept := true;
-            exit when pgjobs._is_due() is not true or not pgjobs._sweep();
-            continue;
+        <<priorities>>
+        for v_priority in 1 .. 4 loop
+            v_low_water := coalesce(pg_sequence_last_value(c_low_water[v_priority]), 0);
+            v_ready_no := greatest(v_low_water - v_depth, 0);
+            v_is_first := true;
+            loop
+                select head.ctid, head.job_id, head.ready_no into v_row, v_job_id, v_ready_no
+                from pgjobs.head as head
+                where head.priority = v_priority and head.ready_no > v_ready_no
+                order by head.ready_no
+                limit 1
+                for update skip locked;
+                exit when not found;
+                if v_is_first and v_ready_no not between v_low_water + 1 and v_low_water + 16 then
+                    perform setval(c_low_water[v_priority], v_ready_no - 1);
+                end if;
+                v_is_first := false;
+                v_rows := v_rows || v_row;
+                v_job_ids := v_job_ids || v_job_id;
+                exit priorities when cardinality(v_job_ids) = max_jobs;
+            end loop;
+        end loop;
+        exit when v_job_ids <> '{}';
+        if v_depth = c_everything then
+            return;
         end if;
-        v_priority := v_head.priority;
-        v_ready_no := v_head.ready_no;
+        v_depth := c_everything;
+        perform pgjobs._sweep('-infinity');
+    end loop;
 
-        select
-            job.job_id, attempt.attempt_id, job.session_id, job.commit_sha, job.lab_version,
-            job.priority, v_head.run_no + 1, gen_random_uuid(), v_now + v_lease_for,
-            job.created_at, payload.payload
-        into strict v_claimed
-        from pgjobs.job as job
-        cross join lateral (
-            select attempt.attempt_id
-            from pgjobs.lab_attempt as attempt
-            where attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
-            offset 0
-        ) as attempt
-        left join lateral (
-            select payload.payload
-            from pgjobs.job_payload as payload
-            where payload.job_id = job.job_id
-            offset 0
-        ) as payload on true
-        where job.job_id = v_head.job_id;
-
+    -- By their place on disk: a session's earlier heads may lie dead under the same key. The array
+    -- is selected so that the planner does not see how many there are, and plans but once.
+    return query
+    with leased as (
         update pgjobs.head as head
         set ready_no = null,
-            started_at = greatest(v_claimed.created_at, v_now),
-            lease_token = v_claimed.lease_token,
+            started_at = greatest(head.available_at, v_now),
+            lease_token = gen_random_uuid(),
             lease_for = v_lease_for,
-            lease_expires_at = v_claimed.lease_expires_at,
-            run_no = v_claimed.run_no,
+            lease_expires_at = v_now + v_lease_for,
+            run_no = head.run_no + 1,
             worker = claim.worker
-        where head.session_id = v_head.session_id;
-
-        return next v_claimed;
-        v_count := v_count + 1;
-        exit when v_count = max_jobs;
-    end loop;
+        where head.ctid = any ((select v_rows)::tid[])
+        returning head.job_id, head.run_no, head.lease_token, head.lease_expires_at
+    )
+    select
+        job.job_id, attempt.attempt_id, job.session_id, job.commit_sha, job.lab_version,
+        job.priority::integer, leased.run_no::integer, leased.lease_token,
+        leased.lease_expires_at, job.created_at, payload.payload
+    from leased
+    cross join lateral (
+        select job.*
+        from pgjobs.job as job
+        where job.job_id = leased.job_id
+        offset 0
+    ) as job
+    cross join lateral (
+        select attempt.attempt_id
+        from pgjobs.lab_attempt as attempt
+        where attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
+        offset 0
+    ) as attempt
+    left join lateral (
+        select payload.payload
+        from pgjobs.job_payload as payload
+        where payload.job_id = job.job_id
+        offset 0
+    ) as payload on true
+    order by array_position(v_job_ids, leased.job_id);
 end
 $$;
 comment on function pgjobs.claim is

@@ -14,11 +14,7 @@ declare
     v_checked boolean;
     v_answer pgjobs.completed_element;
 begin
-    v_checked :=
-        (job_id is not null or pgjobs._refuse_null('complete', 'job_id'))
-        and (lease_token is not null or pgjobs._refuse_null('complete', 'lease_token'))
-        and pgjobs._check_status('complete', 'status', status)
-        and (summary is null or pgjobs._check_document('complete', 'summary', summary));
+    v_checked := pgjobs._check_verdict('complete', job_id, lease_token, status, summary);
     v_answer := pgjobs._complete(job_id, lease_token, status, summary);
     case v_answer.outcome
         when 'completed', 'replayed' then

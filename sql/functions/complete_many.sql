@@ -1,4 +1,3 @@
--- Jobs are taken by session, so that two batches ask for the lanes in the same order.
 create function pgjobs.complete_many(
     job_ids bigint[],
     lease_tokens uuid[],
@@ -15,7 +14,20 @@ declare
     v_checked boolean;
     v_size integer := cardinality(job_ids);
     v_element record;
-    v_answers pgjobs.completed_element[];
+    v_now timestamptz;
+    v_lanes tid[];
+    v_heads tid[];
+    v_ordinals bigint[];
+    v_ended bigint[];
+    v_started timestamptz[];
+    v_held uuid[];
+    v_run_nos smallint[];
+    v_workers text[];
+    v_verdicts text[];
+    v_summaries jsonb[];
+    v_session_id uuid;
+    v_left integer;
+    v_answers pgjobs.completed_element[] := '{}';
 begin
     v_checked :=
         (job_ids is not null or pgjobs._refuse_null('complete_many', 'job_ids'))
@@ -27,45 +39,147 @@ begin
         and (
             summaries is null
             or pgjobs._check_batch('complete_many', 'summaries', summaries, v_size)
-        );
-    for v_element in
-        select element.*
-        from unnest(job_ids, lease_tokens, statuses, summaries)
-            with ordinality as element (job_id, lease_token, status, summary, ordinal)
-    loop
-        v_checked :=
-            (
-                v_element.job_id is not null
-                or pgjobs._refuse_null('complete_many', 'job_ids', v_element.ordinal)
+        )
+        and pgjobs._check_no_null('complete_many', 'job_ids', job_ids)
+        and pgjobs._check_no_null('complete_many', 'lease_tokens', lease_tokens)
+        and (
+            select bool_and(
+                pgjobs._check_status('complete_many', 'statuses', element.status, element.first)
             )
-            and (
-                v_element.lease_token is not null
-                or pgjobs._refuse_null('complete_many', 'lease_tokens', v_element.ordinal)
-            )
-            and pgjobs._check_status(
-                'complete_many', 'statuses', v_element.status, v_element.ordinal
-            )
-            and (
-                v_element.summary is null
-                or pgjobs._check_document(
-                    'complete_many', 'summaries', v_element.summary, v_element.ordinal
+            from (
+                select element.status, min(element.ordinal) as first
+                from unnest(statuses) with ordinality as element (status, ordinal)
+                group by element.status
+            ) as element
+        )
+        and (
+            select bool_and(
+                pgjobs._check_document(
+                    'complete_many', 'summaries', element.summary, element.ordinal
                 )
-            );
-    end loop;
-
-    for v_element in
-        select element.*
-        from unnest(job_ids, lease_tokens, statuses, summaries)
-            with ordinality as element (job_id, lease_token, status, summary, ordinal)
-        left join pgjobs.job as job on job.job_id = element.job_id
-        order by job.session_id, element.ordinal
-    loop
-        v_answers[v_element.ordinal] := pgjobs._complete(
-            v_element.job_id, v_element.lease_token, v_element.status, v_element.summary,
-            v_element.ordinal::integer
+            )
+            from unnest(summaries) with ordinality as element (summary, ordinal)
+            where element.summary is not null
         );
-    end loop;
-    return query select answer.* from unnest(v_answers) as answer;
+
+    -- The lanes in the order of their sessions, as enqueue_many locks them: two batches never wait
+    -- for one another. Each statement then sees what the holders of those locks have left behind.
+    perform
+    from (
+        select distinct job.session_id
+        from unnest((select job_ids)) as element (job_id)
+        cross join lateral (
+            select job.session_id
+            from pgjobs.job as job
+            where job.job_id = element.job_id
+            offset 0
+        ) as job
+        order by job.session_id
+    ) as session
+    cross join lateral (
+        select
+        from pgjobs.lane as lane
+        where lane.session_id = session.session_id
+        for update
+    ) as lane;
+
+    -- What is held under its token, and named once, ends here.
+    select
+        array_agg(lane.ctid), array_agg(head.ctid), array_agg(element.ordinal),
+        array_agg(head.job_id), array_agg(head.started_at), array_agg(head.lease_token),
+        array_agg(head.run_no), array_agg(head.worker), array_agg(element.status),
+        array_agg(element.summary)
+    into
+        v_lanes, v_heads, v_ordinals, v_ended, v_started, v_held, v_run_nos, v_workers,
+        v_verdicts, v_summaries
+    from unnest(
+        (select job_ids), (select lease_tokens), (select statuses), (select summaries)
+    ) with ordinality as element (job_id, lease_token, status, summary, ordinal)
+    cross join lateral (
+        select job.session_id
+        from pgjobs.job as job
+        where job.job_id = element.job_id
+        offset 0
+    ) as job
+    cross join lateral (
+        select head.*, head.ctid
+        from pgjobs.head as head
+        where head.session_id = job.session_id
+            and head.job_id = element.job_id
+            and head.lease_token = element.lease_token
+        for update
+    ) as head
+    cross join lateral (
+        select lane.ctid
+        from pgjobs.lane as lane
+        where lane.session_id = job.session_id
+        offset 0
+    ) as lane
+    where v_size = (select count(distinct named.job_id) from unnest(job_ids) as named (job_id));
+
+    if v_ended is not null then
+        v_now := clock_timestamp();
+        insert into pgjobs.verdict (
+            job_id, completed_at, started_at, lease_token, run_no, status, worker,
+            error_reason, summary_sha256
+        )
+        select
+            ended.job_id, greatest(ended.started_at, v_now), ended.started_at, ended.lease_token,
+            ended.run_no, ended.status, ended.worker,
+            case ended.status when 'ERROR' then 'REPORTED' end,
+            sha256(convert_to(ended.summary::text, 'UTF8'))
+        from unnest(v_ended, v_started, v_held, v_run_nos, v_workers, v_verdicts, v_summaries)
+            as ended (job_id, started_at, lease_token, run_no, worker, status, summary);
+        insert into pgjobs.verdict_summary (job_id, summary)
+        select ended.job_id, ended.summary
+        from unnest(v_ended, v_summaries) as ended (job_id, summary)
+        where ended.summary is not null;
+
+        delete from pgjobs.head as head where head.ctid = any ((select v_heads)::tid[]);
+        delete from pgjobs.lane as lane
+        where lane.ctid = any ((select v_lanes)::tid[]) and lane.open_jobs = 1;
+        get diagnostics v_left = row_count;
+        if v_left < cardinality(v_ended) then
+            for v_session_id in
+                update pgjobs.lane as lane
+                set open_jobs = lane.open_jobs - 1
+                where lane.ctid = any ((select v_lanes)::tid[])
+                returning lane.session_id
+            loop
+                perform pgjobs._promote(v_session_id);
+            end loop;
+        end if;
+    end if;
+
+    -- The others get their answers one by one, in order.
+    if v_size > coalesce(cardinality(v_ended), 0) then
+        for v_element in
+            select element.*
+            from unnest(job_ids, lease_tokens, statuses, summaries)
+                with ordinality as element (job_id, lease_token, status, summary, ordinal)
+            where element.ordinal in (
+                select generate_series(1, v_size)
+                except
+                select unnest(v_ordinals)
+            )
+            order by element.ordinal
+        loop
+            v_answers := v_answers || pgjobs._complete(
+                v_element.job_id, v_element.lease_token, v_element.status, v_element.summary,
+                v_element.ordinal::integer
+            );
+        end loop;
+    end if;
+
+    return query
+    select
+        ended.ordinal::integer, ended.job_id, ended.status, greatest(ended.started_at, v_now),
+        'completed'
+    from unnest(v_ordinals, v_ended, v_verdicts, v_started)
+        as ended (ordinal, job_id, status, started_at)
+    union all
+    select answer.* from unnest(v_answers) as answer
+    order by 1;
 end
 $$;
 comment on function pgjobs.complete_many is

@@ -1,5 +1,7 @@
--- Elements are taken by session, then in input order: two overlapping batches ask for the lanes in
--- the same order and never deadlock. The ids of the new jobs are drawn first, in input order.
+-- New commits are written set by set: first the lanes in the order of their sessions, then the jobs
+-- in the order of their commits, so that two overlapping batches never deadlock. Whatever else
+-- there is goes through _enqueue, one by one: known and repeated commits always; all of the batch
+-- when a rival came in between, a lane is full, or an attempt was there before its job.
 create function pgjobs.enqueue_many(
     session_ids uuid[],
     commit_shas text[],
@@ -19,13 +21,12 @@ as $$
 declare
     v_checked boolean;
     v_size integer := cardinality(session_ids);
-    v_element record;
-    v_enqueued pgjobs.enqueued;
-    v_new_job_ids bigint[];
     v_job_ids bigint[];
     v_attempt_ids bigint[];
-    v_statuses text[];
-    v_created boolean[];
+    v_is_written boolean;
+    v_element record;
+    v_enqueued pgjobs.enqueued;
+    v_answers pgjobs.enqueued_element[] := '{}';
 begin
     v_checked :=
         (session_ids is not null or pgjobs._refuse_null('enqueue_many', 'session_ids'))
@@ -47,82 +48,100 @@ begin
             (max_runs between 1 and 25) is true
             or pgjobs._refuse_argument('enqueue_many', 'max_runs', max_runs::text, '1 … 25')
         );
-    if v_size = 0 then
-        return;
-    end if;
-
-    v_new_job_ids := array_fill(null::bigint, array[v_size]);
-    for v_element in
-        select element.*
-        from unnest(session_ids, commit_shas, lab_versions, delivery_ids, payloads)
-            with ordinality as element (
-                session_id, commit_sha, lab_version, delivery_id, payload, ordinal
-            )
-    loop
-        v_checked :=
-            (
-                v_element.session_id is not null
-                or pgjobs._refuse_null('enqueue_many', 'session_ids', v_element.ordinal)
-            )
-            and pgjobs._check_commit_sha(
-                'enqueue_many', 'commit_shas', v_element.commit_sha, v_element.ordinal
-            )
-            and pgjobs._check_text(
-                'enqueue_many', 'lab_versions', v_element.lab_version, v_element.ordinal
-            )
-            and (
-                v_element.delivery_id is null
-                or pgjobs._check_text(
-                    'enqueue_many', 'delivery_ids', v_element.delivery_id, v_element.ordinal
+    v_checked :=
+        pgjobs._check_no_null('enqueue_many', 'session_ids', session_ids)
+        and (
+            select bool_and(
+                pgjobs._check_commit_sha(
+                    'enqueue_many', 'commit_shas', element.commit_sha, element.ordinal
                 )
             )
-            and (
-                v_element.payload is null
-                or pgjobs._check_document(
-                    'enqueue_many', 'payloads', v_element.payload, v_element.ordinal
+            from unnest(commit_shas) with ordinality as element (commit_sha, ordinal)
+        )
+        and (
+            select bool_and(
+                pgjobs._check_text(
+                    'enqueue_many', 'lab_versions', element.lab_version, element.first
                 )
-            );
-    end loop;
+            )
+            from (
+                select element.lab_version, min(element.ordinal) as first
+                from unnest(lab_versions) with ordinality as element (lab_version, ordinal)
+                group by element.lab_version
+            ) as element
+        )
+        and (
+            select bool_and(
+                pgjobs._check_text(
+                    'enqueue_many', 'delivery_ids', element.delivery_id, element.ordinal
+                )
+            )
+            from unnest(delivery_ids) with ordinality as element (delivery_id, ordinal)
+            where element.delivery_id is not null
+        )
+        and (
+            select bool_and(
+                pgjobs._check_document(
+                    'enqueue_many', 'payloads', element.payload, element.ordinal
+                )
+            )
+            from unnest(payloads) with ordinality as element (payload, ordinal)
+            where element.payload is not null
+        );
 
-    for v_element in
-        select distinct on (element.commit_sha) element.ordinal
-        from unnest(commit_shas) with ordinality as element (commit_sha, ordinal)
-        where not exists (select from pgjobs.job as job where job.commit_sha = element.commit_sha)
-        order by element.commit_sha, element.ordinal
-    loop
-        v_new_job_ids[v_element.ordinal] := 0;
-    end loop;
-    for v_ordinal in 1 .. v_size loop
-        if v_new_job_ids[v_ordinal] = 0 then
-            v_new_job_ids[v_ordinal] := nextval('pgjobs.job_job_id_seq');
-        end if;
-    end loop;
+    -- The ids of the new jobs are drawn first, in input order.
+    select
+        array_agg(case when element.is_new then nextval('pgjobs.job_job_id_seq') end),
+        array_agg(case when element.is_new then nextval('pgjobs.lab_attempt_attempt_id_seq') end)
+    into v_job_ids, v_attempt_ids
+    from (
+        select
+            row_number() over (partition by element.commit_sha order by element.ordinal) = 1
+                and job.job_id is null as is_new
+        from unnest((select commit_shas)) with ordinality as element (commit_sha, ordinal)
+        left join lateral (
+            select job.job_id
+            from pgjobs.job as job
+            where job.commit_sha = element.commit_sha
+            offset 0
+        ) as job on true
+        order by element.ordinal
+    ) as element;
 
+    v_is_written := pgjobs._enqueue_new(
+        session_ids, commit_shas, lab_versions, delivery_ids, priority, max_runs, payloads,
+        v_job_ids, v_attempt_ids
+    );
     for v_element in
         select element.*
-        from unnest(session_ids, commit_shas, lab_versions, delivery_ids, payloads)
+        from unnest(
+            session_ids, commit_shas, lab_versions, delivery_ids, payloads, v_job_ids
+        )
             with ordinality as element (
-                session_id, commit_sha, lab_version, delivery_id, payload, ordinal
+                session_id, commit_sha, lab_version, delivery_id, payload, job_id, ordinal
             )
+        where not (v_is_written and element.job_id is not null)
         order by element.session_id, element.ordinal
     loop
         v_enqueued := pgjobs._enqueue(
             v_element.session_id, v_element.commit_sha, v_element.lab_version,
             v_element.delivery_id, priority, null, max_runs, null, null, null, null,
-            v_element.payload, v_new_job_ids[v_element.ordinal], v_element.ordinal
+            v_element.payload, v_element.job_id, v_element.ordinal
         );
-        v_job_ids[v_element.ordinal] := v_enqueued.job_id;
-        v_attempt_ids[v_element.ordinal] := v_enqueued.attempt_id;
-        v_statuses[v_element.ordinal] := v_enqueued.status;
-        v_created[v_element.ordinal] := v_enqueued.created;
+        v_answers := v_answers || (
+            v_element.ordinal, v_enqueued.job_id, v_enqueued.attempt_id, v_enqueued.status,
+            v_enqueued.created
+        )::pgjobs.enqueued_element;
     end loop;
 
     return query
-    select
-        element.ordinal::integer, element.job_id, element.attempt_id, element.status,
-        element.created
-    from unnest(v_job_ids, v_attempt_ids, v_statuses, v_created)
-        with ordinality as element (job_id, attempt_id, status, created, ordinal);
+    select element.ordinal::integer, element.job_id, element.attempt_id, 'QUEUED', true
+    from unnest(v_job_ids, v_attempt_ids)
+        with ordinality as element (job_id, attempt_id, ordinal)
+    where v_is_written and element.job_id is not null
+    union all
+    select answer.* from unnest(v_answers) as answer
+    order by 1;
 end
 $$;
 comment on function pgjobs.enqueue_many is

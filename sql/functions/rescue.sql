@@ -10,7 +10,7 @@ declare
 begin
     v_checked := (max_jobs between 1 and 1000) is true
         or pgjobs._refuse_argument('rescue', 'max_jobs', max_jobs::text, '1 … 1000');
-    return query select rescued.* from pgjobs._take_leases(max_jobs) as rescued;
+    return query select rescued.* from pgjobs._take_leases(max_jobs, '-infinity') as rescued;
 end
 $$;
 comment on function pgjobs.rescue is

@@ -20,7 +20,12 @@ create table pgjobs.head (
         and (lease_token is null) = (lease_for is null)
         and (lease_token is null or ready_no is null)
     )
-) with (fillfactor = 70, vacuum_truncate = off);
+) with (
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0.01,
+    autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_cost_delay = 0
+);
 
 -- Serves claim: the claimable heads in order.
 create index head_priority_ready_no_idx on pgjobs.head (priority, ready_no)

@@ -7,7 +7,12 @@ create table pgjobs.lane (
     open_jobs smallint not null,
     constraint lane_session_id_pkey primary key (session_id),
     constraint lane_open_jobs_check check (open_jobs between 1 and 100)
-) with (fillfactor = 70, vacuum_truncate = off);
+) with (
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0.01,
+    autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_cost_delay = 0
+);
 
 comment on table pgjobs.lane is
     'Hot: a session with open jobs, and how many; the lock for adding and ending jobs.';

