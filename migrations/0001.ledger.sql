@@ -1516,7 +1516,7 @@ create function pgjobs._put_head(
     created_at timestamptz,
     available_at timestamptz
 )
-    returns void
+    returns boolean
     language plpgsql
     volatile
     security invoker
@@ -1535,10 +1535,12 @@ begin
         greatest(_put_head.created_at, coalesce(_put_head.available_at, v_now)), v_ready_no,
         _put_head.priority
     );
+    return v_ready_no is not null;
 end
 $$;
 comment on function pgjobs._put_head is
-    'Makes a job the head of its session: claimable, or delayed until available_at.';
+    'Makes a job the head of its session: claimable, which it answers, or delayed until '
+    'available_at.';
 
 
 create function pgjobs._leave_lane(session_id uuid)
@@ -1565,7 +1567,7 @@ comment on function pgjobs._leave_lane is
 
 
 create function pgjobs._promote(session_id uuid)
-    returns bigint
+    returns boolean
     language plpgsql
     volatile
     security invoker
@@ -1583,18 +1585,18 @@ begin
     );
     delete from pgjobs.waiting as waiting
     where waiting.session_id = _promote.session_id and waiting.job_id = v_job.job_id;
-    perform pgjobs._put_head(
+    return pgjobs._put_head(
         session_id, v_job.job_id, v_job.priority, v_job.created_at, v_job.available_at
     );
-    return v_job.job_id;
 end
 $$;
 comment on function pgjobs._promote is
-    'Makes the lowest waiting job of a session without a head its head.';
+    'Makes the lowest waiting job of a session without a head its head; true when that is '
+    'claimable.';
 
 
 create function pgjobs._next_head(session_id uuid)
-    returns void
+    returns boolean
     language plpgsql
     volatile
     security invoker
@@ -1602,13 +1604,12 @@ create function pgjobs._next_head(session_id uuid)
 as $$
 begin
     delete from pgjobs.head as head where head.session_id = _next_head.session_id;
-    if pgjobs._leave_lane(session_id) then
-        perform pgjobs._promote(session_id);
-    end if;
+    return pgjobs._leave_lane(session_id) and pgjobs._promote(session_id);
 end
 $$;
 comment on function pgjobs._next_head is
-    'Takes the session''s head off its lane and makes its lowest waiting job the head.';
+    'Takes the session''s head off its lane and makes its lowest waiting job the head; true when '
+    'that is claimable.';
 
 
 create function pgjobs._status(session_id uuid, job_id bigint)
@@ -1626,11 +1627,9 @@ begin
             where verdict.job_id = _status.job_id
         ),
         (
-            select 'RUNNING'
+            select case when head.lease_token is null then 'QUEUED' else 'RUNNING' end
             from pgjobs.head as head
-            where head.session_id = _status.session_id
-                and head.job_id = _status.job_id
-                and head.lease_token is not null
+            where head.session_id = _status.session_id and head.job_id = _status.job_id
         ),
         'QUEUED'
     );
@@ -1867,6 +1866,7 @@ declare
     v_job_id bigint;
     v_open_jobs smallint;
     v_lane_is_full boolean := false;
+    v_is_claimable boolean;
 begin
     loop
         -- First the job, then its attempt: what the first look finds, the second cannot miss.
@@ -1921,7 +1921,7 @@ begin
             insert into pgjobs.job_payload (job_id, payload) values (v_job_id, _enqueue.payload);
         end if;
         if v_open_jobs = 1 then
-            perform pgjobs._put_head(
+            v_is_claimable := pgjobs._put_head(
                 session_id, v_job_id, priority::smallint, v_created_at, available_at
             );
         else
@@ -2525,7 +2525,7 @@ begin
     left join lateral (
         select payload.payload
         from pgjobs.job_payload as payload
-        where payload.job_id = job.job_id
+        where payload.job_id = job.job_id and job.payload_sha256 is not null
         offset 0
     ) as payload on true
     order by array_position(v_job_ids, leased.job_id);
@@ -2569,7 +2569,8 @@ begin
         lease_expires_at = v_lease_expires_at
     where head.session_id = v_job.session_id
         and head.job_id = heartbeat.job_id
-        and head.lease_token = heartbeat.lease_token;
+        -- Not "=": that would let the planner read the index of all leases.
+        and head.lease_token is not distinct from heartbeat.lease_token;
     if not found then
         perform pgjobs._refuse_lease(v_job.session_id, heartbeat.job_id);
     end if;
@@ -2602,6 +2603,7 @@ declare
     v_head pgjobs.head;
     v_verdict pgjobs.verdict;
     v_completed_at timestamptz;
+    v_is_claimable boolean;
     v_summary_sha256 bytea := sha256(convert_to(summary::text, 'UTF8'));
 begin
     select job.session_id into v_session_id
@@ -2627,7 +2629,7 @@ begin
             insert into pgjobs.verdict_summary (job_id, summary)
             values (_complete.job_id, _complete.summary);
         end if;
-        perform pgjobs._next_head(v_session_id);
+        v_is_claimable := pgjobs._next_head(v_session_id);
         return (ordinal, job_id, status, v_completed_at, 'completed')::pgjobs.completed_element;
     end if;
 
@@ -2709,6 +2711,7 @@ declare
     v_size integer := cardinality(job_ids);
     v_element record;
     v_now timestamptz;
+    v_sessions uuid[];
     v_lanes tid[];
     v_heads tid[];
     v_ordinals bigint[];
@@ -2758,10 +2761,10 @@ begin
 
     -- The lanes in the order of their sessions, as enqueue_many locks them: two batches never wait
     -- for one another. Each statement then sees what the holders of those locks have left behind.
-    perform
+    select array_agg(place.session_id), array_agg(place.ordinal) into v_sessions, v_ordinals
     from (
-        select distinct job.session_id
-        from unnest((select job_ids)) as element (job_id)
+        select job.session_id, element.ordinal
+        from unnest((select job_ids)) with ordinality as element (job_id, ordinal)
         cross join lateral (
             select job.session_id
             from pgjobs.job as job
@@ -2769,44 +2772,37 @@ begin
             offset 0
         ) as job
         order by job.session_id
-    ) as session
+    ) as place
     cross join lateral (
         select
         from pgjobs.lane as lane
-        where lane.session_id = session.session_id
+        where lane.session_id = place.session_id
         for update
     ) as lane;
 
     -- What is held under its token, and named once, ends here.
     select
-        array_agg(lane.ctid), array_agg(head.ctid), array_agg(element.ordinal),
+        array_agg(lane.ctid), array_agg(head.ctid), array_agg(place.ordinal),
         array_agg(head.job_id), array_agg(head.started_at), array_agg(head.lease_token),
-        array_agg(head.run_no), array_agg(head.worker), array_agg(element.status),
-        array_agg(element.summary)
+        array_agg(head.run_no), array_agg(head.worker), array_agg(statuses[place.ordinal]),
+        array_agg(summaries[place.ordinal])
     into
         v_lanes, v_heads, v_ordinals, v_ended, v_started, v_held, v_run_nos, v_workers,
         v_verdicts, v_summaries
-    from unnest(
-        (select job_ids), (select lease_tokens), (select statuses), (select summaries)
-    ) with ordinality as element (job_id, lease_token, status, summary, ordinal)
-    cross join lateral (
-        select job.session_id
-        from pgjobs.job as job
-        where job.job_id = element.job_id
-        offset 0
-    ) as job
+    from unnest((select v_sessions), (select v_ordinals)) as place (session_id, ordinal)
     cross join lateral (
         select head.*, head.ctid
         from pgjobs.head as head
-        where head.session_id = job.session_id
-            and head.job_id = element.job_id
-            and head.lease_token = element.lease_token
+        where head.session_id = place.session_id
+            and head.job_id = job_ids[place.ordinal]
+            -- Not "=": that would let the planner read the index of all leases.
+            and head.lease_token is not distinct from lease_tokens[place.ordinal]
         for update
     ) as head
     cross join lateral (
         select lane.ctid
         from pgjobs.lane as lane
-        where lane.session_id = job.session_id
+        where lane.session_id = place.session_id
         offset 0
     ) as lane
     where v_size = (select count(distinct named.job_id) from unnest(job_ids) as named (job_id));
@@ -3130,4 +3126,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'bf4d683f1878a2782e25804de6973d91ac67c469fb5db96418d57fc6e9b3369d');
+values ('0001.ledger', 'afc23368ad28777358bb455d235c523233f6f35c4e3d3d03cd3c8c9c3046f47d');

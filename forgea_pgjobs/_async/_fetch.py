@@ -52,7 +52,7 @@ async def _fetch(
     with translated():
         # Not conn.cursor(): a raw cursor, say, would not know our placeholders.
         async with AsyncCursor(conn, row_factory=row_factory) as cursor:
-            await cursor.execute(statement, arguments)
+            await cursor.execute(statement, arguments, binary=True)
             return await cursor.fetchall()
 
 

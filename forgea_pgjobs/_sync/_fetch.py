@@ -51,7 +51,7 @@ def _fetch(
     with translated():
         # Not conn.cursor(): a raw cursor, say, would not know our placeholders.
         with Cursor(conn, row_factory=row_factory) as cursor:
-            cursor.execute(statement, arguments)
+            cursor.execute(statement, arguments, binary=True)
             return cursor.fetchall()
 
 

@@ -38,6 +38,7 @@ declare
     v_job_id bigint;
     v_open_jobs smallint;
     v_lane_is_full boolean := false;
+    v_is_claimable boolean;
 begin
     loop
         -- First the job, then its attempt: what the first look finds, the second cannot miss.
@@ -92,7 +93,7 @@ begin
             insert into pgjobs.job_payload (job_id, payload) values (v_job_id, _enqueue.payload);
         end if;
         if v_open_jobs = 1 then
-            perform pgjobs._put_head(
+            v_is_claimable := pgjobs._put_head(
                 session_id, v_job_id, priority::smallint, v_created_at, available_at
             );
         else

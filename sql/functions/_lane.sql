@@ -32,7 +32,7 @@ create function pgjobs._put_head(
     created_at timestamptz,
     available_at timestamptz
 )
-    returns void
+    returns boolean
     language plpgsql
     volatile
     security invoker
@@ -51,10 +51,12 @@ begin
         greatest(_put_head.created_at, coalesce(_put_head.available_at, v_now)), v_ready_no,
         _put_head.priority
     );
+    return v_ready_no is not null;
 end
 $$;
 comment on function pgjobs._put_head is
-    'Makes a job the head of its session: claimable, or delayed until available_at.';
+    'Makes a job the head of its session: claimable, which it answers, or delayed until '
+    'available_at.';
 
 
 create function pgjobs._leave_lane(session_id uuid)
@@ -81,7 +83,7 @@ comment on function pgjobs._leave_lane is
 
 
 create function pgjobs._promote(session_id uuid)
-    returns bigint
+    returns boolean
     language plpgsql
     volatile
     security invoker
@@ -99,18 +101,18 @@ begin
     );
     delete from pgjobs.waiting as waiting
     where waiting.session_id = _promote.session_id and waiting.job_id = v_job.job_id;
-    perform pgjobs._put_head(
+    return pgjobs._put_head(
         session_id, v_job.job_id, v_job.priority, v_job.created_at, v_job.available_at
     );
-    return v_job.job_id;
 end
 $$;
 comment on function pgjobs._promote is
-    'Makes the lowest waiting job of a session without a head its head.';
+    'Makes the lowest waiting job of a session without a head its head; true when that is '
+    'claimable.';
 
 
 create function pgjobs._next_head(session_id uuid)
-    returns void
+    returns boolean
     language plpgsql
     volatile
     security invoker
@@ -118,13 +120,12 @@ create function pgjobs._next_head(session_id uuid)
 as $$
 begin
     delete from pgjobs.head as head where head.session_id = _next_head.session_id;
-    if pgjobs._leave_lane(session_id) then
-        perform pgjobs._promote(session_id);
-    end if;
+    return pgjobs._leave_lane(session_id) and pgjobs._promote(session_id);
 end
 $$;
 comment on function pgjobs._next_head is
-    'Takes the session''s head off its lane and makes its lowest waiting job the head.';
+    'Takes the session''s head off its lane and makes its lowest waiting job the head; true when '
+    'that is claimable.';
 
 
 create function pgjobs._status(session_id uuid, job_id bigint)
@@ -142,11 +143,9 @@ begin
             where verdict.job_id = _status.job_id
         ),
         (
-            select 'RUNNING'
+            select case when head.lease_token is null then 'QUEUED' else 'RUNNING' end
             from pgjobs.head as head
-            where head.session_id = _status.session_id
-                and head.job_id = _status.job_id
-                and head.lease_token is not null
+            where head.session_id = _status.session_id and head.job_id = _status.job_id
         ),
         'QUEUED'
     );

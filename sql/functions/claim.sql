@@ -120,7 +120,7 @@ begin
     left join lateral (
         select payload.payload
         from pgjobs.job_payload as payload
-        where payload.job_id = job.job_id
+        where payload.job_id = job.job_id and job.payload_sha256 is not null
         offset 0
     ) as payload on true
     order by array_position(v_job_ids, leased.job_id);

@@ -15,6 +15,7 @@ declare
     v_size integer := cardinality(job_ids);
     v_element record;
     v_now timestamptz;
+    v_sessions uuid[];
     v_lanes tid[];
     v_heads tid[];
     v_ordinals bigint[];
@@ -64,10 +65,10 @@ begin
 
     -- The lanes in the order of their sessions, as enqueue_many locks them: two batches never wait
     -- for one another. Each statement then sees what the holders of those locks have left behind.
-    perform
+    select array_agg(place.session_id), array_agg(place.ordinal) into v_sessions, v_ordinals
     from (
-        select distinct job.session_id
-        from unnest((select job_ids)) as element (job_id)
+        select job.session_id, element.ordinal
+        from unnest((select job_ids)) with ordinality as element (job_id, ordinal)
         cross join lateral (
             select job.session_id
             from pgjobs.job as job
@@ -75,44 +76,37 @@ begin
             offset 0
         ) as job
         order by job.session_id
-    ) as session
+    ) as place
     cross join lateral (
         select
         from pgjobs.lane as lane
-        where lane.session_id = session.session_id
+        where lane.session_id = place.session_id
         for update
     ) as lane;
 
     -- What is held under its token, and named once, ends here.
     select
-        array_agg(lane.ctid), array_agg(head.ctid), array_agg(element.ordinal),
+        array_agg(lane.ctid), array_agg(head.ctid), array_agg(place.ordinal),
         array_agg(head.job_id), array_agg(head.started_at), array_agg(head.lease_token),
-        array_agg(head.run_no), array_agg(head.worker), array_agg(element.status),
-        array_agg(element.summary)
+        array_agg(head.run_no), array_agg(head.worker), array_agg(statuses[place.ordinal]),
+        array_agg(summaries[place.ordinal])
     into
         v_lanes, v_heads, v_ordinals, v_ended, v_started, v_held, v_run_nos, v_workers,
         v_verdicts, v_summaries
-    from unnest(
-        (select job_ids), (select lease_tokens), (select statuses), (select summaries)
-    ) with ordinality as element (job_id, lease_token, status, summary, ordinal)
-    cross join lateral (
-        select job.session_id
-        from pgjobs.job as job
-        where job.job_id = element.job_id
-        offset 0
-    ) as job
+    from unnest((select v_sessions), (select v_ordinals)) as place (session_id, ordinal)
     cross join lateral (
         select head.*, head.ctid
         from pgjobs.head as head
-        where head.session_id = job.session_id
-            and head.job_id = element.job_id
-            and head.lease_token = element.lease_token
+        where head.session_id = place.session_id
+            and head.job_id = job_ids[place.ordinal]
+            -- Not "=": that would let the planner read the index of all leases.
+            and head.lease_token is not distinct from lease_tokens[place.ordinal]
         for update
     ) as head
     cross join lateral (
         select lane.ctid
         from pgjobs.lane as lane
-        where lane.session_id = job.session_id
+        where lane.session_id = place.session_id
         offset 0
     ) as lane
     where v_size = (select count(distinct named.job_id) from unnest(job_ids) as named (job_id));

@@ -30,7 +30,8 @@ begin
         lease_expires_at = v_lease_expires_at
     where head.session_id = v_job.session_id
         and head.job_id = heartbeat.job_id
-        and head.lease_token = heartbeat.lease_token;
+        -- Not "=": that would let the planner read the index of all leases.
+        and head.lease_token is not distinct from heartbeat.lease_token;
     if not found then
         perform pgjobs._refuse_lease(v_job.session_id, heartbeat.job_id);
     end if;
