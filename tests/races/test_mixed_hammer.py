@@ -36,8 +36,9 @@ class Client:
     refused: set[tuple[str, bool]] = field(default_factory=set)
 
     def work(self) -> None:
-        acts = (self.enqueue, self.enqueue, self.claim, self.claim, self.complete, self.complete)
-        rare = (self.release, self.heartbeat, self.cancel, self.rescue, self.expire)
+        acts = [self.enqueue, self.enqueue, self.claim, self.claim, self.complete, self.complete]
+        acts += [self.enqueue_many, self.complete_many]
+        rare = [self.release, self.heartbeat, self.cancel, self.rescue, self.expire]
         for _ in range(TRANSACTIONS):
             self.transaction(self.dice.choice(acts + rare))
 
@@ -70,6 +71,18 @@ class Client:
         assert None not in job
         return lambda: self.created.extend([job.job_id] * job.created)
 
+    def enqueue_many(self) -> Callable[[], None]:
+        session_ids = self.dice.choices(SESSIONS, k=6)
+        jobs = call(
+            self.conn,
+            "enqueue_many",
+            session_ids=session_ids,
+            commit_shas=[self.dice.choice(COMMITS[session_id]) for session_id in session_ids],
+            lab_versions=["1"] * 6,
+        )
+        assert [job.ordinal for job in jobs if None not in job] == [1, 2, 3, 4, 5, 6]
+        return lambda: self.created.extend(job.job_id for job in jobs if job.created)
+
     def claim(self) -> Callable[[], None]:
         runs = call(self.conn, "claim", worker="w", max_jobs=self.dice.randint(1, 3))
         return lambda: self.runs.extend(runs)
@@ -77,6 +90,18 @@ class Client:
     def complete(self) -> Callable[[], None]:
         [said] = call(self.conn, "complete", **self.lease(), status="PASSED")
         return lambda: self.verdicts.append((said.job_id, said.status))
+
+    def complete_many(self) -> Callable[[], None]:
+        leases = [self.lease() for _ in range(4)]
+        said = call(
+            self.conn,
+            "complete_many",
+            job_ids=[lease["job_id"] for lease in leases],
+            lease_tokens=[lease["lease_token"] for lease in leases],
+            statuses=["FAILED"] * 4,
+        )
+        written = [(one.job_id, one.status) for one in said if one.outcome == "completed"]
+        return lambda: self.verdicts.extend(written)
 
     def release(self) -> Callable[[], None]:
         call(self.conn, "release", **self.lease(), reason="why", retry_after="0 s")
