@@ -1,0 +1,87 @@
+"""The heartbeat of a worker: keeps the leases of held jobs while their handlers run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from threading import Event, Lock
+from typing import Any
+
+import psycopg
+
+from forgea_pgjobs import heartbeat
+from forgea_pgjobs.errors import JobNotFound, LeaseLost, VerdictFinal
+from forgea_pgjobs.models import Claimed
+from forgea_pgjobs.worker.exchange import log
+
+BEATS_PER_LEASE = 3
+
+
+class Leases:
+    """The jobs that a worker holds, and which of them it has lost."""
+
+    def __init__(
+        self, connect: Callable[[], psycopg.Connection[Any]], lease_for: timedelta
+    ) -> None:
+        self._connect = connect
+        self._lease_for = lease_for
+        self._lock = Lock()
+        self._held: dict[int, Claimed] = {}
+        self._lost: set[int] = set()
+        self.ended = Event()
+
+    def hold(self, runs: Sequence[Claimed]) -> None:
+        """Beat for these from now on."""
+        with self._lock:
+            self._held.update((run.job_id, run) for run in runs)
+
+    def drop(self, runs: Sequence[Claimed]) -> None:
+        """Beat for these no more."""
+        with self._lock:
+            for run in runs:
+                self._held.pop(run.job_id, None)
+                self._lost.discard(run.job_id)
+
+    def is_lost(self, job: Claimed) -> bool:
+        """Tell whether the lease of a held job is known to be gone."""
+        with self._lock:
+            return job.job_id in self._lost
+
+    def beat(self) -> None:
+        """Beat until ``ended``; connect for the first beat, which a short job never needs."""
+        conn: psycopg.Connection[Any] | None = None
+        every = self._lease_for.total_seconds() / BEATS_PER_LEASE
+        seen: set[int] = set()
+        try:
+            while not self.ended.wait(every):
+                with self._lock:
+                    held = [run for job_id, run in self._held.items() if job_id not in self._lost]
+                # One claimed since the last beat has most of its lease before it.
+                due = [run for run in held if run.job_id in seen]
+                seen = {run.job_id for run in held}
+                try:
+                    if due and (conn is None or conn.closed):
+                        conn = self._connect()
+                        conn.autocommit = True
+                    if conn is not None:
+                        self._beat_all(conn, due)
+                except psycopg.OperationalError as error:
+                    log.warning("no heartbeat: %s", str(error).partition("\n")[0])
+        finally:
+            if conn is not None:
+                conn.close()
+
+    def _beat_all(self, conn: psycopg.Connection[Any], due: Sequence[Claimed]) -> None:
+        for run in due:
+            try:
+                heartbeat(
+                    conn,
+                    job_id=run.job_id,
+                    lease_token=run.lease_token,
+                    lease_for=self._lease_for,
+                )
+            except (LeaseLost, VerdictFinal, JobNotFound) as error:
+                with self._lock:
+                    if run.job_id in self._held:
+                        self._lost.add(run.job_id)
+                        log.warning("job %s: %s", run.job_id, error)

@@ -1,0 +1,245 @@
+"""The worker: every claimed job ends in one verdict or is given back, whatever happens to it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier, Event
+from typing import Any
+
+import psycopg
+import pytest
+
+from forgea_pgjobs import Claimed, JobStatus
+from forgea_pgjobs.worker import Tally, Verdict, Worker, hands
+from tests.conftest import Connect
+from tests.helpers import Connection, call, enqueue, job, rows
+
+pytestmark = pytest.mark.usefixtures("fresh_dsn")
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def observer(connect: Connect) -> Connection:
+    return connect(autocommit=True)
+
+
+def passing(_job: Claimed) -> str:
+    return "PASSED"
+
+
+def until(condition: Callable[[], Any]) -> None:
+    while not condition():
+        pass
+
+
+def test_each_handler_answer_becomes_a_verdict(fresh_dsn: str, observer: Connection) -> None:
+    answers = ["PASSED", JobStatus.FAILED, Verdict("ERROR"), Verdict("FAILED", {"tests": 3})]
+    queued = [enqueue(observer) for _ in answers]
+    said = dict(zip((one.job_id for one in queued), answers, strict=True))
+    worker = Worker(fresh_dsn, lambda claimed: said[claimed.job_id], name="ada", batch=3)
+    assert worker.drain() == Tally(written=4)
+    shown = [job(observer, one.job_id) for one in queued]
+    assert [(one.status, one.summary, one.worker) for one in shown] == [
+        ("PASSED", None, "ada"),
+        ("FAILED", None, "ada"),
+        ("ERROR", None, "ada"),
+        ("FAILED", {"tests": 3}, "ada"),
+    ]
+
+
+def test_an_exception_gives_the_job_back_and_is_no_verdict(
+    fresh_dsn: str, observer: Connection
+) -> None:
+    broken, sound = enqueue(observer), enqueue(observer)
+
+    def handler(claimed: Claimed) -> str:
+        if claimed.job_id == broken.job_id:
+            raise OSError("no space\nleft " + "x" * 300)
+        return "PASSED"
+
+    assert Worker(fresh_dsn, handler, batch=2).drain() == Tally(written=1, released=1)
+    assert (job(observer, broken.job_id).status, job(observer, sound.job_id).status) == (
+        "QUEUED",
+        "PASSED",
+    )
+    [run] = rows(observer, "select * from pgjobs.setback")
+    assert (run.outcome, run.reason[:22], len(run.reason)) == (
+        "RELEASED",
+        "OSError: no space left",
+        200,
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["MAYBE", None, Verdict("PASSED", {"log": "x" * 70_000}), Verdict("PASSED", {1, 2})],
+    ids=["status", "nothing", "summary_too_long", "summary_no_json"],
+)
+def test_an_answer_that_is_no_verdict_gives_one_job_back_and_holds_up_no_other(
+    fresh_dsn: str, observer: Connection, answer: Any
+) -> None:
+    odd, sound = enqueue(observer), enqueue(observer)
+    worker = Worker(
+        fresh_dsn, lambda run: answer if run.job_id == odd.job_id else "FAILED", batch=2
+    )
+    assert worker.drain() == Tally(written=1, released=1)
+    assert job(observer, odd.job_id).status == "QUEUED"
+    assert job(observer, sound.job_id).status == "FAILED"
+
+
+def test_threads_run_jobs_side_by_side(fresh_dsn: str, observer: Connection) -> None:
+    for _ in range(6):
+        enqueue(observer)
+    both = Barrier(2)
+
+    def handler(_job: Claimed) -> str:
+        both.wait(timeout=60)
+        return "PASSED"
+
+    assert Worker(fresh_dsn, handler, concurrency=2).drain() == Tally(written=6)
+
+
+def test_a_lost_connection_loses_no_verdict_and_writes_none_twice(
+    fresh_dsn: str, observer: Connection
+) -> None:
+    queued = [enqueue(observer).job_id for _ in range(7)]
+    seen: list[int] = []
+
+    def handler(claimed: Claimed) -> str:
+        seen.append(claimed.job_id)
+        query = (
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        observer.execute(query.encode())
+        return "PASSED"
+
+    assert Worker(fresh_dsn, handler, batch=3).drain() == Tally(written=7)
+    assert sorted(seen) == queued
+    assert [row.job_id for row in rows(observer, "select * from pgjobs.verdict order by 1")] == (
+        queued
+    )
+
+
+def test_heartbeats_keep_the_lease_of_a_long_job(fresh_dsn: str, observer: Connection) -> None:
+    queued = enqueue(observer)
+    query = "select lease_expires_at as at from pgjobs.head where job_id = %(id)s"
+
+    def handler(claimed: Claimed) -> str:
+        at = claimed.lease_expires_at
+        until(lambda: rows(observer, query, id=claimed.job_id)[0].at > at + SECOND)
+        assert call(observer, "rescue") == []
+        return "PASSED"
+
+    assert Worker(fresh_dsn, handler, lease_for=SECOND).drain() == Tally(written=1)
+    assert job(observer, queued.job_id).run_no == 1
+
+
+def test_the_handler_of_a_job_that_was_taken_away_can_know_and_its_result_is_dropped(
+    fresh_dsn: str, observer: Connection
+) -> None:
+    queued = enqueue(observer)
+
+    def handler(claimed: Claimed) -> str:
+        call(observer, "cancel", job_id=claimed.job_id, reason="why", actor="who")
+        until(lambda: worker.is_lost(claimed))
+        return "PASSED"
+
+    worker = Worker(fresh_dsn, handler, lease_for=SECOND)
+    assert worker.drain() == Tally(lost=1)
+    assert job(observer, queued.job_id).error_reason == "CANCELLED"
+
+
+def test_wake_starts_a_listening_worker_at_once(
+    fresh_dsn: str, observer: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hands, "FIRST_PAUSE", 600.0)
+    done = Event()
+
+    def handler(_job: Claimed) -> str:
+        done.set()
+        return "PASSED"
+
+    worker = Worker(fresh_dsn, handler, name="idle", listen=True, poll_interval=600.0)
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(worker.run)
+        looked = "select from pg_stat_activity where query ilike '%commit%' and state = 'idle'"
+        until(lambda: rows(observer, looked) or result.done())
+        enqueue(observer)
+        until(lambda: call(observer, "wake") and done.wait(0.2))
+        worker.stop()
+        until(lambda: call(observer, "wake") and result.done())
+        assert result.result().written == 1
+
+
+def test_polling_finds_a_job_without_a_wake(fresh_dsn: str, observer: Connection) -> None:
+    worker = Worker(fresh_dsn, passing, poll_interval=0.01)
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(worker.run)
+        queued = enqueue(observer)
+        until(lambda: job(observer, queued.job_id).status == "PASSED" or result.done())
+        worker.stop()
+        assert result.result() == Tally(written=1)
+
+
+def test_what_no_repetition_mends_is_raised(fresh_dsn: str) -> None:
+    with pytest.raises(psycopg.DataError) as caught:
+        Worker(fresh_dsn, passing, batch=1001).drain()
+    assert caught.value.sqlstate == "22023"
+
+
+PROGRAM = """
+import sys
+from forgea_pgjobs.worker import Worker
+
+def handler(job):
+    print(job.job_id, flush=True)
+    sys.stdin.readline()
+    return "PASSED"
+
+class Loud(Worker):
+    def stop(self):
+        super().stop()
+        print("stop", flush=True)
+
+worker = Loud(sys.argv[1], handler, batch=3)
+tally = worker.run()
+print(tally.written, tally.released, flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("signals", "said", "statuses"),
+    [(1, "3 0", ["PASSED"] * 3), (2, "1 2", ["PASSED", "QUEUED", "QUEUED"])],
+    ids=["once_finishes_what_is_claimed", "twice_gives_back_what_has_not_begun"],
+)
+def test_sigterm(
+    fresh_dsn: str, observer: Connection, signals: int, said: str, statuses: list[str]
+) -> None:
+    queued = [enqueue(observer).job_id for _ in range(3)]
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, fresh_dsn],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"{queued[0]}\n"
+        later = enqueue(observer).job_id
+        for _ in range(signals):
+            process.send_signal(signal.SIGTERM)
+            assert process.stdout.readline() == "stop\n"
+        process.stdin.write("\n" * 3)
+        rest = process.stdout.read().split("\n")
+        assert process.wait(timeout=60) == 0
+    assert rest[-2] == said
+    assert [job(observer, job_id).status for job_id in queued] == statuses
+    assert job(observer, later).status == "QUEUED"
