@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString, TypeVar
 
 from psycopg import AsyncConnection, AsyncCursor
-from psycopg.rows import BaseRowFactory, class_row, scalar_row
+from psycopg.rows import BaseRowFactory, scalar_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from forgea_pgjobs.errors import translated
@@ -20,8 +20,8 @@ async def rows(
     statement: LiteralString,
     arguments: Mapping[str, Any],
 ) -> list[T]:
-    """Return every row of the answer."""
-    return await _fetch(conn, class_row(model), statement, arguments)
+    """Return every row of the answer; a model has the columns of its answer, in their order."""
+    return [model(*values) for values in await _fetch(conn, tuple_row, statement, arguments)]
 
 
 async def row(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString, TypeVar
 
 from psycopg import Connection, Cursor
-from psycopg.rows import BaseRowFactory, class_row, scalar_row
+from psycopg.rows import BaseRowFactory, scalar_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from forgea_pgjobs.errors import translated
@@ -21,8 +21,8 @@ def rows(
     statement: LiteralString,
     arguments: Mapping[str, Any],
 ) -> list[T]:
-    """Return every row of the answer."""
-    return _fetch(conn, class_row(model), statement, arguments)
+    """Return every row of the answer; a model has the columns of its answer, in their order."""
+    return [model(*values) for values in _fetch(conn, tuple_row, statement, arguments)]
 
 
 def row(

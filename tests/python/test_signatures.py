@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -66,3 +67,28 @@ def test_the_twins_have_the_same_signature(name: str) -> None:
 
 def test_the_package_exports_every_twin() -> None:
     assert set(aio.__all__) <= set(forgea_pgjobs.__all__)
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    {
+        "record_attempt": forgea_pgjobs.Recorded,
+        "enqueue": forgea_pgjobs.Enqueued,
+        "enqueue_many": forgea_pgjobs.EnqueuedElement,
+        "get_job": forgea_pgjobs.VerificationJob,
+        "claim": forgea_pgjobs.Claimed,
+        "complete": forgea_pgjobs.Completed,
+        "complete_many": forgea_pgjobs.CompletedElement,
+        "complete_and_claim": forgea_pgjobs.Claimed,
+        "release": forgea_pgjobs.Released,
+        "rescue": forgea_pgjobs.Rescued,
+        "cancel": forgea_pgjobs.Cancelled,
+    }.items(),
+)
+def test_a_model_has_the_columns_of_its_answer_in_their_order(
+    name: str, model: Any, conn: Connection
+) -> None:
+    statement = getattr(_statements, name.upper())
+    nulls = dict.fromkeys(re.findall(r"%\((\w+)\)s::", statement))
+    described = conn.execute(f"{statement} where false".encode(), nulls).description or []
+    assert [column.name for column in described] == [field.name for field in fields(model)]
