@@ -17,14 +17,6 @@ Connection = psycopg.Connection[TupleRow]
 
 _numbers = count(0x10_0000)
 
-# The hot tables without the rows that hold their pages (sql/tables/reserve.sql).
-LANE = (
-    "(select * from pgjobs.lane where session_id not in"
-    " (select session_id from pgjobs.head where job_id = 0)) as lane"
-)
-HEAD = "(select * from pgjobs.head where job_id > 0) as head"
-WAITING = "(select * from pgjobs.waiting where job_id > 0) as waiting"
-
 
 def sha(number: int | None = None) -> str:
     """Return the commit SHA with this number (1 or more), or one that no test has used."""

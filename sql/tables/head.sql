@@ -22,6 +22,7 @@ create table pgjobs.head (
     )
 ) with (
     fillfactor = 70,
+    vacuum_truncate = off,
     autovacuum_vacuum_scale_factor = 0.01,
     autovacuum_vacuum_threshold = 2000,
     autovacuum_vacuum_cost_delay = 0

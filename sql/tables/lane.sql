@@ -9,6 +9,7 @@ create table pgjobs.lane (
     constraint lane_open_jobs_check check (open_jobs between 1 and 100)
 ) with (
     fillfactor = 70,
+    vacuum_truncate = off,
     autovacuum_vacuum_scale_factor = 0.01,
     autovacuum_vacuum_threshold = 2000,
     autovacuum_vacuum_cost_delay = 0

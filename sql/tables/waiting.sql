@@ -4,6 +4,7 @@ create table pgjobs.waiting (
     job_id bigint not null,
     constraint waiting_session_id_job_id_pkey primary key (session_id, job_id)
 ) with (
+    vacuum_truncate = off,
     autovacuum_vacuum_scale_factor = 0.01,
     autovacuum_vacuum_threshold = 2000,
     autovacuum_vacuum_cost_delay = 0

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from tests.helpers import HEAD, LANE, WAITING, Connection, rows
+from tests.helpers import Connection, rows
 
 # One row per broken rule. Asked of some sessions only, it reads nothing of the others.
-VIOLATIONS = f"""
+VIOLATIONS = """
 with place as (
-    select session_id, job_id, 'head' as name from {HEAD}
+    select session_id, job_id, 'head' as name from pgjobs.head
     where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
     union all
-    select session_id, job_id, 'waiting' from {WAITING}
+    select session_id, job_id, 'waiting' from pgjobs.waiting
     where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
 ),
 lane as (
-    select session_id, open_jobs from {LANE}
+    select session_id, open_jobs from pgjobs.lane
     where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
 ),
 standing as (
@@ -95,7 +95,7 @@ def open_places(conn: Connection) -> int:
     """Return how many rows the hot tables hold."""
     [row] = rows(
         conn,
-        f"select (select count(*) from {LANE}) + (select count(*) from {HEAD})"
-        f" + (select count(*) from {WAITING}) as places",
+        "select (select count(*) from pgjobs.lane) + (select count(*) from pgjobs.head)"
+        " + (select count(*) from pgjobs.waiting) as places",
     )
     return int(row.places)

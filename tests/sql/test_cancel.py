@@ -8,8 +8,6 @@ from uuid import uuid4
 import pytest
 
 from tests.helpers import (
-    HEAD,
-    LANE,
     Connection,
     call,
     claim,
@@ -41,7 +39,7 @@ def test_a_queued_job_is_cancelled_without_a_run(
     assert (shown.started_at, shown.worker, shown.run_no) == (None, None, 0)
     assert shown.completed_at == answer.completed_at >= shown.created_at
     assert rows(conn, "select from pgjobs.verification_run") == []
-    assert rows(conn, f"select from {LANE} union all select from {HEAD}") == []
+    assert rows(conn, "select from pgjobs.lane union all select from pgjobs.head") == []
 
 
 def test_a_running_job_is_cancelled_and_its_run_ends(conn: Connection) -> None:
@@ -92,7 +90,7 @@ def test_cancelling_the_head_promotes_the_next_job(conn: Connection, running: bo
         claim(conn)
     cancel(conn, jobs[0])
     assert [run.job_id for run in call(conn, "claim", worker="w", max_jobs=9)] == [jobs[1]]
-    assert rows(conn, f"select open_jobs from {LANE}") == [(2,)]
+    assert rows(conn, "select open_jobs from pgjobs.lane") == [(2,)]
 
 
 @pytest.mark.parametrize("running", [False, True])
@@ -107,6 +105,6 @@ def test_cancelling_a_waiting_job_leaves_the_head_alone(conn: Connection, runnin
     assert job(conn, jobs[1]).error_reason == "CANCELLED"
     run = before if running else claim(conn)
     assert run.job_id == jobs[0]
-    [token] = rows(conn, f"select lease_token from {HEAD}")
+    [token] = rows(conn, "select lease_token from pgjobs.head")
     call(conn, "complete", job_id=jobs[0], lease_token=token[0], status="PASSED")
     assert claim(conn).job_id == jobs[2]

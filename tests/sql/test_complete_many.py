@@ -9,7 +9,6 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.helpers import (
-    HEAD,
     Connection,
     call,
     claim,
@@ -76,7 +75,7 @@ def test_many_sessions_are_answered_in_input_order(conn: Connection) -> None:
     answers = complete_many(conn, *((run.job_id, run.lease_token, "ERROR") for run in runs))
     assert [answer.job_id for answer in answers] == [run.job_id for run in runs]
     assert {answer.outcome for answer in answers} == {"completed"}
-    assert rows(conn, f"select from {HEAD}") == []
+    assert rows(conn, "select from pgjobs.head") == []
 
 
 @pytest.mark.parametrize(

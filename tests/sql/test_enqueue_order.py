@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.helpers import (
-    LANE,
     Connection,
     call,
     claim,
@@ -100,7 +99,7 @@ def test_l17_the_hundred_and_first_open_job_is_refused_and_nothing_is_written(
     with refused("54V01", LANE_CHECK), conn.transaction():
         enqueue(conn, session_id=full_session)
     assert traces(conn) == before
-    assert rows(conn, f"select open_jobs from {LANE}") == [(100,)]
+    assert rows(conn, "select open_jobs from pgjobs.lane") == [(100,)]
     assert enqueue(conn).created, "another session is not concerned"
 
     push = {"session_id": full_session, "commit_sha": sha()}

@@ -87,3 +87,32 @@ def test_calls_planned_on_the_empty_queue_stay_flat(connect: Connect, vacuumed: 
     for _ in range(2):
         measured = costs(worker)
         assert {name: cost for name, cost in measured.items() if cost > MOST[name]} == {}
+
+
+BATCH = """
+pgjobs.enqueue_many(
+    array(select gen_random_uuid() from generate_series(1, 4000)),
+    array(select md5(random()::text) || '00000000' from generate_series(1, 4000)),
+    array_fill('1'::text, array[4000])
+)
+"""
+COMPLETION = """
+pgjobs.complete_many(
+    array(select job_id from held), array(select lease_token from held),
+    array_fill('PASSED'::text, array[500])
+)
+"""
+
+
+@pytest.mark.usefixtures("fresh_dsn")
+def test_batches_planned_on_the_vacuumed_empty_queue_stay_flat(connect: Connect) -> None:
+    conn = connect(autocommit=True)
+    for (table,) in rows(conn, "select tablename from pg_tables where schemaname = 'pgjobs'"):
+        conn.execute(f"alter table pgjobs.{table} set (autovacuum_enabled = off)".encode())
+    conn.execute("vacuum")
+    reads = [buffers(conn, f"select * from {BATCH}")[1] / 4000 for _ in range(6)]
+    for _ in range(6):
+        conn.execute("drop table if exists held")
+        conn.execute("create table held as select * from pgjobs.claim('w', 500)")
+        reads.append(buffers(conn, f"select * from {COMPLETION}")[1] / 500)
+    assert [read for read in reads if read > 50] == []

@@ -9,8 +9,6 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.helpers import (
-    HEAD,
-    LANE,
     Connection,
     call,
     claim,
@@ -43,7 +41,7 @@ def lease_of(run: Any) -> dict[str, Any]:
 
 
 def expiry(conn: Connection) -> Any:
-    [row] = rows(conn, f"select lease_expires_at, clock_timestamp() as now from {HEAD}")
+    [row] = rows(conn, "select lease_expires_at, clock_timestamp() as now from pgjobs.head")
     return row.lease_expires_at, (row.lease_expires_at - row.now).total_seconds()
 
 
@@ -136,7 +134,7 @@ def test_complete_writes_the_verdict(
     assert rows(conn, "select * from pgjobs.verification_run") == [
         (run.job_id, 1, "worker", shown.started_at, shown.completed_at, status, None)
     ]
-    assert rows(conn, f"select from {LANE} union all select from {HEAD}") == []
+    assert rows(conn, "select from pgjobs.lane union all select from pgjobs.head") == []
 
 
 @pytest.mark.parametrize("summary", [None, Jsonb({"b": 1, "a": [1.0, "x"]})])
