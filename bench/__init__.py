@@ -1,0 +1,1 @@
+"""The benchmark: this package beside its peers, on one server, in turn. See bench/README.md."""

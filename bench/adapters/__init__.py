@@ -1,0 +1,1 @@
+"""The contenders: one file each, named by --peers; bench/README.md says what a file must have."""
