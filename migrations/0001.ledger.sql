@@ -2453,7 +2453,7 @@ begin
     end if;
     if v_now not between v_swept_at and v_swept_at + interval '1 second' then
         v_depth := case v_since when '-infinity' then c_everything else 10000 end;
-        perform setval('pgjobs.swept_at', (extract(epoch from v_now) * 1000)::bigint);
+        perform setval('pgjobs.swept_at', floor(extract(epoch from v_now) * 1000)::bigint);
         if not pgjobs._sweep(v_since) then
             perform setval('pgjobs.swept_at', 0);
         end if;
@@ -2821,7 +2821,8 @@ begin
             case ended.status when 'ERROR' then 'REPORTED' end,
             sha256(convert_to(ended.summary::text, 'UTF8'))
         from unnest(v_ended, v_started, v_held, v_run_nos, v_workers, v_verdicts, v_summaries)
-            as ended (job_id, started_at, lease_token, run_no, worker, status, summary);
+            as ended (job_id, started_at, lease_token, run_no, worker, status, summary)
+        order by ended.job_id;
         insert into pgjobs.verdict_summary (job_id, summary)
         select ended.job_id, ended.summary
         from unnest(v_ended, v_summaries) as ended (job_id, summary)
@@ -3128,4 +3129,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '8f0a88c42052487df7e3315aa160b63ee30652c7f5a3c4196b1281baa9cf244c');
+values ('0001.ledger', '29078c73261ca424cfca0c26fe33fdee8b99645cde4de0a8bb345a308b5b8bea');

@@ -25,15 +25,15 @@ SOCKET = ".s.PGSQL.5432"
 def private_folder() -> Iterator[Path]:
     """Make a folder of mode 0700, hold it for this process, and remove it at the end."""
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    try:
-        # Locked before it gets its name: no other run ever sees an owner file without a lock.
-        with (folder / "owner.new").open("w") as owner:
+    # Locked before it gets its name, and until it is gone: no other run sees it without a lock.
+    with (folder / "owner.new").open("w") as owner:
+        try:
             fcntl.flock(owner, fcntl.LOCK_EX)
             (folder / "owner.new").rename(folder / "owner")
             yield folder
-    finally:
-        with held():
-            shutil.rmtree(folder)
+        finally:
+            with held():
+                shutil.rmtree(folder)
 
 
 def sweep(stop: Callable[[Path], None]) -> None:

@@ -46,7 +46,7 @@ begin
     end if;
     if v_now not between v_swept_at and v_swept_at + interval '1 second' then
         v_depth := case v_since when '-infinity' then c_everything else 10000 end;
-        perform setval('pgjobs.swept_at', (extract(epoch from v_now) * 1000)::bigint);
+        perform setval('pgjobs.swept_at', floor(extract(epoch from v_now) * 1000)::bigint);
         if not pgjobs._sweep(v_since) then
             perform setval('pgjobs.swept_at', 0);
         end if;

@@ -123,7 +123,8 @@ begin
             case ended.status when 'ERROR' then 'REPORTED' end,
             sha256(convert_to(ended.summary::text, 'UTF8'))
         from unnest(v_ended, v_started, v_held, v_run_nos, v_workers, v_verdicts, v_summaries)
-            as ended (job_id, started_at, lease_token, run_no, worker, status, summary);
+            as ended (job_id, started_at, lease_token, run_no, worker, status, summary)
+        order by ended.job_id;
         insert into pgjobs.verdict_summary (job_id, summary)
         select ended.job_id, ended.summary
         from unnest(v_ended, v_summaries) as ended (job_id, summary)

@@ -26,7 +26,7 @@ begin
 end
 $$
 """
-NOW = "(extract(epoch from clock_timestamp()) * 1000)::bigint"
+NOW = "floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
 
 
 @pytest.fixture

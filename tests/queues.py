@@ -1,0 +1,102 @@
+"""Queues to count calls on: fresh or warm, short or long, free or under a held snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import IsolationLevel
+from pytest_postgresql.executors import NoopExecutor
+
+from tests.conftest import Postgres
+from tests.counts import COMMIT, NEVER, SESSION, Meter
+from tests.helpers import rows
+
+# Queues jobs up to a number, each of a session of its own, as enqueue would leave them.
+QUEUE = f"""
+create temp table plan on commit drop as
+select
+    number, {SESSION.format("-number")} as session_id, {COMMIT.format("-number")} as sha,
+    now() as at
+from generate_series((select count(*) + 1 from pgjobs.job where job_id < 0), {{}}) as number;
+insert into pgjobs.lab_attempt (attempt_id, session_id, commit_sha, recorded_at)
+overriding system value select -number, session_id, sha, at from plan;
+insert into pgjobs.job (
+    job_id, session_id, commit_sha, lab_version, priority, max_runs, created_at
+) overriding system value select -number, session_id, sha, '1', 2, 3, at from plan;
+insert into pgjobs.lane (session_id, open_jobs) select session_id, 1 from plan;
+insert into pgjobs.head (session_id, job_id, available_at, ready_no, priority)
+select session_id, -number, at, nextval('pgjobs.ready_no'), 2 from plan
+"""
+# Lets so many jobs come, be claimed and go. What stays is dead: rows, and entries of indexes.
+COME_AND_GO = """
+insert into pgjobs.head (session_id, job_id, available_at, ready_no, priority)
+select gen_random_uuid(), 1, now(), nextval('pgjobs.ready_no'), 2 from generate_series(1, {});
+update pgjobs.head
+set ready_no = null, run_no = 1, worker = 'w', started_at = now(),
+    lease_token = gen_random_uuid(), lease_for = '1 hour', lease_expires_at = now() + '1 hour'
+where ready_no is not null;
+delete from pgjobs.head where lease_token is not null
+"""
+
+
+def singles(meter: Meter) -> None:
+    """Count the calls that a session with three jobs meets, from its first push to the last."""
+    session, commit = meter.new(SESSION), meter.new(COMMIT)
+    meter.count("claim, nothing queued", "claim('w')")
+    meter.count("enqueue, new session", f"enqueue({session}, {commit}, '1')")
+    meter.count("enqueue, session has a job", f"enqueue({session}, {meter.new(COMMIT)}, '1')")
+    meter.call(f"enqueue({session}, {meter.new(COMMIT)}, '1')")
+    meter.count("enqueue, known commit", f"enqueue({session}, {commit}, '1')")
+    meter.count("record_attempt", f"record_attempt({session}, {meter.new(COMMIT)})")
+    meter.count("claim", "claim('w')")
+    # Of another length: else the WAL depends on how many bytes of the lease's end stay the same.
+    meter.count("heartbeat", f"heartbeat({meter.lease()}, '10 minutes')")
+    meter.count("complete, session has a job", f"complete({meter.lease()}, 'PASSED')")
+    meter.count("claim, sweeping", "claim('w')", swept_at=NEVER)
+    meter.count("complete_and_claim", f"complete_and_claim({meter.lease()}, 'PASSED', 'w')")
+    meter.count("complete, last of its session", f"complete({meter.lease()}, 'PASSED')")
+
+
+def batches(meter: Meter, size: int = 1000) -> None:
+    """Count the calls that work on many jobs, each of a session of its own."""
+    half = size // 2
+    meter.count("enqueue_many", f"enqueue_many({meter.batch(size)})", size)
+    meter.count(f"claim, {half} jobs", f"claim('w', {half})", half)
+    meter.count("complete_many", f"complete_many({meter.running()})", half)
+    meter.count("claim, 10 jobs", "claim('w', 10)", 10)
+    meter.call("claim('w', 1000)")
+    meter.call(f"complete_many({meter.running()})")
+
+
+@contextmanager
+def fresh_meter(pg: Postgres, installed: NoopExecutor) -> Iterator[Meter]:
+    """Open a meter in a database of its own, on tables that no vacuum comes to."""
+    with (
+        pg.database(installed.template_dbname) as dsn,
+        psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as conn,
+    ):
+        for (table,) in rows(conn, "select tablename from pg_tables where schemaname = 'pgjobs'"):
+            conn.execute(f"alter table pgjobs.{table} set (autovacuum_enabled = off)".encode())
+        yield Meter(conn)
+
+
+@contextmanager
+def warm_meter(pg: Postgres, installed: NoopExecutor) -> Iterator[Meter]:
+    """Open a meter that has its plans: a function's statements keep theirs from the sixth call."""
+    with fresh_meter(pg, installed) as meter:
+        for _ in range(6):
+            batches(meter, 100)
+            singles(meter)
+        meter.counts()
+        yield meter
+
+
+@contextmanager
+def held_snapshot(meter: Meter) -> Iterator[None]:
+    """Hold a snapshot: nothing that dies from here on can be cleaned away."""
+    with psycopg.connect(meter.conn.info.dsn) as holder:
+        holder.isolation_level = IsolationLevel.REPEATABLE_READ
+        holder.execute("select")
+        yield

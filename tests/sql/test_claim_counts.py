@@ -1,0 +1,77 @@
+"""P10: a claim reads the same whatever has died or waits in the queue; counted in buffers."""
+
+from __future__ import annotations
+
+from statistics import mean
+
+import pytest
+from pytest_postgresql.executors import NoopExecutor
+
+from tests.conftest import Postgres
+from tests.counts import A_SECOND_AGO, COMMIT, NEVER, NOW, SESSION, Meter
+from tests.helpers import buffers
+from tests.queues import held_snapshot, warm_meter
+from tests.races.rivals import LONG
+
+FINISHED = 30_000 if LONG else 3_000
+# Leases are lost and delays are over.
+COME_DUE = """
+update pgjobs.head
+set available_at = least(available_at, now()),
+    lease_expires_at = case when lease_token is not null then now() end
+where ready_no is null
+"""
+
+
+def claim_and_complete(meter: Meter, size: int) -> int:
+    """Take a batch through its life and return what the claim has read."""
+    found, read = buffers(meter.conn, f"select * from pgjobs.claim('w', {size})")
+    assert found == meter.call(f"complete_many({meter.running()})") == size
+    return read
+
+
+def go_through(meter: Meter, size: int) -> float:
+    """Let jobs go through the queue and return what a claim of so many reads in the mean.
+
+    The first thousand wait behind others of their session; of every hundred five have lost a lease
+    before, and five come with a delay. One claim in a hundred sweeps, and one of those everything.
+    """
+    reads = []
+    jobs = 100 * size
+    rounds = FINISHED // jobs
+    meter.call(f"enqueue_many({meter.batch(1000, sessions=100)})")
+    for number in range(rounds):
+        meter.call(f"enqueue_many({meter.batch(jobs * 95 // 100)})")
+        for _ in range(jobs * 5 // 100):
+            known = f"{meter.new(SESSION)}, {meter.new(COMMIT)}, '1'"
+            meter.call(f"enqueue({known}, available_at => now() + interval '1 hour')")
+        meter.call(f"claim('lost', {jobs * 5 // 100})")
+        meter.conn.execute(COME_DUE.encode())
+        meter.sweep(NEVER if number == rounds // 2 else A_SECOND_AGO)
+        for _ in range(100):
+            reads.append(claim_and_complete(meter, size))
+            meter.sweep(NOW)
+    return mean(reads)
+
+
+@pytest.mark.parametrize("size", [1, 10])
+def test_p10_a_held_snapshot_costs_a_claim_a_fifth_at_most(
+    pg: Postgres, installed: NoopExecutor, size: int
+) -> None:
+    with warm_meter(pg, installed) as meter:
+        free = go_through(meter, size)
+    with warm_meter(pg, installed) as meter, held_snapshot(meter):
+        held = go_through(meter, size)
+    assert held / free <= 1.2, f"{held:.1f} buffers instead of {free:.1f}"
+
+
+def test_p10_a_hundred_sessions_of_a_hundred_jobs_cost_a_claim_what_single_jobs_cost(
+    pg: Postgres, installed: NoopExecutor
+) -> None:
+    reads = {}
+    for sessions in (100, 10_000):
+        with warm_meter(pg, installed) as meter:
+            meter.call(f"enqueue_many({meter.batch(10_000, sessions)})")
+            meter.sweep(NOW)
+            reads[sessions] = mean(claim_and_complete(meter, 1) for _ in range(100))
+    assert reads[100] / reads[10_000] <= 1.2, reads

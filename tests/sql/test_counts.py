@@ -1,0 +1,144 @@
+"""What a call costs at the server. Who makes a number grow changes it here, and says why."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_postgresql.executors import NoopExecutor
+
+from tests.conftest import Postgres
+from tests.counts import NEVER, Count, Meter, listed
+from tests.helpers import Connection, rows
+from tests.queues import (
+    COME_AND_GO,
+    QUEUE,
+    batches,
+    fresh_meter,
+    held_snapshot,
+    singles,
+    warm_meter,
+)
+from tests.races.rivals import LONG
+
+# Jobs; of each: rows, ids and WAL bytes (exactly, but of a batch at most), buffers (at most).
+COUNTS = {
+    "claim, nothing queued": Count(1, "", 0, 0, 40),
+    "enqueue, new session": Count(1, "+head +job +lab_attempt +lane", 3, 1521, 41),
+    "enqueue, session has a job": Count(1, "+job +lab_attempt ~lane +waiting", 2, 1261, 38),
+    "enqueue, known commit": Count(1, "", 0, 0, 11),
+    "record_attempt": Count(1, "+lab_attempt", 1, 466, 14),
+    "claim": Count(1, "~head", 0, 320, 20),
+    "heartbeat": Count(1, "~head", 0, 242, 12),
+    "complete, session has a job": Count(1, "+head -head ~lane +verdict -waiting", 1, 940, 46),
+    "claim, sweeping": Count(1, "~head", 0, 419, 40),
+    "complete_and_claim": Count(1, "+head ~head -head ~lane +verdict -waiting", 1, 1260, 67),
+    "complete, last of its session": Count(1, "-head -lane +verdict", 0, 520, 28),
+    "enqueue_many": Count(1000, "+head +job +lab_attempt +lane", 3, 1300, 34),
+    "claim, 500 jobs": Count(500, "~head", 0, 400, 17.5),
+    "complete_many": Count(500, "-head -lane +verdict", 0, 540, 28.5),
+    "claim, 10 jobs": Count(10, "~head", 0, 345, 20),
+    "claim, 10,000 queued": Count(1, "~head", 0, 320, 23),
+    "claim, 10,000 queued, sweeping": Count(1, "~head", 0, 419, 40),
+    "claim, 100,000 queued": Count(1, "~head", 0, 320, 28),
+    "claim, 100,000 queued, sweeping": Count(1, "~head", 0, 419, 40),
+    "claim, 1,000,000 queued": Count(1, "~head", 0, 320, 28),
+    "claim, 1,000,000 queued, sweeping": Count(1, "~head", 0, 419, 40),
+    "claim, 300,000 dead": Count(1, "~head", 0, 320, 28),
+    "claim, 300,000 dead, sweeping": Count(1, "~head", 0, 419, 15_200),
+}
+EACH = pytest.mark.parametrize("name", [each for each in COUNTS if LONG or "1,000,000" not in each])
+# Of a finished job: bytes of each table and index, at most.
+BYTES = {
+    "lab_attempt": 113,
+    "lab_attempt_attempt_id_pkey": 23,
+    "lab_attempt_session_id_commit_sha_key": 113,
+    "lab_attempt_session_id_delivery_id_key": 0.2,
+    "job": 121,
+    "job_job_id_pkey": 28,
+    "job_commit_sha_key": 92,
+    "verdict": 105,
+    "verdict_job_id_pkey": 34,
+    "verdict_status_completed_at_idx": 9,
+}
+
+# How often each call is counted: enough for what happens now and then to stay a minority.
+ROUNDS = 9
+PARTS = """
+select relation.relname as name, pg_relation_size(relation.oid) as bytes
+from pg_class as relation
+left join pg_index as index on index.indexrelid = relation.oid
+where coalesce(index.indrelid, relation.oid)
+    in ('pgjobs.lab_attempt'::regclass, 'pgjobs.job'::regclass, 'pgjobs.verdict'::regclass)
+"""
+
+
+def claims(meter: Meter, situation: str) -> None:
+    """Count single claims, and some that sweep."""
+    for _ in range(ROUNDS):
+        meter.count(f"claim, {situation}", "claim('w')")
+    for _ in range(ROUNDS):
+        meter.count(f"claim, {situation}, sweeping", "claim('w')", swept_at=NEVER)
+
+
+@pytest.fixture(scope="module")
+def counts(pg: Postgres, installed: NoopExecutor) -> dict[str, Count]:
+    """Count everything."""
+    with warm_meter(pg, installed) as meter:
+        for _ in range(ROUNDS):
+            singles(meter)
+        for _ in range(ROUNDS):
+            batches(meter)
+        counts = meter.counts()
+    with warm_meter(pg, installed) as meter:
+        for size in (10_000, 100_000, 1_000_000) if LONG else (10_000, 100_000):
+            with meter.conn.transaction():
+                meter.conn.execute(QUEUE.format(size).encode())
+            claims(meter, f"{size:,} queued")
+        counts |= meter.counts()
+    with warm_meter(pg, installed) as meter, held_snapshot(meter):
+        meter.conn.execute(COME_AND_GO.format(300_000).encode())
+        meter.call(f"enqueue_many({meter.batch(20)})")
+        meter.call("claim('w')")
+        claims(meter, "300,000 dead")
+        return counts | meter.counts()
+
+
+def test_whatever_is_counted_has_its_numbers(counts: dict[str, Count]) -> None:
+    assert set(counts) <= set(COUNTS), listed(counts)
+
+
+@EACH
+def test_p10_a_call_writes_these_rows_and_draws_so_many_ids(
+    counts: dict[str, Count], name: str
+) -> None:
+    counted, known = counts[name], COUNTS[name]
+    assert (counted.written, counted.ids) == (known.written, known.ids), listed(counts)
+
+
+@EACH
+def test_p10_a_call_logs_so_many_bytes(
+    counts: dict[str, Count], name: str, conn: Connection
+) -> None:
+    if rows(conn, "show full_page_writes") == [("on",)]:
+        pytest.skip("after each checkpoint whole pages are logged")
+    logged, known = counts[name].wal, COUNTS[name]
+    assert logged == known.wal or (logged < known.wal and known.jobs > 1), listed(counts)
+
+
+@EACH
+def test_p10_a_call_touches_so_few_buffers(counts: dict[str, Count], name: str) -> None:
+    assert counts[name].buffers <= COUNTS[name].buffers, listed(counts)
+
+
+def test_a_finished_job_takes_so_many_bytes(pg: Postgres, installed: NoopExecutor) -> None:
+    finished = 50_000
+    with fresh_meter(pg, installed) as meter:
+        for _ in range(finished // 5000):
+            meter.call(f"enqueue_many({meter.batch(5000)})")
+        for _ in range(finished // 500):
+            meter.call("claim('worker-1', 500)")
+            meter.call(f"complete_many({meter.running()})")
+        meter.conn.execute("vacuum")
+        parts = rows(meter.conn, PARTS)
+    taken = {part.name: round(part.bytes / finished, 1) for part in parts}
+    assert sum(taken.values()) <= 680, taken
+    assert [name for name, size in taken.items() if size > BYTES.get(name, 0)] == [], taken
