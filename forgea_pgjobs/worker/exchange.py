@@ -7,15 +7,15 @@ import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import Cursor
 from psycopg.rows import tuple_row
 
-from forgea_pgjobs import complete, release
+from forgea_pgjobs import _statements, complete, release
 from forgea_pgjobs._transient import CommitWatch
-from forgea_pgjobs.errors import LeaseLost, VerdictFinal
+from forgea_pgjobs.errors import LeaseLost, VerdictFinal, translated
 from forgea_pgjobs.models import Claimed
 from forgea_pgjobs.worker.verdict import Finished, Tally, reason_of
 
@@ -27,7 +27,6 @@ select job_id, outcome from pgjobs.complete_many(
     %(summaries)s::text[]::jsonb[]
 ) where outcome not in ('completed', 'replayed')
 """
-CLAIM = "select * from pgjobs.claim(%s::text, %s::integer, %s::interval)"
 
 
 def exchange(
@@ -42,37 +41,71 @@ def exchange(
 
     Returns the runs, the jobs whose verdict was not taken with the outcome, and whether the COMMIT
     is sure to last. Repeating it writes nothing twice.
+
+    Raises: LeaseLost, VerdictFinal: for a single verdict that is not taken.
     """
     watch = CommitWatch()
-    prepare = conn.prepare_threshold is not None or None
+    claiming = {"worker": worker, "max_jobs": max_jobs, "lease_for": lease_for}
     refused: list[tuple[int, str]] = []
+    # Around it all: the answer to COMMIT comes last.
+    conn.add_notice_handler(watch)
+    try:
+        if max_jobs and len(finished) <= 1:
+            asked = _one_statement(conn, finished, claiming)
+        else:
+            asked, refused = _one_transaction(conn, finished, claiming)
+    finally:
+        conn.remove_notice_handler(watch)
+    return [Claimed(*row) for row in asked], refused, not watch.is_unknown
+
+
+def _one_statement(
+    conn: psycopg.Connection[Any], finished: Sequence[Finished], claiming: dict[str, Any]
+) -> list[Any]:
+    if not finished:
+        return _ask(conn, _statements.CLAIM, claiming, binary=True).fetchall()
+    [one] = finished
+    verdict = {
+        "job_id": one.job.job_id,
+        "lease_token": one.job.lease_token,
+        "status": one.status,
+        "summary": one.summary,
+    }
+    with translated():
+        asked = _ask(conn, _statements.COMPLETE_AND_CLAIM, claiming | verdict, binary=True)
+    return asked.fetchall()
+
+
+def _one_transaction(
+    conn: psycopg.Connection[Any], finished: Sequence[Finished], claiming: dict[str, Any]
+) -> tuple[list[Any], list[Any]]:
+    summaries = [one.summary for one in finished]
+    verdicts = {
+        "job_ids": [one.job.job_id for one in finished],
+        "lease_tokens": [one.job.lease_token for one in finished],
+        "statuses": [one.status for one in finished],
+        "summaries": summaries if any(summaries) else None,
+    }
     with conn.pipeline() if psycopg.Pipeline.is_supported() else nullcontext():
-        conn.add_notice_handler(watch)
-        try:
-            with conn.transaction():
-                writer = Cursor(conn, row_factory=tuple_row)
-                if finished:
-                    writer.execute(
-                        COMPLETE_MANY,
-                        {
-                            "job_ids": [one.job.job_id for one in finished],
-                            "lease_tokens": [one.job.lease_token for one in finished],
-                            "statuses": [one.status for one in finished],
-                            "summaries": [one.summary for one in finished],
-                        },
-                        prepare=prepare,
-                    )
-                claimer = Cursor(conn, row_factory=tuple_row)
-                if max_jobs:
-                    claimer.execute(
-                        CLAIM, (worker, max_jobs, lease_for), prepare=prepare, binary=True
-                    )
-            if finished:
-                refused = writer.fetchall()
-            runs = [Claimed(*row) for row in claimer.fetchall()] if max_jobs else []
-        finally:
-            conn.remove_notice_handler(watch)
-    return runs, refused, not watch.is_unknown
+        with conn.transaction():
+            writer = _ask(conn, COMPLETE_MANY, verdicts)
+            if claiming["max_jobs"]:
+                claimer = _ask(conn, _statements.CLAIM, claiming, binary=True)
+        return (claimer.fetchall() if claiming["max_jobs"] else []), writer.fetchall()
+
+
+def _ask(
+    conn: psycopg.Connection[Any],
+    statement: LiteralString,
+    arguments: dict[str, Any],
+    *,
+    binary: bool = False,
+) -> Cursor[tuple[Any, ...]]:
+    """Run a statement, prepared unless a pooler forbids that."""
+    prepare = conn.prepare_threshold is not None or None
+    return Cursor(conn, row_factory=tuple_row).execute(
+        statement, arguments, prepare=prepare, binary=binary
+    )
 
 
 def write_singly(conn: psycopg.Connection[Any], finished: Sequence[Finished]) -> Tally:
@@ -82,26 +115,20 @@ def write_singly(conn: psycopg.Connection[Any], finished: Sequence[Finished]) ->
     """
     tally = Tally()
     for one in finished:
-        reason = one.reason
         try:
-            if reason is None:
-                summary = None if one.summary is None else json.loads(one.summary)
-                complete(
-                    conn,
-                    job_id=one.job.job_id,
-                    lease_token=one.job.lease_token,
-                    status=one.status,
-                    summary=summary,
-                )
-                tally.written += 1
-                continue
+            complete(
+                conn,
+                job_id=one.job.job_id,
+                lease_token=one.job.lease_token,
+                status=one.status,
+                summary=None if one.summary is None else json.loads(one.summary),
+            )
+            tally.written += 1
         except (LeaseLost, VerdictFinal) as error:
             lose(one.job.job_id, str(error))
             tally.lost += 1
-            continue
         except psycopg.DataError as error:
-            reason = reason_of(error)
-        tally.add(give_back(conn, one.job, reason))
+            tally.add(give_back(conn, one.job, reason_of(error)))
     return tally
 
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from datetime import timedelta
 from threading import Event
-from typing import Any, TypeVar
+from time import monotonic
+from typing import Any
 
 import psycopg
 
-from forgea_pgjobs._transient import is_transient
+from forgea_pgjobs.errors import LeaseLost, VerdictFinal
 from forgea_pgjobs.models import Claimed
 from forgea_pgjobs.worker.exchange import exchange, give_back, log, lose, write_singly
 from forgea_pgjobs.worker.leases import Leases
-from forgea_pgjobs.worker.verdict import Finished, Handler, Tally, run
-
-T = TypeVar("T")
+from forgea_pgjobs.worker.link import Link, NothingOwed
+from forgea_pgjobs.worker.verdict import Finished, Handler, Tally, reason_of, run
 
 FIRST_PAUSE = 0.002
-RECONNECT = 0.1
-LAST_TRIES = 8
+LOOK = 0.2
 
 
 class Hands:
@@ -42,7 +40,8 @@ class Hands:
         hurry: Event,
     ) -> None:
         self.tally = Tally()
-        self._connect = connect
+        self.failure: BaseException | None = None
+        self._link = Link(connect, stopping, listen=listen, patient=not until_empty)
         self._handler = handler
         self._leases = leases
         self._name = name
@@ -53,26 +52,37 @@ class Hands:
         self._until_empty = until_empty
         self._stopping = stopping
         self._hurry = hurry
-        self._conn: psycopg.Connection[Any] | None = None
         self._pause = FIRST_PAUSE
 
     def work(self) -> None:
-        """Work until told to stop or, with ``until_empty``, until a claim answers nothing."""
+        """Work until told to stop or, with ``until_empty``, until a claim answers nothing.
+
+        What ends it otherwise is its ``failure``, and stops the others.
+        """
         try:
-            finished: list[Finished] = []
-            while True:
-                runs = self._deliver_and_claim(finished)
-                if runs:
-                    self._pause = FIRST_PAUSE
-                    finished = self._run_all(runs)
-                elif self._stopping.is_set() or self._until_empty:
-                    return
-                else:
-                    finished = []
-                    self._wait()
+            self._work()
+        except NothingOwed:
+            pass
+        except BaseException as error:  # raised again in the caller's thread
+            self._fail(error)
         finally:
-            if self._conn is not None:
-                self._conn.close()
+            self._link.close()
+
+    def _work(self) -> None:
+        finished: list[Finished] = []
+        while finished or not self._stopping.is_set():
+            runs = self._deliver_and_claim(finished)
+            finished = self._run_all(runs)
+            if runs:
+                self._pause = FIRST_PAUSE
+            elif self._until_empty:
+                return
+            else:
+                self._wait()
+
+    def _fail(self, error: BaseException) -> None:
+        self.failure = error
+        self._stopping.set()
 
     def _run_all(self, runs: list[Claimed]) -> list[Finished]:
         self._leases.hold(runs)
@@ -83,7 +93,12 @@ class Hands:
                     self._give_back(unstarted, "worker stopped", timedelta(0))
                 self._leases.drop(runs[number:])
                 break
-            finished.append(run(self._handler, job))
+            try:
+                finished.append(run(self._handler, job))
+            except BaseException as error:  # sys.exit, say: after what is held is written
+                finished.append(Finished(job, reason=reason_of(error)))
+                self._fail(error)
+                self._hurry.set()
         return finished
 
     def _deliver_and_claim(self, finished: list[Finished]) -> list[Claimed]:
@@ -93,13 +108,15 @@ class Hands:
                 log.warning("job %s: released, %s", one.job.job_id, one.reason)
                 self._give_back(one.job, one.reason)
         try:
-            runs, refused = self._on_connection(lambda conn: self._exchange(conn, verdicts))
-        except psycopg.DataError:
+            runs, refused = self._link.run(
+                lambda conn: self._exchange(conn, verdicts), owing=bool(verdicts)
+            )
+        except (psycopg.DataError, LeaseLost, VerdictFinal):
             if not verdicts:
                 raise
-            self.tally.add(self._on_connection(lambda conn: write_singly(conn, verdicts)))
-            verdicts, refused = [], []
-            runs, _ = self._on_connection(lambda conn: self._exchange(conn, []))
+            self.tally.add(self._link.run(lambda conn: write_singly(conn, verdicts)))
+            self._leases.drop([one.job for one in finished])
+            return self._deliver_and_claim([])
         for job_id, outcome in refused:
             lose(job_id, outcome)
         self.tally.add(Tally(written=len(verdicts) - len(refused), lost=len(refused)))
@@ -107,7 +124,7 @@ class Hands:
         return runs
 
     def _give_back(self, job: Claimed, reason: str, retry_after: timedelta | None = None) -> None:
-        self.tally.add(self._on_connection(lambda conn: give_back(conn, job, reason, retry_after)))
+        self.tally.add(self._link.run(lambda conn: give_back(conn, job, reason, retry_after)))
 
     def _exchange(
         self, conn: psycopg.Connection[Any], verdicts: list[Finished]
@@ -116,9 +133,11 @@ class Hands:
         runs, refused, is_sure = exchange(
             conn, verdicts, worker=self._name, max_jobs=max_jobs, lease_for=self._lease_for
         )
-        if not is_sure:
-            # The wait for the standby was cancelled: write the same once more, until it is sure.
-            exchange(conn, verdicts, worker=self._name, max_jobs=0, lease_for=self._lease_for)
+        while verdicts and not is_sure:
+            # The wait for the standby was cancelled: write the same once more.
+            *_, is_sure = exchange(
+                conn, verdicts, worker=self._name, max_jobs=0, lease_for=self._lease_for
+            )
         return runs, refused
 
     def _wait(self) -> None:
@@ -128,35 +147,12 @@ class Hands:
         if not self._listen:
             self._stopping.wait(pause)
             return
+        end = monotonic() + pause
 
         def listen(conn: psycopg.Connection[Any]) -> None:
-            for _ in conn.notifies(timeout=pause, stop_after=1):
-                self._pause = FIRST_PAUSE
+            while not self._stopping.is_set() and (left := end - monotonic()) > 0:
+                for _ in conn.notifies(timeout=min(left, LOOK), stop_after=1):
+                    self._pause = FIRST_PAUSE
+                    return
 
-        self._on_connection(listen)
-
-    def _on_connection(self, unit: Callable[[psycopg.Connection[Any]], T]) -> T:
-        """Run a repeatable unit; after the loss of the connection on a new one, for as long as it
-        takes, but once told to stop only for a few tries.
-        """
-        pause, tries = RECONNECT, 0
-        while True:
-            try:
-                if self._conn is None or self._conn.closed:
-                    self._conn = self._open()
-                return unit(self._conn)
-            except psycopg.Error as error:
-                is_connected = self._conn is not None and not self._conn.closed
-                tries += self._stopping.is_set() or self._until_empty
-                if not is_transient(error, is_connected=is_connected) or tries > LAST_TRIES:
-                    raise
-                log.warning("trying again: %s", str(error).partition("\n")[0])
-            self._stopping.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311  # a pause
-            pause = min(2 * pause, 5.0)
-
-    def _open(self) -> psycopg.Connection[Any]:
-        conn = self._connect()
-        conn.autocommit = True
-        if self._listen:
-            conn.execute("listen pgjobs")
-        return conn
+        self._link.run(listen, owing=False)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from threading import Event, Lock
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -13,8 +14,10 @@ from forgea_pgjobs import heartbeat
 from forgea_pgjobs.errors import JobNotFound, LeaseLost, VerdictFinal
 from forgea_pgjobs.models import Claimed
 from forgea_pgjobs.worker.exchange import log
+from forgea_pgjobs.worker.verdict import reason_of
 
 BEATS_PER_LEASE = 3
+AGAIN = 0.1
 
 
 class Leases:
@@ -26,47 +29,51 @@ class Leases:
         self._connect = connect
         self._lease_for = lease_for
         self._lock = Lock()
-        self._held: dict[int, Claimed] = {}
-        self._lost: set[int] = set()
+        # By token: a job that was taken away may be claimed again by the same worker.
+        self._held: dict[UUID, Claimed] = {}
+        self._lost: set[UUID] = set()
         self.ended = Event()
 
     def hold(self, runs: Sequence[Claimed]) -> None:
         """Beat for these from now on."""
         with self._lock:
-            self._held.update((run.job_id, run) for run in runs)
+            self._held.update((run.lease_token, run) for run in runs)
 
     def drop(self, runs: Sequence[Claimed]) -> None:
         """Beat for these no more."""
         with self._lock:
             for run in runs:
-                self._held.pop(run.job_id, None)
-                self._lost.discard(run.job_id)
+                self._held.pop(run.lease_token, None)
+                self._lost.discard(run.lease_token)
 
     def is_lost(self, job: Claimed) -> bool:
         """Tell whether the lease of a held job is known to be gone."""
         with self._lock:
-            return job.job_id in self._lost
+            return job.lease_token in self._lost
 
     def beat(self) -> None:
         """Beat until ``ended``; connect for the first beat, which a short job never needs."""
         conn: psycopg.Connection[Any] | None = None
         every = self._lease_for.total_seconds() / BEATS_PER_LEASE
-        seen: set[int] = set()
+        pause = every
+        seen: set[UUID] = set()
         try:
-            while not self.ended.wait(every):
+            while not self.ended.wait(pause):
                 with self._lock:
-                    held = [run for job_id, run in self._held.items() if job_id not in self._lost]
+                    held = [run for token, run in self._held.items() if token not in self._lost]
                 # One claimed since the last beat has most of its lease before it.
-                due = [run for run in held if run.job_id in seen]
-                seen = {run.job_id for run in held}
+                due = [run for run in held if run.lease_token in seen]
+                seen = {run.lease_token for run in held}
+                pause = every
                 try:
                     if due and (conn is None or conn.closed):
                         conn = self._connect()
                         conn.autocommit = True
                     if conn is not None:
                         self._beat_all(conn, due)
-                except psycopg.OperationalError as error:
-                    log.warning("no heartbeat: %s", str(error).partition("\n")[0])
+                except Exception as error:  # whatever it is: without beats the leases end
+                    log.warning("no heartbeat: %s", reason_of(error))
+                    pause = min(every, AGAIN)
         finally:
             if conn is not None:
                 conn.close()
@@ -82,6 +89,6 @@ class Leases:
                 )
             except (LeaseLost, VerdictFinal, JobNotFound) as error:
                 with self._lock:
-                    if run.job_id in self._held:
-                        self._lost.add(run.job_id)
+                    if run.lease_token in self._held:
+                        self._lost.add(run.lease_token)
                         log.warning("job %s: %s", run.job_id, error)

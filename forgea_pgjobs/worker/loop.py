@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from queue import SimpleQueue
 from threading import Event, Thread
 from types import FrameType
 from typing import Any
@@ -19,8 +20,6 @@ from forgea_pgjobs.models import Claimed
 from forgea_pgjobs.worker.hands import Hands
 from forgea_pgjobs.worker.leases import Leases
 from forgea_pgjobs.worker.verdict import Handler, Tally
-
-LOOK = 0.2
 
 
 class Worker:
@@ -88,10 +87,6 @@ class Worker:
         return self._leases.is_lost(job)
 
     def _work(self, *, until_empty: bool) -> Tally:
-        self._stopping.clear()
-        self._hurry.clear()
-        self._leases.ended.clear()
-        failures: list[BaseException] = []
         hands = [
             Hands(
                 self._connect,
@@ -109,44 +104,53 @@ class Worker:
             for _ in range(self._concurrency)
         ]
 
+        # What happens to the waiting thread: one of the hands has ended, or None, a signal. A queue
+        # of this kind may be put to by a signal handler; an Event may not, its lock may be held.
+        news: SimpleQueue[Hands | None] = SimpleQueue()
+
         def work(pair: Hands) -> None:
-            try:
-                pair.work()
-            except BaseException as error:  # raised again in the caller's thread
-                failures.append(error)
-                self._stopping.set()
+            pair.work()
+            news.put(pair)
 
         beater = Thread(target=self._leases.beat, name="pgjobs heartbeat", daemon=True)
         threads = [
             Thread(target=work, args=[pair], name=f"pgjobs worker {number}", daemon=True)
             for number, pair in enumerate(hands)
         ]
-        with self._heeding_signals():
+        with self._heeding_signals(lambda: news.put(None)):
+            ended = 0
             try:
                 for thread in (beater, *threads):
                     thread.start()
-                for thread in threads:
-                    while thread.is_alive():
-                        thread.join(LOOK)
+                while ended < len(hands):
+                    if news.get() is None:
+                        self.stop()
+                    else:
+                        ended += 1
             finally:
                 self._stopping.set()
                 self._leases.ended.set()
-                beater.join()
-        if failures:
-            raise failures[0]
+                for thread in (beater, *threads):
+                    if thread.is_alive():
+                        thread.join()
+        # Not at the beginning: a stop that comes before it is meant for this run.
+        for event in (self._stopping, self._hurry, self._leases.ended):
+            event.clear()
         tally = Tally()
         for pair in hands:
+            if pair.failure is not None:
+                raise pair.failure
             tally.add(pair.tally)
         return tally
 
     @contextmanager
-    def _heeding_signals(self) -> Iterator[None]:
+    def _heeding_signals(self, tell: Callable[[], None]) -> Iterator[None]:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
         def heed(_signum: int, _frame: FrameType | None) -> None:
-            self.stop()
+            tell()
 
         former = {signum: signal.signal(signum, heed) for signum in (signal.SIGTERM, signal.SIGINT)}
         try:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from threading import Barrier, Event
 from typing import Any
 
@@ -18,24 +16,14 @@ from forgea_pgjobs import Claimed, JobStatus
 from forgea_pgjobs.worker import Tally, Verdict, Worker, hands
 from tests.conftest import Connect
 from tests.helpers import Connection, call, enqueue, job, rows
+from tests.python.workers import SECOND, passing, until
 
 pytestmark = pytest.mark.usefixtures("fresh_dsn")
-
-SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
 def observer(connect: Connect) -> Connection:
     return connect(autocommit=True)
-
-
-def passing(_job: Claimed) -> str:
-    return "PASSED"
-
-
-def until(condition: Callable[[], Any]) -> None:
-    while not condition():
-        pass
 
 
 def test_each_handler_answer_becomes_a_verdict(fresh_dsn: str, observer: Connection) -> None:
@@ -156,6 +144,21 @@ def test_the_handler_of_a_job_that_was_taken_away_can_know_and_its_result_is_dro
     assert job(observer, queued.job_id).error_reason == "CANCELLED"
 
 
+def test_a_result_that_comes_too_late_is_dropped_out_of_its_batch(
+    fresh_dsn: str, observer: Connection
+) -> None:
+    late, sound = enqueue(observer), enqueue(observer)
+
+    def handler(claimed: Claimed) -> str:
+        if claimed.job_id == late.job_id:
+            call(observer, "cancel", job_id=claimed.job_id, reason="why", actor="who")
+        return "PASSED"
+
+    assert Worker(fresh_dsn, handler, batch=2).drain() == Tally(written=1, lost=1)
+    assert job(observer, late.job_id).error_reason == "CANCELLED"
+    assert job(observer, sound.job_id).status == "PASSED"
+
+
 def test_wake_starts_a_listening_worker_at_once(
     fresh_dsn: str, observer: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,12 +172,11 @@ def test_wake_starts_a_listening_worker_at_once(
     worker = Worker(fresh_dsn, handler, name="idle", listen=True, poll_interval=600.0)
     with ThreadPoolExecutor(1) as pool:
         result = pool.submit(worker.run)
-        looked = "select from pg_stat_activity where query ilike '%commit%' and state = 'idle'"
+        looked = "select from pg_stat_activity where query ~ 'pgjobs.claim' and state = 'idle'"
         until(lambda: rows(observer, looked) or result.done())
         enqueue(observer)
         until(lambda: call(observer, "wake") and done.wait(0.2))
         worker.stop()
-        until(lambda: call(observer, "wake") and result.done())
         assert result.result().written == 1
 
 

@@ -1,0 +1,237 @@
+"""A worker in trouble: no verdict that it owes is forgotten, and nobody has to stop it twice."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from threading import Event
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from forgea_pgjobs import Claimed
+from forgea_pgjobs.worker import Tally, Worker, hands, link
+from forgea_pgjobs.worker.exchange import exchange
+from forgea_pgjobs.worker.leases import Leases
+from tests.conftest import Connect
+from tests.helpers import Connection, call, enqueue, job, let_time_pass, rows, sha
+from tests.python.faults import Pauses
+from tests.python.workers import PATIENCE, SECOND, passing, until
+
+pytestmark = pytest.mark.usefixtures("fresh_dsn")
+
+
+@pytest.fixture
+def observer(connect: Connect) -> Connection:
+    return connect(autocommit=True)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
+    """The pauses of a worker that owes verdicts, which are none here."""
+    pauses = Pauses()
+    monkeypatch.setattr(link, "sleep", pauses)
+    return pauses
+
+
+def refuse() -> psycopg.Connection:
+    """Find nobody listening."""
+    return psycopg.connect("host=/nonexistent")
+
+
+def test_a_stopped_worker_waits_for_the_database_to_take_its_verdicts(
+    fresh_dsn: str, observer: Connection, pauses: Pauses
+) -> None:
+    queued = enqueue(observer)
+    opened: list[psycopg.Connection] = []
+
+    def connect() -> psycopg.Connection:
+        opened.append(refuse() if opened and len(pauses) < 3 else psycopg.connect(fresh_dsn))
+        return opened[-1]
+
+    def handler(_job: Claimed) -> str:
+        worker.stop()
+        worker.stop()
+        opened[0].close()
+        return "PASSED"
+
+    worker = Worker(connect, handler)
+    assert worker.run() == Tally(written=1)
+    assert len(pauses) == 3
+    assert job(observer, queued.job_id).status == "PASSED"
+
+
+def test_a_worker_that_owes_nothing_stops_without_a_database() -> None:
+    refused = Event()
+
+    def connect() -> psycopg.Connection:
+        refused.set()
+        return refuse()
+
+    worker = Worker(connect, passing)
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(worker.run)
+        assert refused.wait(PATIENCE)
+        worker.stop()
+        assert result.result() == Tally()
+
+
+def test_a_stop_before_the_run_holds_for_that_run_only(
+    fresh_dsn: str, observer: Connection
+) -> None:
+    enqueue(observer)
+    worker = Worker(fresh_dsn, passing)
+    worker.stop()
+    assert worker.run() == Tally()
+    assert worker.drain() == Tally(written=1)
+
+
+def test_a_listening_worker_stops_before_its_next_poll(
+    fresh_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hands, "FIRST_PAUSE", 600.0)
+    listens = Event()
+
+    class Listening(psycopg.Connection[Any]):
+        def notifies(self, **how: Any) -> Generator[psycopg.Notify, None, None]:
+            listens.set()
+            return super().notifies(**how)
+
+    worker = Worker(lambda: Listening.connect(fresh_dsn), passing, listen=True, poll_interval=600.0)
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(worker.run)
+        assert listens.wait(PATIENCE)
+        worker.stop()
+        assert result.result(PATIENCE) == Tally()
+
+
+def test_a_lock_timeout_delays_a_verdict_and_forgets_none(
+    fresh_dsn: str, connect: Connect, observer: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued = enqueue(observer)
+    other = connect()
+
+    def handler(claimed: Claimed) -> str:
+        enqueue(other, session_id=claimed.session_id)
+        return "PASSED"
+
+    monkeypatch.setattr(link, "sleep", lambda _seconds: other.rollback())
+    assert Worker(f"{fresh_dsn} options='-c lock_timeout=1'", handler).drain() == Tally(written=1)
+    assert job(observer, queued.job_id).status == "PASSED"
+
+
+def test_a_handler_that_exits_ends_the_worker_but_takes_no_other_result_along(
+    fresh_dsn: str, observer: Connection
+) -> None:
+    queued = [enqueue(observer).job_id for _ in range(3)]
+
+    def handler(claimed: Claimed) -> str:
+        if claimed.job_id == queued[1]:
+            raise SystemExit(3)
+        return "PASSED"
+
+    with pytest.raises(SystemExit) as caught:
+        Worker(fresh_dsn, handler, batch=3).drain()
+    assert caught.value.code == 3
+    assert [job(observer, job_id).status for job_id in queued] == ["PASSED", "QUEUED", "QUEUED"]
+    setbacks = rows(observer, "select job_id, reason from pgjobs.setback order by job_id")
+    assert setbacks == [(queued[1], "SystemExit: 3"), (queued[2], "worker stopped")]
+
+
+def test_a_job_taken_away_and_claimed_again_by_the_same_worker_is_a_lease_of_its_own(
+    fresh_dsn: str, observer: Connection
+) -> None:
+    enqueue(observer)
+    taken, known = Event(), Event()
+
+    def handler(claimed: Claimed) -> str:
+        if claimed.run_no == 1:
+            with observer.transaction():
+                let_time_pass(observer, "1 hour")
+                assert call(observer, "rescue")
+            assert taken.wait(PATIENCE)
+            until(lambda: worker.is_lost(claimed))
+            known.set()
+        else:
+            taken.set()
+            assert known.wait(PATIENCE)
+            assert not worker.is_lost(claimed)
+            worker.stop()
+        return "PASSED"
+
+    worker = Worker(fresh_dsn, handler, concurrency=2, lease_for=SECOND, poll_interval=0.01)
+    assert worker.run() == Tally(written=1, lost=1)
+
+
+@pytest.mark.parametrize("fault", [OSError("no token"), psycopg.errors.ReadOnlySqlTransaction()])
+def test_a_heartbeat_that_fails_is_tried_again(
+    fresh_dsn: str, observer: Connection, fault: Exception
+) -> None:
+    enqueue(observer)
+    opened = 0
+
+    def connect() -> psycopg.Connection:
+        nonlocal opened
+        opened += 1
+        if opened == 2:
+            raise fault
+        return psycopg.connect(fresh_dsn)
+
+    def handler(claimed: Claimed) -> str:
+        query = "select from pgjobs.head where lease_expires_at > %(at)s and job_id = %(id)s"
+        at = claimed.lease_expires_at
+        until(lambda: rows(observer, query, at=at, id=claimed.job_id))
+        return "PASSED"
+
+    assert Worker(connect, handler, lease_for=SECOND).drain() == Tally(written=1)
+    assert opened == 3
+
+
+def test_a_heartbeat_that_failed_does_not_wait_for_the_next_one() -> None:
+    pauses: list[float] = []
+
+    class Ended(Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout or 0.0)
+            return len(pauses) == 4
+
+    leases = Leases(refuse, 600 * SECOND)
+    leases.ended = Ended()
+    now = datetime.now(UTC)
+    leases.hold([Claimed(1, 1, uuid4(), sha(), "1", 2, 1, uuid4(), now, now, None)])
+    leases.beat()
+    assert pauses == [200.0, 200.0, 0.1, 0.1]
+
+
+def test_a_verdict_whose_commit_may_not_have_reached_the_standby_is_written_once_more(
+    fresh_dsn: str, observer: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        enqueue(observer)
+    observer.execute(
+        "create function public.warn() returns trigger language plpgsql as $$ begin"
+        " raise warning 'fault' using errcode = '57014'; return null; end $$"
+    )
+    observer.execute(
+        "create constraint trigger warn after insert on pgjobs.verdict"
+        " deferrable initially deferred for each row execute function public.warn()"
+    )
+    calls: list[tuple[int, int]] = []
+
+    def counted(conn: Connection, finished: Sequence[Any], *, max_jobs: int, **rest: Any) -> Any:
+        calls.append((len(finished), max_jobs))
+        return exchange(conn, finished, max_jobs=max_jobs, **rest)
+
+    monkeypatch.setattr(hands, "exchange", counted)
+    assert Worker(fresh_dsn, passing, batch=2).drain() == Tally(written=2)
+    assert calls == [(0, 2), (2, 2), (2, 0)]
+
+
+def test_the_signal_handlers_of_the_program_are_put_back(fresh_dsn: str) -> None:
+    former = signal.getsignal(signal.SIGTERM)
+    Worker(fresh_dsn, passing).drain()
+    assert signal.getsignal(signal.SIGTERM) is former
