@@ -56,7 +56,7 @@ BYTES = {
     "job_job_id_pkey": 28,
     "job_commit_sha_key": 92,
     "verdict": 105,
-    "verdict_job_id_pkey": 34,
+    "verdict_job_id_pkey": 24,
     "verdict_status_completed_at_idx": 9,
 }
 
