@@ -7,9 +7,9 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from types import FrameType
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 
 from forgea_pgjobs.models import Claimed
-from forgea_pgjobs.worker.hands import Hands
+from forgea_pgjobs.worker.hands import LOOK, Hands
 from forgea_pgjobs.worker.leases import Leases
 from forgea_pgjobs.worker.verdict import Handler, Tally
 
@@ -123,10 +123,12 @@ class Worker:
                 for thread in (beater, *threads):
                     thread.start()
                 while ended < len(hands):
-                    if news.get() is None:
-                        self.stop()
-                    else:
-                        ended += 1
+                    # Not for ever: Python runs no handler for a signal just before the wait.
+                    with suppress(Empty):
+                        if news.get(timeout=LOOK) is None:
+                            self.stop()
+                        else:
+                            ended += 1
             finally:
                 self._stopping.set()
                 self._leases.ended.set()
