@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.loads import LOADS
+from bench.loads import LOADS, ONCE
 from bench.plots import singles, snapshot
 from bench.report import markdown
 from bench.run import ABSENT, CONTENDERS, SETTINGS, SLOW, describe, measure, prepare, surroundings
@@ -23,7 +23,8 @@ HERE = Path(__file__).parent
 def main() -> int:
     """Measure, and write results.json, results.md and the plots."""
     asked = _arguments()
-    names, loads = asked.peers or list(CONTENDERS), asked.loads or list(LOADS)
+    names = asked.peers or list(CONTENDERS)
+    loads = asked.loads or [load for load in LOADS if not asked.quick or load not in ONCE]
     # The last figures of the whole are kept with the sources; a look at a part is not.
     is_part = asked.quick or asked.peers or asked.loads
     out: Path = asked.out or (Path(sys.prefix) / "last" if is_part else HERE)
@@ -75,7 +76,7 @@ def _say(line: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="everything small: minutes")
+    parser.add_argument("--quick", action="store_true", help="all small, and no counts")
     parser.add_argument("--rounds", type=int, help="of each load (3; with --quick 1)")
     parser.add_argument("--loads", type=_some_of(LOADS), help=f"some of {','.join(LOADS)}")
     parser.add_argument(
