@@ -51,6 +51,8 @@ exception
 end
 $$;
 
+-- Nobody reads these tables yet:
+-- squawk-ignore-file require-concurrent-reindex
 reindex table pgjobs.lab_attempt;
 reindex table pgjobs.attempt_detail;
 reindex table pgjobs.job;
