@@ -32,9 +32,9 @@ drop function
     pgjobs._check_document, pgjobs._check_duration, pgjobs._check_no_null, pgjobs._check_push,
     pgjobs._check_status, pgjobs._check_text, pgjobs._check_verdict, pgjobs._complete,
     pgjobs._end_run, pgjobs._enqueue, pgjobs._enqueue_new, pgjobs._find_attempt, pgjobs._find_job,
-    pgjobs._leave_lane, pgjobs._lock_head, pgjobs._next_head, pgjobs._promote, pgjobs._put_head,
-    pgjobs._refuse, pgjobs._refuse_argument, pgjobs._refuse_lease, pgjobs._refuse_null,
-    pgjobs._status, pgjobs._sweep, pgjobs._take_leases;
+    pgjobs._leave_lane, pgjobs._lock_head, pgjobs._next_head, pgjobs._promote, pgjobs._refuse,
+    pgjobs._refuse_argument, pgjobs._refuse_lease, pgjobs._refuse_null, pgjobs._status,
+    pgjobs._sweep, pgjobs._take_leases;
 drop view pgjobs.verification_job, pgjobs.verification_verdict;
 drop table
     pgjobs.migration, pgjobs.waiting, pgjobs.head, pgjobs.lane, pgjobs.setback,
@@ -47,4 +47,6 @@ drop sequence
 drop type
     pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed, pgjobs.completed,
     pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled;
+drop domain
+    pgjobs.commit_sha, pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs, pgjobs.verdict_status;
 drop schema pgjobs;

@@ -84,8 +84,40 @@ comment on schema pgjobs is
     'docs/reference.md.';
 
 
--- Types: the answers of the functions, one composite type each (an OUT column may not share a
--- parameter's name), and the two sequences that no table owns.
+-- Types: what a value of a column can be; the answers of the functions, one composite type each (an
+-- OUT column may not share a parameter's name); and the sequences that no table owns.
+
+-- Domains, since PostgreSQL prepares the CHECK of a column anew for every INSERT statement, that of
+-- a domain once a session.
+create domain pgjobs.commit_sha as text collate "C"
+    constraint lab_attempt_commit_sha_check check (
+        octet_length(value) in (40, 64)
+        and value !~ '[^0-9a-f]'
+        and value ~ '[^0]'
+    );
+comment on domain pgjobs.commit_sha is '40 or 64 lower-case hex digits, not all zeros.';
+
+
+create domain pgjobs.priority as smallint
+    constraint job_priority_check check (value between 1 and 4);
+comment on domain pgjobs.priority is '1 first … 4 last.';
+
+
+create domain pgjobs.max_runs as smallint
+    constraint job_max_runs_check check (value between 1 and 25);
+comment on domain pgjobs.max_runs is 'How many runs a job may have in all, 1 … 25.';
+
+
+create domain pgjobs.open_jobs as smallint
+    constraint lane_open_jobs_check check (value between 1 and 100);
+comment on domain pgjobs.open_jobs is 'Back-pressure: at most 100 open jobs per session.';
+
+
+create domain pgjobs.verdict_status as text collate "C"
+    constraint verdict_status_check check (value in ('PASSED', 'FAILED', 'ERROR'));
+comment on domain pgjobs.verdict_status is
+    'PASSED, FAILED (the learner''s) or ERROR (never the learner''s).';
+
 
 create type pgjobs.recorded as (
     attempt_id bigint,
@@ -230,22 +262,17 @@ comment on function pgjobs._guard_ledger is
 -- lab_attempt: one pushed commit of one lab session. Guarantees: one attempt per session and commit
 -- (lab_attempt_session_id_commit_sha_key), one per session and delivery id
 -- (lab_attempt_session_id_delivery_id_key), nothing but well-formed commit SHAs
--- (lab_attempt_commit_sha_check), no change ever (the guards).
+-- (the domain commit_sha), no change ever (the guards).
 create table pgjobs.lab_attempt (
     attempt_id bigint generated always as identity,
     session_id uuid not null,
-    commit_sha text collate "C" not null,
+    commit_sha pgjobs.commit_sha not null,
     recorded_at timestamptz not null,
     delivery_id text collate "C",
     pushed_at timestamptz,
     detail_sha256 bytea,
     constraint lab_attempt_attempt_id_pkey primary key (attempt_id),
-    constraint lab_attempt_session_id_commit_sha_key unique (session_id, commit_sha),
-    constraint lab_attempt_commit_sha_check check (
-        octet_length(commit_sha) in (40, 64)
-        and commit_sha !~ '[^0-9a-f]'
-        and commit_sha ~ '[^0]'
-    )
+    constraint lab_attempt_session_id_commit_sha_key unique (session_id, commit_sha)
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
@@ -273,8 +300,6 @@ comment on constraint lab_attempt_attempt_id_pkey on pgjobs.lab_attempt is
     'Target of attempt_detail.';
 comment on constraint lab_attempt_session_id_commit_sha_key on pgjobs.lab_attempt is
     'One attempt per session and commit; target of job; serves "attempts and jobs of a session".';
-comment on constraint lab_attempt_commit_sha_check on pgjobs.lab_attempt is
-    'The form of a commit SHA.';
 comment on index pgjobs.lab_attempt_session_id_delivery_id_key is
     'A delivery id is used once per session.';
 
@@ -334,8 +359,8 @@ create table pgjobs.job (
     session_id uuid not null,
     commit_sha text collate "C" not null,
     lab_version text collate "C" not null,
-    priority smallint not null,
-    max_runs smallint not null,
+    priority pgjobs.priority not null,
+    max_runs pgjobs.max_runs not null,
     created_at timestamptz not null,
     available_at timestamptz,
     payload_sha256 bytea,
@@ -343,9 +368,7 @@ create table pgjobs.job (
     constraint job_commit_sha_key unique (commit_sha),
     -- No index of its own: the referenced rows are never updated or deleted.
     constraint job_session_id_commit_sha_fkey foreign key (session_id, commit_sha)
-        references pgjobs.lab_attempt (session_id, commit_sha),
-    constraint job_priority_check check (priority between 1 and 4),
-    constraint job_max_runs_check check (max_runs between 1 and 25)
+        references pgjobs.lab_attempt (session_id, commit_sha)
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
@@ -373,8 +396,6 @@ comment on constraint job_commit_sha_key on pgjobs.job is
     'One job per commit SHA; serves look-ups by commit.';
 comment on constraint job_session_id_commit_sha_fkey on pgjobs.job is
     'A job verifies an attempt of its session.';
-comment on constraint job_priority_check on pgjobs.job is '1 … 4.';
-comment on constraint job_max_runs_check on pgjobs.job is '1 … 25.';
 
 create trigger job_append_only before update or delete on pgjobs.job
     for each row execute function pgjobs._guard_ledger();
@@ -418,16 +439,16 @@ comment on trigger job_payload_no_truncate on pgjobs.job_payload is 'Refuses TRU
 
 
 -- verdict: how a job ended. Guarantees: one per job (verdict_job_id_pkey), only PASSED, FAILED or
--- ERROR (verdict_status_check), a reason exactly for ERROR (verdict_error_reason_check), a worker's
--- lease behind every verdict a worker gave (verdict_lease_token_check), no change ever (the
--- guards).
+-- ERROR (the domain verdict_status), a reason exactly for ERROR (verdict_error_reason_check), a
+-- worker's lease behind every verdict a worker gave (verdict_lease_token_check), no change ever
+-- (the guards).
 create table pgjobs.verdict (
     job_id bigint not null,
     completed_at timestamptz not null,
     started_at timestamptz,
     lease_token uuid,
     run_no smallint not null,
-    status text collate "C" not null,
+    status pgjobs.verdict_status not null,
     worker text collate "C",
     error_reason text collate "C",
     error_detail text,
@@ -435,7 +456,6 @@ create table pgjobs.verdict (
     summary_sha256 bytea,
     constraint verdict_job_id_pkey primary key (job_id),
     constraint verdict_job_id_fkey foreign key (job_id) references pgjobs.job (job_id),
-    constraint verdict_status_check check (status in ('PASSED', 'FAILED', 'ERROR')),
     constraint verdict_error_reason_check check (
         (status = 'ERROR') = (error_reason is not null)
         and error_reason in ('REPORTED', 'RUNS_EXHAUSTED', 'CANCELLED')
@@ -477,7 +497,6 @@ comment on column pgjobs.verdict.summary_sha256 is
     'SHA-256 of the summary''s text, null where none was given.';
 comment on constraint verdict_job_id_pkey on pgjobs.verdict is 'One verdict per job.';
 comment on constraint verdict_job_id_fkey on pgjobs.verdict is 'A verdict belongs to a job.';
-comment on constraint verdict_status_check on pgjobs.verdict is 'The three verdicts.';
 comment on constraint verdict_error_reason_check on pgjobs.verdict is 'A reason exactly for ERROR.';
 comment on constraint verdict_lease_token_check on pgjobs.verdict is
     'A worker''s verdict has its lease, a cancel its actor.';
@@ -572,15 +591,14 @@ comment on trigger setback_append_only on pgjobs.setback is 'Refuses UPDATE and 
 comment on trigger setback_no_truncate on pgjobs.setback is 'Refuses TRUNCATE with 23V01.';
 
 
--- lane: a session with open jobs, and how many. Guarantees: at most 100 (lane_open_jobs_check,
+-- lane: a session with open jobs, and how many. Guarantees: at most 100 (the domain open_jobs,
 -- asked by enqueue before it is hit). Its row lock is what makes "the next job of a session" safe:
 -- every call that adds or ends a job changes this row, so two of them never pass each other, and
 -- above READ COMMITTED the second gets 40001.
 create table pgjobs.lane (
     session_id uuid not null,
-    open_jobs smallint not null,
-    constraint lane_session_id_pkey primary key (session_id),
-    constraint lane_open_jobs_check check (open_jobs between 1 and 100)
+    open_jobs pgjobs.open_jobs not null,
+    constraint lane_session_id_pkey primary key (session_id)
 ) with (
     fillfactor = 70,
     vacuum_truncate = off,
@@ -594,8 +612,6 @@ comment on table pgjobs.lane is
 comment on column pgjobs.lane.session_id is 'The lab session.';
 comment on column pgjobs.lane.open_jobs is 'Its head and its waiting jobs.';
 comment on constraint lane_session_id_pkey on pgjobs.lane is 'One lane per session.';
-comment on constraint lane_open_jobs_check on pgjobs.lane is
-    'Back-pressure: at most 100 open jobs per session.';
 
 
 -- head: the one job of a session that is claimable, delayed or running. Guarantees: one per
@@ -605,13 +621,14 @@ comment on constraint lane_open_jobs_check on pgjobs.lane is
 create table pgjobs.head (
     session_id uuid not null,
     job_id bigint not null,
+    attempt_id bigint not null,
     available_at timestamptz not null,
     ready_no bigint,
     started_at timestamptz,
     lease_expires_at timestamptz,
     lease_token uuid,
     lease_for interval,
-    priority smallint not null,
+    priority pgjobs.priority not null,
     run_no smallint not null default 0,
     worker text collate "C",
     constraint head_session_id_pkey primary key (session_id),
@@ -642,6 +659,8 @@ comment on table pgjobs.head is
     'Hot: the first open job of a session: claimable, delayed or leased.';
 comment on column pgjobs.head.session_id is 'The lab session.';
 comment on column pgjobs.head.job_id is 'The job.';
+comment on column pgjobs.head.attempt_id is
+    'Its attempt, so that claim need not look for it.';
 comment on column pgjobs.head.available_at is 'Not to be claimed before.';
 comment on column pgjobs.head.ready_no is
     'Place among the claimable heads of its priority; null while delayed or leased.';
@@ -742,8 +761,8 @@ begin
 
     insert into pgjobs.lane (session_id, open_jobs)
     select gen_random_uuid(), 1 from generate_series(1, 8000);
-    insert into pgjobs.head (session_id, job_id, available_at, priority, worker)
-    select gen_random_uuid(), 0, now(), 1, v_wide from generate_series(1, 200);
+    insert into pgjobs.head (session_id, job_id, attempt_id, available_at, priority, worker)
+    select gen_random_uuid(), 0, 0, now(), 1, v_wide from generate_series(1, 200);
     insert into pgjobs.waiting (session_id, job_id)
     select gen_random_uuid(), 1 from generate_series(1, 3000);
 
@@ -773,7 +792,7 @@ create view pgjobs.verification_attempt as
 select
     attempt.attempt_id,
     attempt.session_id,
-    attempt.commit_sha,
+    attempt.commit_sha::text,
     attempt.delivery_id,
     attempt.recorded_at,
     attempt.pushed_at,
@@ -800,7 +819,7 @@ select
     attempt.session_id,
     job.commit_sha,
     job.lab_version,
-    verdict.status,
+    verdict.status::text,
     job.priority::integer as priority,
     payload.payload,
     job.created_at,
@@ -1513,40 +1532,6 @@ comment on function pgjobs._lock_head is
     'no open job.';
 
 
-create function pgjobs._put_head(
-    session_id uuid,
-    job_id bigint,
-    priority smallint,
-    created_at timestamptz,
-    available_at timestamptz
-)
-    returns boolean
-    language plpgsql
-    volatile
-    security invoker
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_now timestamptz := clock_timestamp();
-    v_ready_no bigint;
-begin
-    if coalesce(available_at <= v_now, true) then
-        v_ready_no := nextval('pgjobs.ready_no');
-    end if;
-    insert into pgjobs.head (session_id, job_id, available_at, ready_no, priority)
-    values (
-        _put_head.session_id, _put_head.job_id,
-        greatest(_put_head.created_at, coalesce(_put_head.available_at, v_now)), v_ready_no,
-        _put_head.priority
-    );
-    return v_ready_no is not null;
-end
-$$;
-comment on function pgjobs._put_head is
-    'Makes a job the head of its session: claimable, which it answers, or delayed until '
-    'available_at.';
-
-
 create function pgjobs._leave_lane(session_id uuid)
     returns boolean
     language plpgsql
@@ -1571,14 +1556,17 @@ comment on function pgjobs._leave_lane is
 
 
 create function pgjobs._promote(session_id uuid)
-    returns boolean
+    returns void
     language plpgsql
     volatile
     security invoker
     set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_now timestamptz := clock_timestamp();
     v_job pgjobs.job;
+    v_attempt_id bigint;
+    v_ready_no bigint;
 begin
     select job.* into strict v_job
     from pgjobs.job as job
@@ -1589,18 +1577,28 @@ begin
     );
     delete from pgjobs.waiting as waiting
     where waiting.session_id = _promote.session_id and waiting.job_id = v_job.job_id;
-    return pgjobs._put_head(
-        session_id, v_job.job_id, v_job.priority, v_job.created_at, v_job.available_at
+    select attempt.attempt_id into strict v_attempt_id
+    from pgjobs.lab_attempt as attempt
+    where attempt.session_id = _promote.session_id and attempt.commit_sha = v_job.commit_sha;
+
+    if coalesce(v_job.available_at <= v_now, true) then
+        v_ready_no := nextval('pgjobs.ready_no');
+    end if;
+    insert into pgjobs.head (session_id, job_id, attempt_id, available_at, ready_no, priority)
+    values (
+        _promote.session_id, v_job.job_id, v_attempt_id,
+        greatest(v_job.created_at, coalesce(v_job.available_at, v_now)), v_ready_no,
+        v_job.priority
     );
 end
 $$;
 comment on function pgjobs._promote is
-    'Makes the lowest waiting job of a session without a head its head; true when that is '
-    'claimable.';
+    'Makes the lowest waiting job of a session without a head its head: claimable, or delayed '
+    'until its available_at.';
 
 
 create function pgjobs._next_head(session_id uuid)
-    returns boolean
+    returns void
     language plpgsql
     volatile
     security invoker
@@ -1608,12 +1606,13 @@ create function pgjobs._next_head(session_id uuid)
 as $$
 begin
     delete from pgjobs.head as head where head.session_id = _next_head.session_id;
-    return pgjobs._leave_lane(session_id) and pgjobs._promote(session_id);
+    if pgjobs._leave_lane(session_id) then
+        perform pgjobs._promote(session_id);
+    end if;
 end
 $$;
 comment on function pgjobs._next_head is
-    'Takes the session''s head off its lane and makes its lowest waiting job the head; true when '
-    'that is claimable.';
+    'Takes the session''s head off its lane and makes its lowest waiting job the head.';
 
 
 create function pgjobs._status(session_id uuid, job_id bigint)
@@ -1870,7 +1869,6 @@ declare
     v_job_id bigint;
     v_open_jobs smallint;
     v_lane_is_full boolean := false;
-    v_is_claimable boolean;
 begin
     loop
         -- First the job, then its attempt: what the first look finds, the second cannot miss.
@@ -1925,8 +1923,14 @@ begin
             insert into pgjobs.job_payload (job_id, payload) values (v_job_id, _enqueue.payload);
         end if;
         if v_open_jobs = 1 then
-            v_is_claimable := pgjobs._put_head(
-                session_id, v_job_id, priority::smallint, v_created_at, available_at
+            insert into pgjobs.head (
+                session_id, job_id, attempt_id, available_at, ready_no, priority
+            )
+            values (
+                _enqueue.session_id, v_job_id, v_attempt_id,
+                coalesce(_enqueue.available_at, v_created_at),
+                case when _enqueue.available_at is null then nextval('pgjobs.ready_no') end,
+                _enqueue.priority
             );
         else
             insert into pgjobs.waiting (session_id, job_id) values (_enqueue.session_id, v_job_id);
@@ -2034,7 +2038,8 @@ begin
                 and row_number() over (
                     partition by element.session_id order by element.job_id
                 ) = 1 as is_head
-        from unnest((select session_ids), (select new_job_ids)) as element (session_id, job_id)
+        from unnest((select session_ids), (select new_job_ids), (select new_attempt_ids))
+            as element (session_id, job_id, attempt_id)
         cross join lateral (
             select lane.open_jobs
             from pgjobs.lane as lane
@@ -2046,11 +2051,12 @@ begin
         insert into pgjobs.waiting (session_id, job_id)
         select place.session_id, place.job_id from place where not place.is_head
     )
-    insert into pgjobs.head (session_id, job_id, available_at, ready_no, priority)
+    insert into pgjobs.head (session_id, job_id, attempt_id, available_at, ready_no, priority)
     select
-        place.session_id, place.job_id, v_now, nextval('pgjobs.ready_no'), _enqueue_new.priority
+        place.session_id, place.job_id, place.attempt_id, v_now, nextval('pgjobs.ready_no'),
+        _enqueue_new.priority
     from (
-        select place.session_id, place.job_id
+        select place.session_id, place.job_id, place.attempt_id
         from place
         where place.is_head
         order by place.job_id
@@ -2415,6 +2421,8 @@ comment on function pgjobs.get_job is
 -- late, or when the claim that raised the mark rolls back. So once a second one claim starts
 -- further down, once a minute one from the very start; what it finds lowers the mark. No claim
 -- answers that there is nothing before it has looked from the very start.
+--
+-- The plans do not know max_jobs: with it they would be made anew on every call.
 create function pgjobs.claim(
     worker text,
     max_jobs integer default 1,
@@ -2426,6 +2434,7 @@ create function pgjobs.claim(
     security definer
     rows 1
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -2440,7 +2449,6 @@ declare
     v_lease_for interval;
     v_depth bigint := 0;
     v_low_water bigint;
-    v_is_first boolean;
     v_ready_no bigint;
     v_row tid;
     v_rows tid[] := '{}';
@@ -2461,30 +2469,33 @@ begin
         end if;
     end if;
 
-    -- One head a step: `limit max_jobs` would be planned anew on every call, and any limit but 1 is
-    -- met by a sort of all heads while they are few, which is the plan that would be kept.
     loop
-        <<priorities>>
         for v_priority in 1 .. 4 loop
             v_low_water := coalesce(pg_sequence_last_value(c_low_water[v_priority]), 0);
-            v_ready_no := greatest(v_low_water - v_depth, 0);
-            v_is_first := true;
-            loop
-                select head.ctid, head.job_id, head.ready_no into v_row, v_job_id, v_ready_no
+            select head.ctid, head.job_id, head.ready_no into v_row, v_job_id, v_ready_no
+            from pgjobs.head as head
+            where head.priority = v_priority and head.ready_no > v_low_water - v_depth
+            order by head.ready_no
+            limit 1
+            for update skip locked;
+            continue when not found;
+            if v_ready_no not between v_low_water + 1 and v_low_water + 16 then
+                perform setval(c_low_water[v_priority], v_ready_no - 1);
+            end if;
+            v_rows := v_rows || v_row;
+            v_job_ids := v_job_ids || v_job_id;
+            exit when cardinality(v_job_ids) = max_jobs;
+            select v_rows || array_agg(place.ctid), v_job_ids || array_agg(place.job_id)
+            into v_rows, v_job_ids
+            from (
+                select head.ctid, head.job_id
                 from pgjobs.head as head
                 where head.priority = v_priority and head.ready_no > v_ready_no
                 order by head.ready_no
-                limit 1
-                for update skip locked;
-                exit when not found;
-                if v_is_first and v_ready_no not between v_low_water + 1 and v_low_water + 16 then
-                    perform setval(c_low_water[v_priority], v_ready_no - 1);
-                end if;
-                v_is_first := false;
-                v_rows := v_rows || v_row;
-                v_job_ids := v_job_ids || v_job_id;
-                exit priorities when cardinality(v_job_ids) = max_jobs;
-            end loop;
+                limit max_jobs - cardinality(v_job_ids)
+                for update skip locked
+            ) as place;
+            exit when cardinality(v_job_ids) = max_jobs;
         end loop;
         exit when v_job_ids <> '{}';
         if v_depth = c_everything then
@@ -2507,10 +2518,10 @@ begin
             run_no = head.run_no + 1,
             worker = claim.worker
         where head.ctid = any ((select v_rows)::tid[])
-        returning head.job_id, head.run_no, head.lease_token, head.lease_expires_at
+        returning head.job_id, head.attempt_id, head.run_no, head.lease_token, head.lease_expires_at
     )
     select
-        job.job_id, attempt.attempt_id, job.session_id, job.commit_sha, job.lab_version,
+        job.job_id, leased.attempt_id, job.session_id, job.commit_sha, job.lab_version,
         job.priority::integer, leased.run_no::integer, leased.lease_token,
         leased.lease_expires_at, job.created_at, payload.payload
     from leased
@@ -2520,12 +2531,6 @@ begin
         where job.job_id = leased.job_id
         offset 0
     ) as job
-    cross join lateral (
-        select attempt.attempt_id
-        from pgjobs.lab_attempt as attempt
-        where attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
-        offset 0
-    ) as attempt
     left join lateral (
         select payload.payload
         from pgjobs.job_payload as payload
@@ -2607,7 +2612,6 @@ declare
     v_head pgjobs.head;
     v_verdict pgjobs.verdict;
     v_completed_at timestamptz;
-    v_is_claimable boolean;
     v_summary_sha256 bytea := sha256(convert_to(summary::text, 'UTF8'));
 begin
     select job.session_id into v_session_id
@@ -2633,7 +2637,7 @@ begin
             insert into pgjobs.verdict_summary (job_id, summary)
             values (_complete.job_id, _complete.summary);
         end if;
-        v_is_claimable := pgjobs._next_head(v_session_id);
+        perform pgjobs._next_head(v_session_id);
         return (ordinal, job_id, status, v_completed_at, 'completed')::pgjobs.completed_element;
     end if;
 
@@ -2765,7 +2769,8 @@ begin
 
     -- The lanes in the order of their sessions, as enqueue_many locks them: two batches never wait
     -- for one another. Each statement then sees what the holders of those locks have left behind.
-    select array_agg(place.session_id), array_agg(place.ordinal) into v_sessions, v_ordinals
+    select array_agg(place.session_id), array_agg(place.ordinal), array_agg(lane.ctid)
+    into v_sessions, v_ordinals, v_lanes
     from (
         select job.session_id, element.ordinal
         from unnest((select job_ids)) with ordinality as element (job_id, ordinal)
@@ -2778,7 +2783,7 @@ begin
         order by job.session_id
     ) as place
     cross join lateral (
-        select
+        select lane.ctid
         from pgjobs.lane as lane
         where lane.session_id = place.session_id
         for update
@@ -2786,14 +2791,15 @@ begin
 
     -- What is held under its token, and named once, ends here.
     select
-        array_agg(lane.ctid), array_agg(head.ctid), array_agg(place.ordinal),
+        array_agg(place.lane), array_agg(head.ctid), array_agg(place.ordinal),
         array_agg(head.job_id), array_agg(head.started_at), array_agg(head.lease_token),
         array_agg(head.run_no), array_agg(head.worker), array_agg(statuses[place.ordinal]),
         array_agg(summaries[place.ordinal])
     into
         v_lanes, v_heads, v_ordinals, v_ended, v_started, v_held, v_run_nos, v_workers,
         v_verdicts, v_summaries
-    from unnest((select v_sessions), (select v_ordinals)) as place (session_id, ordinal)
+    from unnest((select v_sessions), (select v_ordinals), (select v_lanes))
+        as place (session_id, ordinal, lane)
     cross join lateral (
         select head.*, head.ctid
         from pgjobs.head as head
@@ -2803,12 +2809,6 @@ begin
             and head.lease_token is not distinct from lease_tokens[place.ordinal]
         for update
     ) as head
-    cross join lateral (
-        select lane.ctid
-        from pgjobs.lane as lane
-        where lane.session_id = place.session_id
-        offset 0
-    ) as lane
     where v_size = (select count(distinct named.job_id) from unnest(job_ids) as named (job_id));
 
     if v_ended is not null then
@@ -3131,4 +3131,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '6201d7e39c84f55b25258adfbcf9077b692957de54a27b1b67e8e5011e8c7f1f');
+values ('0001.ledger', '3eaec1fd1962f9dcae91982b39446707dce92ae59d57aacb4fbccfddd3b6f8df');

@@ -19,7 +19,6 @@ declare
     v_head pgjobs.head;
     v_verdict pgjobs.verdict;
     v_completed_at timestamptz;
-    v_is_claimable boolean;
     v_summary_sha256 bytea := sha256(convert_to(summary::text, 'UTF8'));
 begin
     select job.session_id into v_session_id
@@ -45,7 +44,7 @@ begin
             insert into pgjobs.verdict_summary (job_id, summary)
             values (_complete.job_id, _complete.summary);
         end if;
-        v_is_claimable := pgjobs._next_head(v_session_id);
+        perform pgjobs._next_head(v_session_id);
         return (ordinal, job_id, status, v_completed_at, 'completed')::pgjobs.completed_element;
     end if;
 

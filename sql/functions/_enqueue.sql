@@ -38,7 +38,6 @@ declare
     v_job_id bigint;
     v_open_jobs smallint;
     v_lane_is_full boolean := false;
-    v_is_claimable boolean;
 begin
     loop
         -- First the job, then its attempt: what the first look finds, the second cannot miss.
@@ -93,8 +92,14 @@ begin
             insert into pgjobs.job_payload (job_id, payload) values (v_job_id, _enqueue.payload);
         end if;
         if v_open_jobs = 1 then
-            v_is_claimable := pgjobs._put_head(
-                session_id, v_job_id, priority::smallint, v_created_at, available_at
+            insert into pgjobs.head (
+                session_id, job_id, attempt_id, available_at, ready_no, priority
+            )
+            values (
+                _enqueue.session_id, v_job_id, v_attempt_id,
+                coalesce(_enqueue.available_at, v_created_at),
+                case when _enqueue.available_at is null then nextval('pgjobs.ready_no') end,
+                _enqueue.priority
             );
         else
             insert into pgjobs.waiting (session_id, job_id) values (_enqueue.session_id, v_job_id);

@@ -73,7 +73,8 @@ begin
                 and row_number() over (
                     partition by element.session_id order by element.job_id
                 ) = 1 as is_head
-        from unnest((select session_ids), (select new_job_ids)) as element (session_id, job_id)
+        from unnest((select session_ids), (select new_job_ids), (select new_attempt_ids))
+            as element (session_id, job_id, attempt_id)
         cross join lateral (
             select lane.open_jobs
             from pgjobs.lane as lane
@@ -85,11 +86,12 @@ begin
         insert into pgjobs.waiting (session_id, job_id)
         select place.session_id, place.job_id from place where not place.is_head
     )
-    insert into pgjobs.head (session_id, job_id, available_at, ready_no, priority)
+    insert into pgjobs.head (session_id, job_id, attempt_id, available_at, ready_no, priority)
     select
-        place.session_id, place.job_id, v_now, nextval('pgjobs.ready_no'), _enqueue_new.priority
+        place.session_id, place.job_id, place.attempt_id, v_now, nextval('pgjobs.ready_no'),
+        _enqueue_new.priority
     from (
-        select place.session_id, place.job_id
+        select place.session_id, place.job_id, place.attempt_id
         from place
         where place.is_head
         order by place.job_id

@@ -25,40 +25,6 @@ comment on function pgjobs._lock_head is
     'no open job.';
 
 
-create function pgjobs._put_head(
-    session_id uuid,
-    job_id bigint,
-    priority smallint,
-    created_at timestamptz,
-    available_at timestamptz
-)
-    returns boolean
-    language plpgsql
-    volatile
-    security invoker
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_now timestamptz := clock_timestamp();
-    v_ready_no bigint;
-begin
-    if coalesce(available_at <= v_now, true) then
-        v_ready_no := nextval('pgjobs.ready_no');
-    end if;
-    insert into pgjobs.head (session_id, job_id, available_at, ready_no, priority)
-    values (
-        _put_head.session_id, _put_head.job_id,
-        greatest(_put_head.created_at, coalesce(_put_head.available_at, v_now)), v_ready_no,
-        _put_head.priority
-    );
-    return v_ready_no is not null;
-end
-$$;
-comment on function pgjobs._put_head is
-    'Makes a job the head of its session: claimable, which it answers, or delayed until '
-    'available_at.';
-
-
 create function pgjobs._leave_lane(session_id uuid)
     returns boolean
     language plpgsql
@@ -83,14 +49,17 @@ comment on function pgjobs._leave_lane is
 
 
 create function pgjobs._promote(session_id uuid)
-    returns boolean
+    returns void
     language plpgsql
     volatile
     security invoker
     set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_now timestamptz := clock_timestamp();
     v_job pgjobs.job;
+    v_attempt_id bigint;
+    v_ready_no bigint;
 begin
     select job.* into strict v_job
     from pgjobs.job as job
@@ -101,18 +70,28 @@ begin
     );
     delete from pgjobs.waiting as waiting
     where waiting.session_id = _promote.session_id and waiting.job_id = v_job.job_id;
-    return pgjobs._put_head(
-        session_id, v_job.job_id, v_job.priority, v_job.created_at, v_job.available_at
+    select attempt.attempt_id into strict v_attempt_id
+    from pgjobs.lab_attempt as attempt
+    where attempt.session_id = _promote.session_id and attempt.commit_sha = v_job.commit_sha;
+
+    if coalesce(v_job.available_at <= v_now, true) then
+        v_ready_no := nextval('pgjobs.ready_no');
+    end if;
+    insert into pgjobs.head (session_id, job_id, attempt_id, available_at, ready_no, priority)
+    values (
+        _promote.session_id, v_job.job_id, v_attempt_id,
+        greatest(v_job.created_at, coalesce(v_job.available_at, v_now)), v_ready_no,
+        v_job.priority
     );
 end
 $$;
 comment on function pgjobs._promote is
-    'Makes the lowest waiting job of a session without a head its head; true when that is '
-    'claimable.';
+    'Makes the lowest waiting job of a session without a head its head: claimable, or delayed '
+    'until its available_at.';
 
 
 create function pgjobs._next_head(session_id uuid)
-    returns boolean
+    returns void
     language plpgsql
     volatile
     security invoker
@@ -120,12 +99,13 @@ create function pgjobs._next_head(session_id uuid)
 as $$
 begin
     delete from pgjobs.head as head where head.session_id = _next_head.session_id;
-    return pgjobs._leave_lane(session_id) and pgjobs._promote(session_id);
+    if pgjobs._leave_lane(session_id) then
+        perform pgjobs._promote(session_id);
+    end if;
 end
 $$;
 comment on function pgjobs._next_head is
-    'Takes the session''s head off its lane and makes its lowest waiting job the head; true when '
-    'that is claimable.';
+    'Takes the session''s head off its lane and makes its lowest waiting job the head.';
 
 
 create function pgjobs._status(session_id uuid, job_id bigint)

@@ -6,6 +6,8 @@
 -- late, or when the claim that raised the mark rolls back. So once a second one claim starts
 -- further down, once a minute one from the very start; what it finds lowers the mark. No claim
 -- answers that there is nothing before it has looked from the very start.
+--
+-- The plans do not know max_jobs: with it they would be made anew on every call.
 create function pgjobs.claim(
     worker text,
     max_jobs integer default 1,
@@ -17,6 +19,7 @@ create function pgjobs.claim(
     security definer
     rows 1
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -31,7 +34,6 @@ declare
     v_lease_for interval;
     v_depth bigint := 0;
     v_low_water bigint;
-    v_is_first boolean;
     v_ready_no bigint;
     v_row tid;
     v_rows tid[] := '{}';
@@ -52,30 +54,33 @@ begin
         end if;
     end if;
 
-    -- One head a step: `limit max_jobs` would be planned anew on every call, and any limit but 1 is
-    -- met by a sort of all heads while they are few, which is the plan that would be kept.
     loop
-        <<priorities>>
         for v_priority in 1 .. 4 loop
             v_low_water := coalesce(pg_sequence_last_value(c_low_water[v_priority]), 0);
-            v_ready_no := greatest(v_low_water - v_depth, 0);
-            v_is_first := true;
-            loop
-                select head.ctid, head.job_id, head.ready_no into v_row, v_job_id, v_ready_no
+            select head.ctid, head.job_id, head.ready_no into v_row, v_job_id, v_ready_no
+            from pgjobs.head as head
+            where head.priority = v_priority and head.ready_no > v_low_water - v_depth
+            order by head.ready_no
+            limit 1
+            for update skip locked;
+            continue when not found;
+            if v_ready_no not between v_low_water + 1 and v_low_water + 16 then
+                perform setval(c_low_water[v_priority], v_ready_no - 1);
+            end if;
+            v_rows := v_rows || v_row;
+            v_job_ids := v_job_ids || v_job_id;
+            exit when cardinality(v_job_ids) = max_jobs;
+            select v_rows || array_agg(place.ctid), v_job_ids || array_agg(place.job_id)
+            into v_rows, v_job_ids
+            from (
+                select head.ctid, head.job_id
                 from pgjobs.head as head
                 where head.priority = v_priority and head.ready_no > v_ready_no
                 order by head.ready_no
-                limit 1
-                for update skip locked;
-                exit when not found;
-                if v_is_first and v_ready_no not between v_low_water + 1 and v_low_water + 16 then
-                    perform setval(c_low_water[v_priority], v_ready_no - 1);
-                end if;
-                v_is_first := false;
-                v_rows := v_rows || v_row;
-                v_job_ids := v_job_ids || v_job_id;
-                exit priorities when cardinality(v_job_ids) = max_jobs;
-            end loop;
+                limit max_jobs - cardinality(v_job_ids)
+                for update skip locked
+            ) as place;
+            exit when cardinality(v_job_ids) = max_jobs;
         end loop;
         exit when v_job_ids <> '{}';
         if v_depth = c_everything then
@@ -98,10 +103,10 @@ begin
             run_no = head.run_no + 1,
             worker = claim.worker
         where head.ctid = any ((select v_rows)::tid[])
-        returning head.job_id, head.run_no, head.lease_token, head.lease_expires_at
+        returning head.job_id, head.attempt_id, head.run_no, head.lease_token, head.lease_expires_at
     )
     select
-        job.job_id, attempt.attempt_id, job.session_id, job.commit_sha, job.lab_version,
+        job.job_id, leased.attempt_id, job.session_id, job.commit_sha, job.lab_version,
         job.priority::integer, leased.run_no::integer, leased.lease_token,
         leased.lease_expires_at, job.created_at, payload.payload
     from leased
@@ -111,12 +116,6 @@ begin
         where job.job_id = leased.job_id
         offset 0
     ) as job
-    cross join lateral (
-        select attempt.attempt_id
-        from pgjobs.lab_attempt as attempt
-        where attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
-        offset 0
-    ) as attempt
     left join lateral (
         select payload.payload
         from pgjobs.job_payload as payload

@@ -65,7 +65,8 @@ begin
 
     -- The lanes in the order of their sessions, as enqueue_many locks them: two batches never wait
     -- for one another. Each statement then sees what the holders of those locks have left behind.
-    select array_agg(place.session_id), array_agg(place.ordinal) into v_sessions, v_ordinals
+    select array_agg(place.session_id), array_agg(place.ordinal), array_agg(lane.ctid)
+    into v_sessions, v_ordinals, v_lanes
     from (
         select job.session_id, element.ordinal
         from unnest((select job_ids)) with ordinality as element (job_id, ordinal)
@@ -78,7 +79,7 @@ begin
         order by job.session_id
     ) as place
     cross join lateral (
-        select
+        select lane.ctid
         from pgjobs.lane as lane
         where lane.session_id = place.session_id
         for update
@@ -86,14 +87,15 @@ begin
 
     -- What is held under its token, and named once, ends here.
     select
-        array_agg(lane.ctid), array_agg(head.ctid), array_agg(place.ordinal),
+        array_agg(place.lane), array_agg(head.ctid), array_agg(place.ordinal),
         array_agg(head.job_id), array_agg(head.started_at), array_agg(head.lease_token),
         array_agg(head.run_no), array_agg(head.worker), array_agg(statuses[place.ordinal]),
         array_agg(summaries[place.ordinal])
     into
         v_lanes, v_heads, v_ordinals, v_ended, v_started, v_held, v_run_nos, v_workers,
         v_verdicts, v_summaries
-    from unnest((select v_sessions), (select v_ordinals)) as place (session_id, ordinal)
+    from unnest((select v_sessions), (select v_ordinals), (select v_lanes))
+        as place (session_id, ordinal, lane)
     cross join lateral (
         select head.*, head.ctid
         from pgjobs.head as head
@@ -103,12 +105,6 @@ begin
             and head.lease_token is not distinct from lease_tokens[place.ordinal]
         for update
     ) as head
-    cross join lateral (
-        select lane.ctid
-        from pgjobs.lane as lane
-        where lane.session_id = place.session_id
-        offset 0
-    ) as lane
     where v_size = (select count(distinct named.job_id) from unnest(job_ids) as named (job_id));
 
     if v_ended is not null then

@@ -5,13 +5,14 @@
 create table pgjobs.head (
     session_id uuid not null,
     job_id bigint not null,
+    attempt_id bigint not null,
     available_at timestamptz not null,
     ready_no bigint,
     started_at timestamptz,
     lease_expires_at timestamptz,
     lease_token uuid,
     lease_for interval,
-    priority smallint not null,
+    priority pgjobs.priority not null,
     run_no smallint not null default 0,
     worker text collate "C",
     constraint head_session_id_pkey primary key (session_id),
@@ -42,6 +43,8 @@ comment on table pgjobs.head is
     'Hot: the first open job of a session: claimable, delayed or leased.';
 comment on column pgjobs.head.session_id is 'The lab session.';
 comment on column pgjobs.head.job_id is 'The job.';
+comment on column pgjobs.head.attempt_id is
+    'Its attempt, so that claim need not look for it.';
 comment on column pgjobs.head.available_at is 'Not to be claimed before.';
 comment on column pgjobs.head.ready_no is
     'Place among the claimable heads of its priority; null while delayed or leased.';

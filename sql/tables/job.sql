@@ -6,8 +6,8 @@ create table pgjobs.job (
     session_id uuid not null,
     commit_sha text collate "C" not null,
     lab_version text collate "C" not null,
-    priority smallint not null,
-    max_runs smallint not null,
+    priority pgjobs.priority not null,
+    max_runs pgjobs.max_runs not null,
     created_at timestamptz not null,
     available_at timestamptz,
     payload_sha256 bytea,
@@ -15,9 +15,7 @@ create table pgjobs.job (
     constraint job_commit_sha_key unique (commit_sha),
     -- No index of its own: the referenced rows are never updated or deleted.
     constraint job_session_id_commit_sha_fkey foreign key (session_id, commit_sha)
-        references pgjobs.lab_attempt (session_id, commit_sha),
-    constraint job_priority_check check (priority between 1 and 4),
-    constraint job_max_runs_check check (max_runs between 1 and 25)
+        references pgjobs.lab_attempt (session_id, commit_sha)
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
@@ -45,8 +43,6 @@ comment on constraint job_commit_sha_key on pgjobs.job is
     'One job per commit SHA; serves look-ups by commit.';
 comment on constraint job_session_id_commit_sha_fkey on pgjobs.job is
     'A job verifies an attempt of its session.';
-comment on constraint job_priority_check on pgjobs.job is '1 … 4.';
-comment on constraint job_max_runs_check on pgjobs.job is '1 … 25.';
 
 create trigger job_append_only before update or delete on pgjobs.job
     for each row execute function pgjobs._guard_ledger();

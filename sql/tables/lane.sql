@@ -1,12 +1,11 @@
--- lane: a session with open jobs, and how many. Guarantees: at most 100 (lane_open_jobs_check,
+-- lane: a session with open jobs, and how many. Guarantees: at most 100 (the domain open_jobs,
 -- asked by enqueue before it is hit). Its row lock is what makes "the next job of a session" safe:
 -- every call that adds or ends a job changes this row, so two of them never pass each other, and
 -- above READ COMMITTED the second gets 40001.
 create table pgjobs.lane (
     session_id uuid not null,
-    open_jobs smallint not null,
-    constraint lane_session_id_pkey primary key (session_id),
-    constraint lane_open_jobs_check check (open_jobs between 1 and 100)
+    open_jobs pgjobs.open_jobs not null,
+    constraint lane_session_id_pkey primary key (session_id)
 ) with (
     fillfactor = 70,
     vacuum_truncate = off,
@@ -20,5 +19,3 @@ comment on table pgjobs.lane is
 comment on column pgjobs.lane.session_id is 'The lab session.';
 comment on column pgjobs.lane.open_jobs is 'Its head and its waiting jobs.';
 comment on constraint lane_session_id_pkey on pgjobs.lane is 'One lane per session.';
-comment on constraint lane_open_jobs_check on pgjobs.lane is
-    'Back-pressure: at most 100 open jobs per session.';

@@ -39,8 +39,8 @@ begin
 
     insert into pgjobs.lane (session_id, open_jobs)
     select gen_random_uuid(), 1 from generate_series(1, 8000);
-    insert into pgjobs.head (session_id, job_id, available_at, priority, worker)
-    select gen_random_uuid(), 0, now(), 1, v_wide from generate_series(1, 200);
+    insert into pgjobs.head (session_id, job_id, attempt_id, available_at, priority, worker)
+    select gen_random_uuid(), 0, 0, now(), 1, v_wide from generate_series(1, 200);
     insert into pgjobs.waiting (session_id, job_id)
     select gen_random_uuid(), 1 from generate_series(1, 3000);
 

@@ -116,7 +116,13 @@ def row(number: int) -> dict[str, dict[str, Any]]:
         "verdict_summary": {**job, "summary": Jsonb(1)},
         "setback": {**run, "ended_at": NOW, "outcome": "LEASE_LOST"},
         "lane": {"session_id": session_id, "open_jobs": 1},
-        "head": {"session_id": session_id, **job, "available_at": NOW, "priority": 1},
+        "head": {
+            "session_id": session_id,
+            **job,
+            "attempt_id": number,
+            "available_at": NOW,
+            "priority": 1,
+        },
         "waiting": {"session_id": session_id, **job},
         "migration": {"migration_id": str(number), "checksum": ""},
     }
