@@ -47,6 +47,5 @@ drop sequence
 drop type
     pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed, pgjobs.completed,
     pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled;
-drop domain
-    pgjobs.commit_sha, pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs, pgjobs.verdict_status;
+drop domain pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs;
 drop schema pgjobs;

@@ -88,16 +88,7 @@ comment on schema pgjobs is
 -- OUT column may not share a parameter's name); and the sequences that no table owns.
 
 -- Domains, since PostgreSQL prepares the CHECK of a column anew for every INSERT statement, that of
--- a domain once a session.
-create domain pgjobs.commit_sha as text collate "C"
-    constraint lab_attempt_commit_sha_check check (
-        octet_length(value) in (40, 64)
-        and value !~ '[^0-9a-f]'
-        and value ~ '[^0]'
-    );
-comment on domain pgjobs.commit_sha is '40 or 64 lower-case hex digits, not all zeros.';
-
-
+-- a domain once a session; none is a key.
 create domain pgjobs.priority as smallint
     constraint job_priority_check check (value between 1 and 4);
 comment on domain pgjobs.priority is '1 first … 4 last.';
@@ -111,12 +102,6 @@ comment on domain pgjobs.max_runs is 'How many runs a job may have in all, 1 …
 create domain pgjobs.open_jobs as smallint
     constraint lane_open_jobs_check check (value between 1 and 100);
 comment on domain pgjobs.open_jobs is 'Back-pressure: at most 100 open jobs per session.';
-
-
-create domain pgjobs.verdict_status as text collate "C"
-    constraint verdict_status_check check (value in ('PASSED', 'FAILED', 'ERROR'));
-comment on domain pgjobs.verdict_status is
-    'PASSED, FAILED (the learner''s) or ERROR (never the learner''s).';
 
 
 create type pgjobs.recorded as (
@@ -262,17 +247,22 @@ comment on function pgjobs._guard_ledger is
 -- lab_attempt: one pushed commit of one lab session. Guarantees: one attempt per session and commit
 -- (lab_attempt_session_id_commit_sha_key), one per session and delivery id
 -- (lab_attempt_session_id_delivery_id_key), nothing but well-formed commit SHAs
--- (the domain commit_sha), no change ever (the guards).
+-- (lab_attempt_commit_sha_check), no change ever (the guards).
 create table pgjobs.lab_attempt (
     attempt_id bigint generated always as identity,
     session_id uuid not null,
-    commit_sha pgjobs.commit_sha not null,
+    commit_sha text collate "C" not null,
     recorded_at timestamptz not null,
     delivery_id text collate "C",
     pushed_at timestamptz,
     detail_sha256 bytea,
     constraint lab_attempt_attempt_id_pkey primary key (attempt_id),
-    constraint lab_attempt_session_id_commit_sha_key unique (session_id, commit_sha)
+    constraint lab_attempt_session_id_commit_sha_key unique (session_id, commit_sha),
+    constraint lab_attempt_commit_sha_check check (
+        octet_length(commit_sha) in (40, 64)
+        and commit_sha !~ '[^0-9a-f]'
+        and commit_sha ~ '[^0]'
+    )
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
@@ -300,6 +290,8 @@ comment on constraint lab_attempt_attempt_id_pkey on pgjobs.lab_attempt is
     'Target of attempt_detail.';
 comment on constraint lab_attempt_session_id_commit_sha_key on pgjobs.lab_attempt is
     'One attempt per session and commit; target of job; serves "attempts and jobs of a session".';
+comment on constraint lab_attempt_commit_sha_check on pgjobs.lab_attempt is
+    'The form of a commit SHA.';
 comment on index pgjobs.lab_attempt_session_id_delivery_id_key is
     'A delivery id is used once per session.';
 
@@ -439,16 +431,16 @@ comment on trigger job_payload_no_truncate on pgjobs.job_payload is 'Refuses TRU
 
 
 -- verdict: how a job ended. Guarantees: one per job (verdict_job_id_pkey), only PASSED, FAILED or
--- ERROR (the domain verdict_status), a reason exactly for ERROR (verdict_error_reason_check), a
--- worker's lease behind every verdict a worker gave (verdict_lease_token_check), no change ever
--- (the guards).
+-- ERROR (verdict_status_check), a reason exactly for ERROR (verdict_error_reason_check), a worker's
+-- lease behind every verdict a worker gave (verdict_lease_token_check), no change ever (the
+-- guards).
 create table pgjobs.verdict (
     job_id bigint not null,
     completed_at timestamptz not null,
     started_at timestamptz,
     lease_token uuid,
     run_no smallint not null,
-    status pgjobs.verdict_status not null,
+    status text collate "C" not null,
     worker text collate "C",
     error_reason text collate "C",
     error_detail text,
@@ -456,6 +448,7 @@ create table pgjobs.verdict (
     summary_sha256 bytea,
     constraint verdict_job_id_pkey primary key (job_id),
     constraint verdict_job_id_fkey foreign key (job_id) references pgjobs.job (job_id),
+    constraint verdict_status_check check (status in ('PASSED', 'FAILED', 'ERROR')),
     constraint verdict_error_reason_check check (
         (status = 'ERROR') = (error_reason is not null)
         and error_reason in ('REPORTED', 'RUNS_EXHAUSTED', 'CANCELLED')
@@ -497,6 +490,7 @@ comment on column pgjobs.verdict.summary_sha256 is
     'SHA-256 of the summary''s text, null where none was given.';
 comment on constraint verdict_job_id_pkey on pgjobs.verdict is 'One verdict per job.';
 comment on constraint verdict_job_id_fkey on pgjobs.verdict is 'A verdict belongs to a job.';
+comment on constraint verdict_status_check on pgjobs.verdict is 'The three verdicts.';
 comment on constraint verdict_error_reason_check on pgjobs.verdict is 'A reason exactly for ERROR.';
 comment on constraint verdict_lease_token_check on pgjobs.verdict is
     'A worker''s verdict has its lease, a cancel its actor.';
@@ -628,7 +622,7 @@ create table pgjobs.head (
     lease_expires_at timestamptz,
     lease_token uuid,
     lease_for interval,
-    priority pgjobs.priority not null,
+    priority smallint not null,
     run_no smallint not null default 0,
     worker text collate "C",
     constraint head_session_id_pkey primary key (session_id),
@@ -792,7 +786,7 @@ create view pgjobs.verification_attempt as
 select
     attempt.attempt_id,
     attempt.session_id,
-    attempt.commit_sha::text,
+    attempt.commit_sha,
     attempt.delivery_id,
     attempt.recorded_at,
     attempt.pushed_at,
@@ -819,7 +813,7 @@ select
     attempt.session_id,
     job.commit_sha,
     job.lab_version,
-    verdict.status::text,
+    verdict.status,
     job.priority::integer as priority,
     payload.payload,
     job.created_at,
@@ -3131,4 +3125,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '3eaec1fd1962f9dcae91982b39446707dce92ae59d57aacb4fbccfddd3b6f8df');
+values ('0001.ledger', '27db55f03a0d2236586adabca56913ac63d1e3e26d5c2d23c40c1cf3640828d8');

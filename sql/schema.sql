@@ -2,16 +2,7 @@
 -- OUT column may not share a parameter's name); and the sequences that no table owns.
 
 -- Domains, since PostgreSQL prepares the CHECK of a column anew for every INSERT statement, that of
--- a domain once a session.
-create domain pgjobs.commit_sha as text collate "C"
-    constraint lab_attempt_commit_sha_check check (
-        octet_length(value) in (40, 64)
-        and value !~ '[^0-9a-f]'
-        and value ~ '[^0]'
-    );
-comment on domain pgjobs.commit_sha is '40 or 64 lower-case hex digits, not all zeros.';
-
-
+-- a domain once a session; none is a key.
 create domain pgjobs.priority as smallint
     constraint job_priority_check check (value between 1 and 4);
 comment on domain pgjobs.priority is '1 first … 4 last.';
@@ -25,12 +16,6 @@ comment on domain pgjobs.max_runs is 'How many runs a job may have in all, 1 …
 create domain pgjobs.open_jobs as smallint
     constraint lane_open_jobs_check check (value between 1 and 100);
 comment on domain pgjobs.open_jobs is 'Back-pressure: at most 100 open jobs per session.';
-
-
-create domain pgjobs.verdict_status as text collate "C"
-    constraint verdict_status_check check (value in ('PASSED', 'FAILED', 'ERROR'));
-comment on domain pgjobs.verdict_status is
-    'PASSED, FAILED (the learner''s) or ERROR (never the learner''s).';
 
 
 create type pgjobs.recorded as (

@@ -12,7 +12,7 @@ create table pgjobs.head (
     lease_expires_at timestamptz,
     lease_token uuid,
     lease_for interval,
-    priority pgjobs.priority not null,
+    priority smallint not null,
     run_no smallint not null default 0,
     worker text collate "C",
     constraint head_session_id_pkey primary key (session_id),

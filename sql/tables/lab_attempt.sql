@@ -1,17 +1,22 @@
 -- lab_attempt: one pushed commit of one lab session. Guarantees: one attempt per session and commit
 -- (lab_attempt_session_id_commit_sha_key), one per session and delivery id
 -- (lab_attempt_session_id_delivery_id_key), nothing but well-formed commit SHAs
--- (the domain commit_sha), no change ever (the guards).
+-- (lab_attempt_commit_sha_check), no change ever (the guards).
 create table pgjobs.lab_attempt (
     attempt_id bigint generated always as identity,
     session_id uuid not null,
-    commit_sha pgjobs.commit_sha not null,
+    commit_sha text collate "C" not null,
     recorded_at timestamptz not null,
     delivery_id text collate "C",
     pushed_at timestamptz,
     detail_sha256 bytea,
     constraint lab_attempt_attempt_id_pkey primary key (attempt_id),
-    constraint lab_attempt_session_id_commit_sha_key unique (session_id, commit_sha)
+    constraint lab_attempt_session_id_commit_sha_key unique (session_id, commit_sha),
+    constraint lab_attempt_commit_sha_check check (
+        octet_length(commit_sha) in (40, 64)
+        and commit_sha !~ '[^0-9a-f]'
+        and commit_sha ~ '[^0]'
+    )
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
@@ -39,6 +44,8 @@ comment on constraint lab_attempt_attempt_id_pkey on pgjobs.lab_attempt is
     'Target of attempt_detail.';
 comment on constraint lab_attempt_session_id_commit_sha_key on pgjobs.lab_attempt is
     'One attempt per session and commit; target of job; serves "attempts and jobs of a session".';
+comment on constraint lab_attempt_commit_sha_check on pgjobs.lab_attempt is
+    'The form of a commit SHA.';
 comment on index pgjobs.lab_attempt_session_id_delivery_id_key is
     'A delivery id is used once per session.';
 

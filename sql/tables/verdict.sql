@@ -1,14 +1,14 @@
 -- verdict: how a job ended. Guarantees: one per job (verdict_job_id_pkey), only PASSED, FAILED or
--- ERROR (the domain verdict_status), a reason exactly for ERROR (verdict_error_reason_check), a
--- worker's lease behind every verdict a worker gave (verdict_lease_token_check), no change ever
--- (the guards).
+-- ERROR (verdict_status_check), a reason exactly for ERROR (verdict_error_reason_check), a worker's
+-- lease behind every verdict a worker gave (verdict_lease_token_check), no change ever (the
+-- guards).
 create table pgjobs.verdict (
     job_id bigint not null,
     completed_at timestamptz not null,
     started_at timestamptz,
     lease_token uuid,
     run_no smallint not null,
-    status pgjobs.verdict_status not null,
+    status text collate "C" not null,
     worker text collate "C",
     error_reason text collate "C",
     error_detail text,
@@ -16,6 +16,7 @@ create table pgjobs.verdict (
     summary_sha256 bytea,
     constraint verdict_job_id_pkey primary key (job_id),
     constraint verdict_job_id_fkey foreign key (job_id) references pgjobs.job (job_id),
+    constraint verdict_status_check check (status in ('PASSED', 'FAILED', 'ERROR')),
     constraint verdict_error_reason_check check (
         (status = 'ERROR') = (error_reason is not null)
         and error_reason in ('REPORTED', 'RUNS_EXHAUSTED', 'CANCELLED')
@@ -57,6 +58,7 @@ comment on column pgjobs.verdict.summary_sha256 is
     'SHA-256 of the summary''s text, null where none was given.';
 comment on constraint verdict_job_id_pkey on pgjobs.verdict is 'One verdict per job.';
 comment on constraint verdict_job_id_fkey on pgjobs.verdict is 'A verdict belongs to a job.';
+comment on constraint verdict_status_check on pgjobs.verdict is 'The three verdicts.';
 comment on constraint verdict_error_reason_check on pgjobs.verdict is 'A reason exactly for ERROR.';
 comment on constraint verdict_lease_token_check on pgjobs.verdict is
     'A worker''s verdict has its lease, a cancel its actor.';

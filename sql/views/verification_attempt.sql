@@ -3,7 +3,7 @@ create view pgjobs.verification_attempt as
 select
     attempt.attempt_id,
     attempt.session_id,
-    attempt.commit_sha::text,
+    attempt.commit_sha,
     attempt.delivery_id,
     attempt.recorded_at,
     attempt.pushed_at,

@@ -7,7 +7,7 @@ select
     attempt.session_id,
     job.commit_sha,
     job.lab_version,
-    verdict.status::text,
+    verdict.status,
     job.priority::integer as priority,
     payload.payload,
     job.created_at,
