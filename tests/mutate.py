@@ -61,7 +61,11 @@ select format('alter table %s enable trigger %I', relation, tgname) from trigger
 where tgenabled = 'A'
 union all
 select format('alter table %s drop constraint %I cascade', conrelid::regclass, conname)
-from pg_constraint where connamespace = 'pgjobs'::regnamespace and contype <> 'n'
+from pg_constraint
+where connamespace = 'pgjobs'::regnamespace and contype <> 'n' and contypid = 0
+union all
+select format('alter domain %s drop constraint %I', contypid::regtype, conname)
+from pg_constraint where connamespace = 'pgjobs'::regnamespace and contypid <> 0
 union all
 select format('drop index %s', indexrelid::regclass)
 from pg_index join relation on relation.name = indexrelid
