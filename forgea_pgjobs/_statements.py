@@ -22,6 +22,13 @@ _PUSH: tuple[LiteralString, ...] = (
     "pushed_at timestamptz",
 )
 _LEASE: tuple[LiteralString, ...] = ("job_id bigint", "lease_token uuid")
+_DECISION: tuple[LiteralString, ...] = (
+    "reason text",
+    "actor text",
+    "approver text",
+    "ticket text",
+    "lab_version text",
+)
 
 RECORD_ATTEMPT = _call(
     "record_attempt", "session_id uuid", "commit_sha text", "delivery_id text", *_PUSH
@@ -72,3 +79,31 @@ RELEASE = _call("release", *_LEASE, "reason text", "retry_after interval")
 RESCUE = _call("rescue", "max_jobs integer")
 CANCEL = _call("cancel", "job_id bigint", "reason text", "actor text")
 WAKE = _call("wake")
+ADD_ARTIFACT = _call(
+    "add_artifact",
+    *_LEASE,
+    "kind text",
+    "name text",
+    "content bytea",
+    "location text",
+    "sha256 bytea",
+    "size_bytes bigint",
+    "media_type text",
+    "truncated boolean",
+)
+READ_ARTIFACT = _call("read_artifact", "artifact_id bigint")
+AMEND = _call("amend", "job_id bigint", "status text", *_DECISION)
+REVERIFY = _call("reverify", "job_ids bigint[]", *_DECISION, "priority integer")
+IS_PASSED = _call("is_passed", "commit_sha text")
+TIMELINE = _call("timeline", "commit_sha text")
+WHY_WAITING = _call("why_waiting", "job_id bigint")
+EXPIRE_ARTIFACTS = _call(
+    "expire_artifacts", "older_than interval", "max_rows integer", "dry_run boolean"
+)
+EXPIRE_DETAILS = _call(
+    "expire_details",
+    "older_than interval",
+    "kinds text[]",
+    "max_rows integer",
+    "dry_run boolean",
+)

@@ -31,7 +31,7 @@ class InvalidArgument(PgjobsError, psycopg.DataError):
 
 
 class JobNotFound(PgjobsError, psycopg.errors.NoDataFound):
-    """P0002: no such job."""
+    """P0002: no such job, or artifact."""
 
 
 class LedgerImmutable(PgjobsError, psycopg.IntegrityError):
@@ -46,17 +46,31 @@ class CommitTaken(PgjobsError, psycopg.IntegrityError):
     """23V03: the commit already has a job for another session or another lab version."""
 
 
-class DeliveryConflict(PgjobsError, psycopg.IntegrityError):
-    """23V04: the session already used the delivery id for a different request."""
-
+class _Conflict(PgjobsError, psycopg.IntegrityError):
     @property
     def differing(self) -> str | None:
         """The name of the differing field."""
         return self.diag.column_name
 
 
+class DeliveryConflict(_Conflict):
+    """23V04: the session already used the delivery id for a different request."""
+
+
 class LeaseLost(PgjobsError, psycopg.IntegrityError):
     """23V05: the lease token is not the current one."""
+
+
+class ArtifactConflict(_Conflict):
+    """23V06: the run already has an artifact of that name with something else."""
+
+
+class NotFinal(PgjobsError, psycopg.IntegrityError):
+    """23V07: the job has no verdict yet."""
+
+
+class ArtifactExpired(PgjobsError, psycopg.IntegrityError):
+    """23V08: the content of the artifact has expired; hash, size and name are still there."""
 
 
 class TooManyOpenJobs(PgjobsError, psycopg.OperationalError):
@@ -76,6 +90,9 @@ BY_SQLSTATE: dict[str, type[PgjobsError]] = {
     "23V03": CommitTaken,
     "23V04": DeliveryConflict,
     "23V05": LeaseLost,
+    "23V06": ArtifactConflict,
+    "23V07": NotFinal,
+    "23V08": ArtifactExpired,
     "54V01": TooManyOpenJobs,
 }
 

@@ -29,6 +29,15 @@ class Outcome(StrEnum):
     NOT_FOUND = "not_found"
 
 
+class ReviewOutcome(StrEnum):
+    """What became of one element of ``reverify``."""
+
+    QUEUED = "queued"
+    NOT_FINAL = "not_final"
+    ALREADY_QUEUED = "already_queued"
+    NOT_FOUND = "not_found"
+
+
 class _WithStatus:
     """Makes the text that the database answered a ``JobStatus``."""
 
@@ -38,6 +47,16 @@ class _WithStatus:
     def __post_init__(self) -> None:
         if self.status is not None:
             object.__setattr__(self, "status", JobStatus(self.status))
+
+
+class _WithEffectiveStatus:
+    """Makes the effective status that the database answered a ``JobStatus``."""
+
+    __slots__ = ()
+    effective_status: JobStatus
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "effective_status", JobStatus(self.effective_status))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +90,10 @@ class EnqueuedElement(_WithStatus):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Answer of ``claim``: a run of a job under a lease."""
+    """Answer of ``claim``: a run of a job under a lease.
+
+    ``review_id`` is None unless the finished job is judged again, for ``reverify``.
+    """
 
     job_id: int
     attempt_id: int
@@ -84,6 +106,7 @@ class Claimed:
     lease_expires_at: datetime
     created_at: datetime
     payload: Any
+    review_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +157,7 @@ class Rescued(_WithStatus):
 
 @dataclass(frozen=True, slots=True)
 class Cancelled(_WithStatus):
-    """Answer of ``cancel``: the status is always ERROR."""
+    """Answer of ``cancel``: ERROR, or the status that stands when a review was cancelled."""
 
     job_id: int
     status: JobStatus
@@ -142,7 +165,76 @@ class Cancelled(_WithStatus):
 
 
 @dataclass(frozen=True, slots=True)
-class VerificationJob(_WithStatus):
+class ArtifactAdded:
+    """Answer of ``add_artifact``: ``created`` is true for the one call that recorded it."""
+
+    artifact_id: int
+    sha256: bytes
+    size_bytes: int
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Amended(_WithEffectiveStatus):
+    """Answer of ``amend``."""
+
+    amendment_id: int
+    job_id: int
+    effective_status: JobStatus
+    amended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedElement:
+    """Answer of ``reverify`` for one element, counted from 1."""
+
+    ordinal: int
+    job_id: int
+    review_id: int | None
+    outcome: ReviewOutcome
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outcome", ReviewOutcome(self.outcome))
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactsExpired:
+    """Answer of ``expire_artifacts``: bodies dropped, their artifacts, and their bytes."""
+
+    artifacts: int
+    bodies: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DetailsExpired:
+    """Answer of ``expire_details``: how many rows of a kind were dropped."""
+
+    kind: str
+    details: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A row of ``timeline``: what happened to a commit, and when."""
+
+    at: datetime
+    event: str
+    run_no: int | None
+    actor: str | None
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingReason:
+    """Answer of ``why_waiting``: why a job is not done yet, in one word with its detail."""
+
+    reason: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationJob(_WithStatus, _WithEffectiveStatus):
     """A row of the view ``pgjobs.verification_job``."""
 
     job_id: int
@@ -163,3 +255,9 @@ class VerificationJob(_WithStatus):
     error_reason: str | None
     error_detail: str | None
     summary: Any
+    effective_status: JobStatus
+    amended_at: datetime | None
+
+    def __post_init__(self) -> None:
+        _WithStatus.__post_init__(self)
+        _WithEffectiveStatus.__post_init__(self)

@@ -22,30 +22,41 @@ begin
 end
 $$;
 
-drop view pgjobs.verification_run, pgjobs.verification_attempt;
+drop view
+    pgjobs.verification_run, pgjobs.verification_attempt, pgjobs.verification_artifact,
+    pgjobs.verification_amendment, pgjobs.verification_review;
 drop function
     pgjobs.enqueue, pgjobs.enqueue_many, pgjobs.record_attempt, pgjobs.get_job, pgjobs.claim,
     pgjobs.heartbeat, pgjobs.complete, pgjobs.complete_many, pgjobs.complete_and_claim,
-    pgjobs.release, pgjobs.rescue, pgjobs.cancel, pgjobs.wake;
+    pgjobs.release, pgjobs.rescue, pgjobs.cancel, pgjobs.wake, pgjobs.amend, pgjobs.reverify,
+    pgjobs.add_artifact, pgjobs.read_artifact, pgjobs.expire_artifacts, pgjobs.expire_details,
+    pgjobs.is_passed, pgjobs.timeline, pgjobs.why_waiting;
 drop function
-    pgjobs._add_attempt, pgjobs._check_batch, pgjobs._check_claim, pgjobs._check_commit_sha,
-    pgjobs._check_document, pgjobs._check_duration, pgjobs._check_no_null, pgjobs._check_push,
-    pgjobs._check_status, pgjobs._check_text, pgjobs._check_verdict, pgjobs._complete,
-    pgjobs._end_run, pgjobs._enqueue, pgjobs._enqueue_new, pgjobs._find_attempt, pgjobs._find_job,
-    pgjobs._leave_lane, pgjobs._lock_head, pgjobs._next_head, pgjobs._promote, pgjobs._refuse,
-    pgjobs._refuse_argument, pgjobs._refuse_lease, pgjobs._refuse_null, pgjobs._status,
-    pgjobs._sweep, pgjobs._take_leases;
+    pgjobs._add_amendment, pgjobs._add_attempt, pgjobs._answer_review, pgjobs._check_artifact,
+    pgjobs._check_batch, pgjobs._check_claim, pgjobs._check_commit_sha, pgjobs._check_decision,
+    pgjobs._check_document, pgjobs._check_duration, pgjobs._check_expiry, pgjobs._check_no_null,
+    pgjobs._check_push, pgjobs._check_status, pgjobs._check_text, pgjobs._check_verdict,
+    pgjobs._complete, pgjobs._effective_status, pgjobs._end_run, pgjobs._enqueue,
+    pgjobs._enqueue_new, pgjobs._expire, pgjobs._find_attempt, pgjobs._find_job, pgjobs._is_open,
+    pgjobs._is_shared, pgjobs._keep_body, pgjobs._last_run_no, pgjobs._leave_lane,
+    pgjobs._lock_head, pgjobs._next_head, pgjobs._old_bodies, pgjobs._old_details, pgjobs._promote,
+    pgjobs._refuse, pgjobs._refuse_argument, pgjobs._refuse_lease, pgjobs._refuse_null,
+    pgjobs._status, pgjobs._sweep, pgjobs._take_leases;
 drop view pgjobs.verification_job, pgjobs.verification_verdict;
 drop table
-    pgjobs.migration, pgjobs.waiting, pgjobs.head, pgjobs.lane, pgjobs.setback,
+    pgjobs.migration, pgjobs.waiting, pgjobs.head, pgjobs.lane, pgjobs.expiry, pgjobs.body,
+    pgjobs.artifact, pgjobs.amendment, pgjobs.review_summary, pgjobs.review_result,
+    pgjobs.review, pgjobs.setback,
     pgjobs.verdict_summary, pgjobs.verdict, pgjobs.job_payload, pgjobs.job,
     pgjobs.attempt_detail, pgjobs.lab_attempt;
-drop function pgjobs._guard_ledger;
+drop function pgjobs._guard_ledger, pgjobs._guard_detail;
 drop sequence
     pgjobs.ready_no, pgjobs.swept_at, pgjobs.low_water_1, pgjobs.low_water_2, pgjobs.low_water_3,
     pgjobs.low_water_4;
 drop type
     pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed, pgjobs.completed,
-    pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled;
+    pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled,
+    pgjobs.artifact_added, pgjobs.amended, pgjobs.reviewed_element, pgjobs.artifacts_expired,
+    pgjobs.details_expired, pgjobs.event, pgjobs.waiting_reason;
 drop domain pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs;
 drop schema pgjobs;

@@ -15,14 +15,17 @@
 -- Whoever shows that token may write the verdict, which is again a ledger row, and the session's
 -- next waiting job becomes the head. A lease that ends without a verdict leaves a setback, and the
 -- same job is claimable again until its runs are used up. A job with a verdict is in no hot table
--- any more.
+-- any more, unless it is to be judged again: then it goes the same way once more, as a review, and
+-- the answer is an amendment beside the verdict. What a run leaves is its artifacts.
 --
---   lab_attempt --< job ---- verdict        the ledger: insert only, guarded, for ever
---        |           | \--< setback
---     detail      payload  summary          details: bulky or personal, hash kept in the ledger
+--   lab_attempt --< job ---- verdict --< amendment       the ledger: insert only, guarded, for ever
+--        |           | |\         \--< review ---- review_result
+--        |           | | \--< setback
+--        |           |  \---< artifact
+--     detail      payload, body, summaries               beside it: bulky or personal, may expire
 --
---   lane ---- head (claimable, delayed or leased)     hot: one row per session with open jobs
---      \----< waiting                                 hot: the session's later jobs
+--   lane ---- head (claimable, delayed or leased)        hot: one row per session with open jobs
+--      \----< waiting                                    hot: the session's later jobs, reviews
 --
 -- Locks are taken in one order: the lane, then the ledger's unique keys or the head, then the rest.
 -- The lane is locked by whoever changes how many jobs a session has open (enqueue, complete,
@@ -143,9 +146,12 @@ create type pgjobs.claimed as (
     lease_token uuid,
     lease_expires_at timestamptz,
     created_at timestamptz,
-    payload jsonb
+    payload jsonb,
+    review_id bigint
 );
-comment on type pgjobs.claimed is 'Answer of claim: a run of a job under a lease.';
+comment on type pgjobs.claimed is
+    'Answer of claim: a run of a job under a lease; review_id is null unless the job is judged '
+    'again.';
 
 
 create type pgjobs.completed as (
@@ -193,7 +199,72 @@ create type pgjobs.cancelled as (
     status text,
     completed_at timestamptz
 );
-comment on type pgjobs.cancelled is 'Answer of cancel: the status is always ERROR.';
+comment on type pgjobs.cancelled is
+    'Answer of cancel: the status is ERROR; of a cancelled review the verdict''s, which stands.';
+
+
+create type pgjobs.artifact_added as (
+    artifact_id bigint,
+    sha256 bytea,
+    size_bytes bigint,
+    created boolean
+);
+comment on type pgjobs.artifact_added is
+    'Answer of add_artifact: created is true for the one call that recorded it.';
+
+
+create type pgjobs.amended as (
+    amendment_id bigint,
+    job_id bigint,
+    effective_status text,
+    amended_at timestamptz
+);
+comment on type pgjobs.amended is 'Answer of amend.';
+
+
+create type pgjobs.reviewed_element as (
+    ordinal integer,
+    job_id bigint,
+    review_id bigint,
+    outcome text
+);
+comment on type pgjobs.reviewed_element is
+    'Answer of reverify for one element, counted from 1: queued, not_final, already_queued or '
+    'not_found.';
+
+
+create type pgjobs.artifacts_expired as (
+    artifacts bigint,
+    bodies bigint,
+    bytes bigint
+);
+comment on type pgjobs.artifacts_expired is
+    'Answer of expire_artifacts: bodies dropped, the artifacts that were theirs, and their bytes.';
+
+
+create type pgjobs.details_expired as (
+    kind text,
+    details bigint
+);
+comment on type pgjobs.details_expired is
+    'Answer of expire_details: how many rows of a kind were dropped.';
+
+
+create type pgjobs.event as (
+    at timestamptz,
+    event text,
+    run_no integer,
+    actor text,
+    detail jsonb
+);
+comment on type pgjobs.event is 'Answer of timeline: what happened to a commit.';
+
+
+create type pgjobs.waiting_reason as (
+    reason text,
+    detail jsonb
+);
+comment on type pgjobs.waiting_reason is 'Answer of why_waiting.';
 
 
 create sequence pgjobs.ready_no as bigint;
@@ -242,6 +313,47 @@ $$;
 comment on function pgjobs._guard_ledger is
     'Trigger: refuses every UPDATE, DELETE and TRUNCATE of a ledger row, and every write to a '
     'view, with 23V01.';
+
+
+-- The guard of the tables beside the ledger, whose rows may go but never change: a DELETE passes
+-- when the row's expiry is on record. The argument is the kind of expiry.
+create function pgjobs._guard_detail()
+    returns trigger
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_id bigint;
+begin
+    if tg_op = 'DELETE' then
+        if tg_argv[0] = 'BODY' then
+            v_id := old.body_id;
+        elsif tg_argv[0] = 'ATTEMPT' then
+            v_id := old.attempt_id;
+        elsif tg_argv[0] = 'REVIEW' then
+            v_id := old.review_id;
+        else
+            v_id := old.job_id;
+        end if;
+        if exists (
+            select from pgjobs.expiry as expiry
+            where expiry.kind = tg_argv[0] and expiry.id = v_id
+        ) then
+            return old;
+        end if;
+    end if;
+    raise exception '% of pgjobs.% refused: only what has expired goes, and nothing changes',
+        lower(tg_op), tg_table_name
+        using errcode = '23V01',
+              schema = tg_table_schema,
+              table = tg_table_name,
+              constraint = tg_name,
+              hint = 'Retention is expire_artifacts and expire_details.';
+end
+$$;
+comment on function pgjobs._guard_detail is
+    'Trigger: refuses every UPDATE of a detail row, and every DELETE whose expiry is not on '
+    'record, with 23V01.';
 
 
 -- lab_attempt: one pushed commit of one lab session. Guarantees: one attempt per session and commit
@@ -332,13 +444,13 @@ comment on constraint attempt_detail_attempt_id_fkey on pgjobs.attempt_detail is
     'A detail belongs to an attempt.';
 
 create trigger attempt_detail_append_only before update or delete on pgjobs.attempt_detail
-    for each row execute function pgjobs._guard_ledger();
+    for each row execute function pgjobs._guard_detail('ATTEMPT');
 create trigger attempt_detail_no_truncate before truncate on pgjobs.attempt_detail
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.attempt_detail enable always trigger attempt_detail_append_only;
 alter table pgjobs.attempt_detail enable always trigger attempt_detail_no_truncate;
 comment on trigger attempt_detail_append_only on pgjobs.attempt_detail is
-    'Refuses UPDATE and DELETE with 23V01.';
+    'Refuses UPDATE, and a DELETE whose expiry is not on record, with 23V01.';
 comment on trigger attempt_detail_no_truncate on pgjobs.attempt_detail is
     'Refuses TRUNCATE with 23V01.';
 
@@ -420,13 +532,13 @@ comment on constraint job_payload_job_id_fkey on pgjobs.job_payload is
     'A payload belongs to a job.';
 
 create trigger job_payload_append_only before update or delete on pgjobs.job_payload
-    for each row execute function pgjobs._guard_ledger();
+    for each row execute function pgjobs._guard_detail('PAYLOAD');
 create trigger job_payload_no_truncate before truncate on pgjobs.job_payload
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.job_payload enable always trigger job_payload_append_only;
 alter table pgjobs.job_payload enable always trigger job_payload_no_truncate;
 comment on trigger job_payload_append_only on pgjobs.job_payload is
-    'Refuses UPDATE and DELETE with 23V01.';
+    'Refuses UPDATE, and a DELETE whose expiry is not on record, with 23V01.';
 comment on trigger job_payload_no_truncate on pgjobs.job_payload is 'Refuses TRUNCATE with 23V01.';
 
 
@@ -446,6 +558,7 @@ create table pgjobs.verdict (
     error_detail text,
     actor text,
     summary_sha256 bytea,
+    login text collate "C",
     constraint verdict_job_id_pkey primary key (job_id),
     constraint verdict_job_id_fkey foreign key (job_id) references pgjobs.job (job_id),
     constraint verdict_status_check check (status in ('PASSED', 'FAILED', 'ERROR')),
@@ -455,7 +568,7 @@ create table pgjobs.verdict (
     ),
     constraint verdict_lease_token_check check (
         case error_reason
-            when 'CANCELLED' then actor is not null
+            when 'CANCELLED' then actor is not null and login is not null
             when 'RUNS_EXHAUSTED' then actor is null and lease_token is null
             else actor is null and lease_token is not null
         end
@@ -486,6 +599,8 @@ comment on column pgjobs.verdict.error_reason is
     'REPORTED by the worker, RUNS_EXHAUSTED or CANCELLED; null unless ERROR.';
 comment on column pgjobs.verdict.error_detail is 'The reason given to release or cancel.';
 comment on column pgjobs.verdict.actor is 'Who cancelled.';
+comment on column pgjobs.verdict.login is
+    'The database login, session_user, of who cancelled.';
 comment on column pgjobs.verdict.summary_sha256 is
     'SHA-256 of the summary''s text, null where none was given.';
 comment on constraint verdict_job_id_pkey on pgjobs.verdict is 'One verdict per job.';
@@ -527,13 +642,13 @@ comment on constraint verdict_summary_job_id_fkey on pgjobs.verdict_summary is
     'A summary belongs to a verdict.';
 
 create trigger verdict_summary_append_only before update or delete on pgjobs.verdict_summary
-    for each row execute function pgjobs._guard_ledger();
+    for each row execute function pgjobs._guard_detail('SUMMARY');
 create trigger verdict_summary_no_truncate before truncate on pgjobs.verdict_summary
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.verdict_summary enable always trigger verdict_summary_append_only;
 alter table pgjobs.verdict_summary enable always trigger verdict_summary_no_truncate;
 comment on trigger verdict_summary_append_only on pgjobs.verdict_summary is
-    'Refuses UPDATE and DELETE with 23V01.';
+    'Refuses UPDATE, and a DELETE whose expiry is not on record, with 23V01.';
 comment on trigger verdict_summary_no_truncate on pgjobs.verdict_summary is
     'Refuses TRUNCATE with 23V01.';
 
@@ -551,7 +666,7 @@ create table pgjobs.setback (
     reason text,
     constraint setback_job_id_run_no_pkey primary key (job_id, run_no),
     constraint setback_job_id_fkey foreign key (job_id) references pgjobs.job (job_id),
-    constraint setback_run_no_check check (run_no between 1 and 25),
+    constraint setback_run_no_check check (run_no >= 1),
     constraint setback_outcome_check check (outcome in ('LEASE_LOST', 'RELEASED')),
     constraint setback_reason_check check ((outcome = 'RELEASED') = (reason is not null))
 ) with (
@@ -570,7 +685,7 @@ comment on column pgjobs.setback.worker is 'Who had claimed it.';
 comment on column pgjobs.setback.reason is 'The reason given to release.';
 comment on constraint setback_job_id_run_no_pkey on pgjobs.setback is 'One record per run.';
 comment on constraint setback_job_id_fkey on pgjobs.setback is 'A run belongs to a job.';
-comment on constraint setback_run_no_check on pgjobs.setback is '1 … 25.';
+comment on constraint setback_run_no_check on pgjobs.setback is 'From 1.';
 comment on constraint setback_outcome_check on pgjobs.setback is
     'The two ways to end without a verdict.';
 comment on constraint setback_reason_check on pgjobs.setback is 'A reason exactly for a release.';
@@ -583,6 +698,431 @@ alter table pgjobs.setback enable always trigger setback_append_only;
 alter table pgjobs.setback enable always trigger setback_no_truncate;
 comment on trigger setback_append_only on pgjobs.setback is 'Refuses UPDATE and DELETE with 23V01.';
 comment on trigger setback_no_truncate on pgjobs.setback is 'Refuses TRUNCATE with 23V01.';
+
+
+-- review: a request to judge a finished job again. Guarantees: only of a job with a verdict
+-- (review_job_id_fkey), by two people (review_approver_check), no change ever (the guards). While
+-- it is open its job is head of its lane or waits in it, as before its verdict. Its id comes from
+-- the sequence of the jobs: within a session jobs and reviews have one order.
+create table pgjobs.review (
+    review_id bigint not null,
+    job_id bigint not null,
+    requested_at timestamptz not null,
+    priority pgjobs.priority not null,
+    runs_before smallint not null,
+    lab_version text collate "C" not null,
+    reason text not null,
+    actor text not null,
+    approver text not null,
+    ticket text not null,
+    login text collate "C" not null,
+    constraint review_review_id_pkey primary key (review_id),
+    constraint review_job_id_fkey foreign key (job_id) references pgjobs.verdict (job_id),
+    constraint review_approver_check check (lower(actor) <> lower(approver))
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = 5000
+);
+
+-- Serves "the reviews of a job", the latest last.
+create index review_job_id_review_id_idx on pgjobs.review (job_id, review_id);
+
+comment on table pgjobs.review is
+    'Ledger: a request to judge a finished job again.';
+comment on column pgjobs.review.review_id is 'Key, from the sequence of the jobs.';
+comment on column pgjobs.review.job_id is 'The job.';
+comment on column pgjobs.review.requested_at is 'When it was requested, on the database clock.';
+comment on column pgjobs.review.priority is '1 first … 4 last.';
+comment on column pgjobs.review.runs_before is
+    'How many runs the job had had; a review''s runs are counted on from there.';
+comment on column pgjobs.review.lab_version is
+    'The version of the lab it is to be verified against.';
+comment on column pgjobs.review.reason is 'Why.';
+comment on column pgjobs.review.actor is 'Who requested it.';
+comment on column pgjobs.review.approver is 'Who else agreed.';
+comment on column pgjobs.review.ticket is 'Where it was decided.';
+comment on column pgjobs.review.login is 'The database login, session_user.';
+comment on constraint review_review_id_pkey on pgjobs.review is 'Target of review_result.';
+comment on constraint review_job_id_fkey on pgjobs.review is 'Only a verdict can be reviewed.';
+comment on constraint review_approver_check on pgjobs.review is 'Two people.';
+comment on index pgjobs.review_job_id_review_id_idx is 'Serves "the reviews of a job".';
+
+create trigger review_append_only before update or delete on pgjobs.review
+    for each row execute function pgjobs._guard_ledger();
+create trigger review_no_truncate before truncate on pgjobs.review
+    for each statement execute function pgjobs._guard_ledger();
+alter table pgjobs.review enable always trigger review_append_only;
+alter table pgjobs.review enable always trigger review_no_truncate;
+comment on trigger review_append_only on pgjobs.review is 'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger review_no_truncate on pgjobs.review is 'Refuses TRUNCATE with 23V01.';
+
+
+-- review_result: how a review ended. Guarantees: one per review (review_result_review_id_pkey), a
+-- worker's lease behind every answer (review_result_lease_token_check), no change ever (the
+-- guards). With an answer it stands beside an amendment; without one nothing else changes.
+create table pgjobs.review_result (
+    review_id bigint not null,
+    job_id bigint not null,
+    ended_at timestamptz not null,
+    started_at timestamptz,
+    lease_token uuid,
+    run_no smallint not null,
+    outcome text collate "C" not null,
+    worker text collate "C",
+    detail text,
+    actor text,
+    login text collate "C",
+    summary_sha256 bytea,
+    constraint review_result_review_id_pkey primary key (review_id),
+    constraint review_result_review_id_fkey foreign key (review_id)
+        references pgjobs.review (review_id),
+    constraint review_result_outcome_check check (
+        outcome in ('PASSED', 'FAILED', 'ERROR', 'RUNS_EXHAUSTED', 'CANCELLED')
+    ),
+    constraint review_result_lease_token_check check (
+        case outcome
+            when 'CANCELLED' then actor is not null
+            when 'RUNS_EXHAUSTED' then actor is null and lease_token is null
+            else actor is null and lease_token is not null
+        end
+        and (actor is null) = (login is null)
+        and (lease_token is null or (worker is not null and started_at is not null))
+    )
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = 5000
+);
+
+comment on table pgjobs.review_result is
+    'Ledger: how a review ended, written once.';
+comment on column pgjobs.review_result.review_id is 'The review.';
+comment on column pgjobs.review_result.job_id is 'Its job.';
+comment on column pgjobs.review_result.ended_at is 'When it ended, on the database clock.';
+comment on column pgjobs.review_result.started_at is
+    'When its latest run started; null where there was none.';
+comment on column pgjobs.review_result.lease_token is
+    'The lease of the run that this ended; null where it ended none.';
+comment on column pgjobs.review_result.run_no is 'How many runs the job has had in all.';
+comment on column pgjobs.review_result.outcome is
+    'PASSED, FAILED or ERROR, as amended; RUNS_EXHAUSTED or CANCELLED: no answer.';
+comment on column pgjobs.review_result.worker is
+    'The worker of the latest run; null where there was none.';
+comment on column pgjobs.review_result.detail is 'The reason given to release or cancel.';
+comment on column pgjobs.review_result.actor is 'Who cancelled.';
+comment on column pgjobs.review_result.login is
+    'The database login, session_user, of who cancelled.';
+comment on column pgjobs.review_result.summary_sha256 is
+    'SHA-256 of the summary''s text, null where none was given.';
+comment on constraint review_result_review_id_pkey on pgjobs.review_result is
+    'One result per review.';
+comment on constraint review_result_review_id_fkey on pgjobs.review_result is
+    'A result belongs to a review.';
+comment on constraint review_result_outcome_check on pgjobs.review_result is
+    'An answer, or why there is none.';
+comment on constraint review_result_lease_token_check on pgjobs.review_result is
+    'A worker''s answer has its lease, a cancel its actor.';
+
+create trigger review_result_append_only before update or delete on pgjobs.review_result
+    for each row execute function pgjobs._guard_ledger();
+create trigger review_result_no_truncate before truncate on pgjobs.review_result
+    for each statement execute function pgjobs._guard_ledger();
+alter table pgjobs.review_result enable always trigger review_result_append_only;
+alter table pgjobs.review_result enable always trigger review_result_no_truncate;
+comment on trigger review_result_append_only on pgjobs.review_result is
+    'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger review_result_no_truncate on pgjobs.review_result is
+    'Refuses TRUNCATE with 23V01.';
+
+
+-- review_summary: what the worker says beside its answer. Written only when given.
+create table pgjobs.review_summary (
+    review_id bigint not null,
+    summary jsonb not null,
+    constraint review_summary_review_id_pkey primary key (review_id),
+    constraint review_summary_review_id_fkey foreign key (review_id)
+        references pgjobs.review_result (review_id)
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = 5000
+);
+
+comment on table pgjobs.review_summary is
+    'Detail: what the worker says beside its answer to a review.';
+comment on column pgjobs.review_summary.review_id is 'The review.';
+comment on column pgjobs.review_summary.summary is 'As given to complete; at most 64 KiB of text.';
+comment on constraint review_summary_review_id_pkey on pgjobs.review_summary is
+    'One summary per review.';
+comment on constraint review_summary_review_id_fkey on pgjobs.review_summary is
+    'A summary belongs to a result.';
+
+create trigger review_summary_append_only before update or delete on pgjobs.review_summary
+    for each row execute function pgjobs._guard_detail('REVIEW');
+create trigger review_summary_no_truncate before truncate on pgjobs.review_summary
+    for each statement execute function pgjobs._guard_ledger();
+alter table pgjobs.review_summary enable always trigger review_summary_append_only;
+alter table pgjobs.review_summary enable always trigger review_summary_no_truncate;
+comment on trigger review_summary_append_only on pgjobs.review_summary is
+    'Refuses UPDATE, and a DELETE whose expiry is not on record, with 23V01.';
+comment on trigger review_summary_no_truncate on pgjobs.review_summary is
+    'Refuses TRUNCATE with 23V01.';
+
+
+-- amendment: another word on a verdict that stands. Guarantees: only of a job with a verdict
+-- (amendment_job_id_fkey), by two people (amendment_approver_check), in one order per job
+-- (amendment_job_id_amendment_no_key), at most one per review (amendment_review_id_key), no change
+-- ever (the guards).
+create table pgjobs.amendment (
+    amendment_id bigint generated always as identity,
+    job_id bigint not null,
+    completed_at timestamptz not null,
+    amended_at timestamptz not null,
+    review_id bigint,
+    amendment_no smallint not null,
+    verdict_status text collate "C" not null,
+    status text collate "C" not null,
+    lab_version text collate "C",
+    reason text not null,
+    actor text not null,
+    approver text not null,
+    ticket text not null,
+    login text collate "C" not null,
+    constraint amendment_amendment_id_pkey primary key (amendment_id),
+    constraint amendment_job_id_amendment_no_key unique (job_id, amendment_no),
+    constraint amendment_review_id_key unique (review_id),
+    constraint amendment_job_id_fkey foreign key (job_id) references pgjobs.verdict (job_id),
+    constraint amendment_review_id_fkey foreign key (review_id)
+        references pgjobs.review_result (review_id),
+    constraint amendment_status_check check (status in ('PASSED', 'FAILED', 'ERROR')),
+    constraint amendment_approver_check check (lower(actor) <> lower(approver))
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = 5000
+);
+
+-- Serves "the newest 50 whose effective status is …", beside the verdict's.
+create index amendment_status_completed_at_idx on pgjobs.amendment (status, completed_at);
+-- Serves "the newest 50 of a verdict", beside the verdict's.
+create index amendment_verdict_status_completed_at_idx
+    on pgjobs.amendment (verdict_status, completed_at);
+
+comment on sequence pgjobs.amendment_amendment_id_seq is 'Gives amendment ids.';
+comment on table pgjobs.amendment is
+    'Ledger: another word on a verdict that stands.';
+comment on column pgjobs.amendment.amendment_id is 'Key, given by the database.';
+comment on column pgjobs.amendment.job_id is 'The job.';
+comment on column pgjobs.amendment.completed_at is
+    'When the job ended, copied from its verdict for the order of both.';
+comment on column pgjobs.amendment.amended_at is 'When it was amended, on the database clock.';
+comment on column pgjobs.amendment.review_id is
+    'The review whose answer this is; null where a person said so.';
+comment on column pgjobs.amendment.amendment_no is
+    'Order of the amendments of a job, from 1; the last one counts.';
+comment on column pgjobs.amendment.verdict_status is
+    'The status of the verdict, copied from it for the order of both.';
+comment on column pgjobs.amendment.status is
+    'The effective status from now on: PASSED, FAILED or ERROR.';
+comment on column pgjobs.amendment.lab_version is
+    'The version of the lab it was judged by; null: the job''s.';
+comment on column pgjobs.amendment.reason is 'Why.';
+comment on column pgjobs.amendment.actor is 'Who amended.';
+comment on column pgjobs.amendment.approver is 'Who else agreed.';
+comment on column pgjobs.amendment.ticket is 'Where it was decided.';
+comment on column pgjobs.amendment.login is
+    'The database login, session_user; for a review''s answer that of the worker.';
+comment on constraint amendment_amendment_id_pkey on pgjobs.amendment is 'Key.';
+comment on constraint amendment_job_id_amendment_no_key on pgjobs.amendment is
+    'One order per job; serves "the latest of a job".';
+comment on constraint amendment_review_id_key on pgjobs.amendment is 'One amendment per review.';
+comment on constraint amendment_job_id_fkey on pgjobs.amendment is 'Only a verdict can be amended.';
+comment on constraint amendment_review_id_fkey on pgjobs.amendment is
+    'An answer stands beside its review''s result.';
+comment on constraint amendment_status_check on pgjobs.amendment is 'The three verdicts.';
+comment on constraint amendment_approver_check on pgjobs.amendment is 'Two people.';
+comment on index pgjobs.amendment_verdict_status_completed_at_idx is
+    'Serves "the newest 50 of a verdict", the amended ones.';
+comment on index pgjobs.amendment_status_completed_at_idx is
+    'Serves "the newest 50 whose effective status is …".';
+
+create trigger amendment_append_only before update or delete on pgjobs.amendment
+    for each row execute function pgjobs._guard_ledger();
+create trigger amendment_no_truncate before truncate on pgjobs.amendment
+    for each statement execute function pgjobs._guard_ledger();
+alter table pgjobs.amendment enable always trigger amendment_append_only;
+alter table pgjobs.amendment enable always trigger amendment_no_truncate;
+comment on trigger amendment_append_only on pgjobs.amendment is
+    'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger amendment_no_truncate on pgjobs.amendment is 'Refuses TRUNCATE with 23V01.';
+
+
+-- artifact: the evidence of a run: a log, a report, a diff. Guarantees: one per run and name
+-- (artifact_job_id_run_no_name_key), at most 100 a run (artifact_artifact_no_check, counted by
+-- artifact_job_id_run_no_artifact_no_key) and 16 MiB of content (artifact_inline_bytes_check), a
+-- body or a location (artifact_location_check), no change ever (the guards). Its bytes lie in body,
+-- and may go (expiry); hash, size and name stay.
+create table pgjobs.artifact (
+    artifact_id bigint generated always as identity,
+    job_id bigint not null,
+    created_at timestamptz not null,
+    size_bytes bigint not null,
+    body_id bigint,
+    inline_bytes integer not null,
+    run_no smallint not null,
+    artifact_no smallint not null,
+    truncated boolean not null,
+    kind text collate "C" not null,
+    name text collate "C" not null,
+    media_type text collate "C" not null,
+    location text collate "C",
+    sha256 bytea not null,
+    constraint artifact_artifact_id_pkey primary key (artifact_id),
+    constraint artifact_job_id_run_no_name_key unique (job_id, run_no, name),
+    constraint artifact_job_id_run_no_artifact_no_key unique (job_id, run_no, artifact_no),
+    constraint artifact_job_id_fkey foreign key (job_id) references pgjobs.job (job_id),
+    constraint artifact_kind_check check (kind in ('LOG', 'REPORT', 'DIFF', 'OUTPUT', 'OTHER')),
+    constraint artifact_artifact_no_check check (artifact_no between 1 and 100),
+    constraint artifact_inline_bytes_check check (inline_bytes between 0 and 16777216),
+    constraint artifact_size_bytes_check check (size_bytes >= 0),
+    constraint artifact_location_check check ((location is null) = (body_id is not null)),
+    constraint artifact_sha256_check check (octet_length(sha256) = 32)
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = 5000
+);
+
+-- Serves expire_artifacts: who shares a body.
+create index artifact_body_id_idx on pgjobs.artifact (body_id) where body_id is not null;
+
+comment on sequence pgjobs.artifact_artifact_id_seq is 'Gives artifact ids.';
+comment on table pgjobs.artifact is
+    'Ledger: the evidence of a run; its bytes lie in body or elsewhere.';
+comment on column pgjobs.artifact.artifact_id is 'Key, given by the database.';
+comment on column pgjobs.artifact.job_id is 'The job.';
+comment on column pgjobs.artifact.created_at is 'When it was added, on the database clock.';
+comment on column pgjobs.artifact.size_bytes is 'Size of the content in bytes.';
+comment on column pgjobs.artifact.body_id is
+    'Its bytes; null where they lie elsewhere. The body may have expired.';
+comment on column pgjobs.artifact.inline_bytes is
+    'Bytes of content that the run''s artifacts have up to this one.';
+comment on column pgjobs.artifact.run_no is 'The run, counted from 1.';
+comment on column pgjobs.artifact.artifact_no is 'Order of the artifacts of a run, from 1.';
+comment on column pgjobs.artifact.truncated is 'The producer cut it.';
+comment on column pgjobs.artifact.kind is 'LOG, REPORT, DIFF, OUTPUT or OTHER.';
+comment on column pgjobs.artifact.name is 'Unique within the run.';
+comment on column pgjobs.artifact.media_type is 'Of the content, as the producer says.';
+comment on column pgjobs.artifact.location is 'Object key or URI of content that lies elsewhere.';
+comment on column pgjobs.artifact.sha256 is 'SHA-256 of the content.';
+comment on constraint artifact_artifact_id_pkey on pgjobs.artifact is 'Serves read_artifact.';
+comment on constraint artifact_job_id_run_no_name_key on pgjobs.artifact is
+    'A name is used once per run.';
+comment on constraint artifact_job_id_run_no_artifact_no_key on pgjobs.artifact is
+    'One order per run; serves "the artifacts of a job".';
+comment on constraint artifact_job_id_fkey on pgjobs.artifact is 'An artifact belongs to a job.';
+comment on constraint artifact_kind_check on pgjobs.artifact is 'The five kinds.';
+comment on constraint artifact_artifact_no_check on pgjobs.artifact is
+    'At most 100 artifacts a run.';
+comment on constraint artifact_inline_bytes_check on pgjobs.artifact is
+    'At most 16 MiB of content a run.';
+comment on constraint artifact_size_bytes_check on pgjobs.artifact is 'A size.';
+comment on constraint artifact_location_check on pgjobs.artifact is 'A body or a location.';
+comment on constraint artifact_sha256_check on pgjobs.artifact is 'The length of a SHA-256.';
+comment on index pgjobs.artifact_body_id_idx is 'Serves "who shares a body".';
+
+create trigger artifact_append_only before update or delete on pgjobs.artifact
+    for each row execute function pgjobs._guard_ledger();
+create trigger artifact_no_truncate before truncate on pgjobs.artifact
+    for each statement execute function pgjobs._guard_ledger();
+alter table pgjobs.artifact enable always trigger artifact_append_only;
+alter table pgjobs.artifact enable always trigger artifact_no_truncate;
+comment on trigger artifact_append_only on pgjobs.artifact is
+    'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger artifact_no_truncate on pgjobs.artifact is 'Refuses TRUNCATE with 23V01.';
+
+
+-- body: the bytes of artifacts, equal bytes once (body_sha256_key). A body expires: then an equal
+-- one that comes later is another body.
+create table pgjobs.body (
+    body_id bigint generated always as identity,
+    created_at timestamptz not null,
+    sha256 bytea not null,
+    content bytea not null,
+    constraint body_body_id_pkey primary key (body_id),
+    constraint body_sha256_key unique (sha256),
+    constraint body_sha256_check check (octet_length(sha256) = 32),
+    constraint body_content_check check (octet_length(content) <= 1048576)
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = 5000
+);
+
+-- Serves expire_artifacts: the oldest bodies.
+create index body_created_at_idx on pgjobs.body (created_at);
+
+comment on sequence pgjobs.body_body_id_seq is 'Gives body ids.';
+comment on table pgjobs.body is
+    'Detail: the bytes of artifacts.';
+comment on column pgjobs.body.body_id is 'Key, given by the database.';
+comment on column pgjobs.body.created_at is 'When the bytes first came, on the database clock.';
+comment on column pgjobs.body.sha256 is 'SHA-256 of the content.';
+comment on column pgjobs.body.content is 'At most 1 MiB.';
+comment on constraint body_body_id_pkey on pgjobs.body is 'Serves read_artifact.';
+comment on constraint body_sha256_key on pgjobs.body is 'Equal bytes are stored once.';
+comment on constraint body_sha256_check on pgjobs.body is 'The length of a SHA-256.';
+comment on constraint body_content_check on pgjobs.body is 'At most 1 MiB.';
+comment on index pgjobs.body_created_at_idx is 'Serves "the oldest bodies".';
+
+create trigger body_append_only before update or delete on pgjobs.body
+    for each row execute function pgjobs._guard_detail('BODY');
+create trigger body_no_truncate before truncate on pgjobs.body
+    for each statement execute function pgjobs._guard_ledger();
+alter table pgjobs.body enable always trigger body_append_only;
+alter table pgjobs.body enable always trigger body_no_truncate;
+comment on trigger body_append_only on pgjobs.body is
+    'Refuses UPDATE, and a DELETE whose expiry is not on record, with 23V01.';
+comment on trigger body_no_truncate on pgjobs.body is 'Refuses TRUNCATE with 23V01.';
+
+
+-- expiry: which body or detail row was dropped, when and by which login. Guarantees: one per row
+-- (expiry_kind_id_pkey), no change ever (the guards). A row beside the ledger may be deleted only
+-- when it stands here (_guard_detail).
+create table pgjobs.expiry (
+    id bigint not null,
+    expired_at timestamptz not null,
+    kind text collate "C" not null,
+    login text collate "C" not null,
+    constraint expiry_kind_id_pkey primary key (kind, id),
+    constraint expiry_kind_check check (
+        kind in ('BODY', 'ATTEMPT', 'PAYLOAD', 'SUMMARY', 'REVIEW')
+    )
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = 5000
+);
+
+comment on table pgjobs.expiry is
+    'Ledger: which body or detail row was dropped.';
+comment on column pgjobs.expiry.id is 'body_id, attempt_id, job_id, job_id or review_id, by kind.';
+comment on column pgjobs.expiry.expired_at is 'When, on the database clock.';
+comment on column pgjobs.expiry.kind is
+    'BODY, ATTEMPT, PAYLOAD, SUMMARY or REVIEW (a review''s summary).';
+comment on column pgjobs.expiry.login is 'The database login, session_user.';
+comment on constraint expiry_kind_id_pkey on pgjobs.expiry is 'A row expires once.';
+comment on constraint expiry_kind_check on pgjobs.expiry is 'The five tables beside the ledger.';
+
+create trigger expiry_append_only before update or delete on pgjobs.expiry
+    for each row execute function pgjobs._guard_ledger();
+create trigger expiry_no_truncate before truncate on pgjobs.expiry
+    for each statement execute function pgjobs._guard_ledger();
+alter table pgjobs.expiry enable always trigger expiry_append_only;
+alter table pgjobs.expiry enable always trigger expiry_no_truncate;
+comment on trigger expiry_append_only on pgjobs.expiry is 'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger expiry_no_truncate on pgjobs.expiry is 'Refuses TRUNCATE with 23V01.';
 
 
 -- lane: a session with open jobs, and how many. Guarantees: at most 100 (the domain open_jobs,
@@ -608,8 +1148,8 @@ comment on column pgjobs.lane.open_jobs is 'Its head and its waiting jobs.';
 comment on constraint lane_session_id_pkey on pgjobs.lane is 'One lane per session.';
 
 
--- head: the one job of a session that is claimable, delayed or running. Guarantees: one per
--- session, hence one running job per session (head_session_id_pkey); exactly one of the three
+-- head: the one job or review of a session that is claimable, delayed or running. Guarantees: one
+-- per session, hence one running job per session (head_session_id_pkey); exactly one of the three
 -- states (head_lease_token_check). Hot tables have no foreign keys and no triggers: only the
 -- functions write.
 create table pgjobs.head (
@@ -625,6 +1165,7 @@ create table pgjobs.head (
     priority smallint not null,
     run_no smallint not null default 0,
     worker text collate "C",
+    review_id bigint,
     constraint head_session_id_pkey primary key (session_id),
     constraint head_lease_token_check check (
         (lease_token is null) = (lease_expires_at is null)
@@ -668,6 +1209,8 @@ comment on column pgjobs.head.lease_for is
 comment on column pgjobs.head.priority is '1 first … 4 last.';
 comment on column pgjobs.head.run_no is 'How many runs the job has had.';
 comment on column pgjobs.head.worker is 'Who claimed the latest run.';
+comment on column pgjobs.head.review_id is
+    'The review for which the job is judged again; null for its first verification.';
 comment on constraint head_session_id_pkey on pgjobs.head is
     'One head, so one running job, per session.';
 comment on constraint head_lease_token_check on pgjobs.head is
@@ -677,11 +1220,12 @@ comment on index pgjobs.head_available_at_idx is 'The delayed heads, by when the
 comment on index pgjobs.head_lease_expires_at_idx is 'The leased heads, by the end of the lease.';
 
 
--- waiting: a session's open jobs behind its head, in the order of enqueuing.
+-- waiting: a session's open jobs and reviews behind its head, in the order of their coming.
 create table pgjobs.waiting (
     session_id uuid not null,
-    job_id bigint not null,
-    constraint waiting_session_id_job_id_pkey primary key (session_id, job_id)
+    turn_no bigint not null,
+    reviewed_job_id bigint,
+    constraint waiting_session_id_turn_no_pkey primary key (session_id, turn_no)
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_scale_factor = 0.01,
@@ -689,11 +1233,14 @@ create table pgjobs.waiting (
     autovacuum_vacuum_cost_delay = 0
 );
 
-comment on table pgjobs.waiting is 'Hot: a session''s open jobs behind its head.';
+comment on table pgjobs.waiting is 'Hot: a session''s open jobs and reviews behind its head.';
 comment on column pgjobs.waiting.session_id is 'The lab session.';
-comment on column pgjobs.waiting.job_id is 'The job.';
-comment on constraint waiting_session_id_job_id_pkey on pgjobs.waiting is
-    'Serves "the lowest waiting job of a session".';
+comment on column pgjobs.waiting.turn_no is
+    'The job, or the review: their ids come from one sequence.';
+comment on column pgjobs.waiting.reviewed_job_id is
+    'The job that the review is of; null for a job that waits for its first verification.';
+comment on constraint waiting_session_id_turn_no_pkey on pgjobs.waiting is
+    'Serves "the next of a session".';
 
 
 -- migration: which migrations this database has, each written in the migration's own transaction.
@@ -745,19 +1292,54 @@ begin
     insert into pgjobs.job_payload (job_id, payload)
     select job.job_id, to_jsonb(v_wide) from pgjobs.job as job;
     insert into pgjobs.verdict (
-        job_id, completed_at, run_no, status, error_reason, error_detail, actor
+        job_id, completed_at, run_no, status, error_reason, error_detail, actor, login
     )
-    select job.job_id, now(), 0, 'ERROR', 'CANCELLED', v_wide, '-' from pgjobs.job as job;
+    select job.job_id, now(), 0, 'ERROR', 'CANCELLED', v_wide, '-', '-' from pgjobs.job as job;
     insert into pgjobs.verdict_summary (job_id, summary)
     select job.job_id, to_jsonb(v_wide) from pgjobs.job as job;
     insert into pgjobs.setback (job_id, started_at, ended_at, run_no, outcome, worker)
     select job.job_id, now(), now(), 1, 'LEASE_LOST', v_wide from pgjobs.job as job;
 
+    insert into pgjobs.review (
+        review_id, job_id, requested_at, priority, runs_before, lab_version, reason, actor,
+        approver, ticket, login
+    )
+    select job.job_id, job.job_id, now(), 1, 0, '1', v_wide, 'a', 'b', '1', '-'
+    from pgjobs.job as job;
+    insert into pgjobs.review_result (
+        review_id, job_id, ended_at, run_no, outcome, detail, actor, login
+    )
+    select job.job_id, job.job_id, now(), 0, 'CANCELLED', v_wide, '-', '-' from pgjobs.job as job;
+    insert into pgjobs.review_summary (review_id, summary)
+    select job.job_id, to_jsonb(v_wide) from pgjobs.job as job;
+    insert into pgjobs.amendment (
+        amendment_id, job_id, completed_at, amended_at, amendment_no, verdict_status, status,
+        reason, actor, approver, ticket, login
+    )
+    overriding system value
+    select
+        job.job_id, job.job_id, now(), now(), 1, 'ERROR', 'ERROR', v_wide, 'a', 'b', '1', '-'
+    from pgjobs.job as job;
+    insert into pgjobs.artifact (
+        artifact_id, job_id, created_at, size_bytes, inline_bytes, run_no, artifact_no, truncated,
+        kind, name, media_type, location, sha256
+    )
+    overriding system value
+    select
+        job.job_id, job.job_id, now(), 0, 0, 1, 1, false, 'LOG', '1', '-', v_wide, sha256('1')
+    from pgjobs.job as job;
+    insert into pgjobs.body (body_id, created_at, sha256, content)
+    overriding system value
+    select job.job_id, now(), sha256(convert_to(job.commit_sha, 'UTF8')), convert_to(v_wide, 'UTF8')
+    from pgjobs.job as job;
+    insert into pgjobs.expiry (id, expired_at, kind, login)
+    select job.job_id, now(), 'BODY', v_wide from pgjobs.job as job;
+
     insert into pgjobs.lane (session_id, open_jobs)
     select gen_random_uuid(), 1 from generate_series(1, 8000);
     insert into pgjobs.head (session_id, job_id, attempt_id, available_at, priority, worker)
     select gen_random_uuid(), 0, 0, now(), 1, v_wide from generate_series(1, 200);
-    insert into pgjobs.waiting (session_id, job_id)
+    insert into pgjobs.waiting (session_id, turn_no)
     select gen_random_uuid(), 1 from generate_series(1, 3000);
 
     raise exception 'undo' using errcode = 'P0001';
@@ -776,6 +1358,13 @@ reindex table pgjobs.job_payload;
 reindex table pgjobs.verdict;
 reindex table pgjobs.verdict_summary;
 reindex table pgjobs.setback;
+reindex table pgjobs.review;
+reindex table pgjobs.review_result;
+reindex table pgjobs.review_summary;
+reindex table pgjobs.amendment;
+reindex table pgjobs.artifact;
+reindex table pgjobs.body;
+reindex table pgjobs.expiry;
 reindex table pgjobs.lane;
 reindex table pgjobs.head;
 reindex table pgjobs.waiting;
@@ -804,36 +1393,61 @@ comment on trigger verification_attempt_read_only on pgjobs.verification_attempt
     'Refuses INSERT, UPDATE and DELETE with 23V01.';
 
 
--- verification_verdict: the finished jobs. "The newest 50 FAILED" over this view walks
--- verdict_status_completed_at_idx backwards; over verification_job, a union, it could not.
+-- verification_verdict: the finished jobs. What stands is the verdict, or the last amendment. Both
+-- have completed_at behind the status in an index, and the union below has one plain table a
+-- branch: so "the newest 50 FAILED", or whose effective status is FAILED, walks two indexes
+-- backwards. Over verification_job, whose branches are joins, it could not.
 create view pgjobs.verification_verdict as
 select
-    verdict.job_id,
+    standing.job_id,
     attempt.attempt_id,
     attempt.session_id,
     job.commit_sha,
     job.lab_version,
-    verdict.status,
+    standing.status,
     job.priority::integer as priority,
     payload.payload,
     job.created_at,
     coalesce(job.available_at, job.created_at) as available_at,
-    verdict.started_at,
-    verdict.completed_at,
-    verdict.run_no::integer as run_no,
+    coalesce(standing.started_at, amended.started_at) as started_at,
+    standing.completed_at,
+    coalesce(standing.run_no, amended.run_no)::integer as run_no,
     job.max_runs::integer as max_runs,
-    verdict.worker,
-    verdict.error_reason,
-    verdict.error_detail || coalesce(' (cancelled by ' || verdict.actor || ')', '') as error_detail,
-    summary.summary
-from pgjobs.verdict as verdict
-join pgjobs.job as job on job.job_id = verdict.job_id
+    coalesce(standing.worker, amended.worker) as worker,
+    coalesce(standing.error_reason, amended.error_reason) as error_reason,
+    coalesce(standing.error_detail, amended.error_detail)
+        || coalesce(' (cancelled by ' || coalesce(standing.actor, amended.actor) || ')', '')
+        as error_detail,
+    summary.summary,
+    standing.effective_status,
+    standing.amended_at
+from (
+    select
+        verdict.job_id, verdict.status, verdict.status as effective_status, verdict.completed_at,
+        null::timestamptz as amended_at, 0::smallint as amendment_no, verdict.started_at,
+        verdict.run_no, verdict.worker, verdict.error_reason, verdict.error_detail, verdict.actor
+    from pgjobs.verdict as verdict
+    union all
+    select
+        amendment.job_id, amendment.verdict_status, amendment.status, amendment.completed_at,
+        amendment.amended_at, amendment.amendment_no, null, null, null, null, null, null
+    from pgjobs.amendment as amendment
+) as standing
+join pgjobs.job as job on job.job_id = standing.job_id
 join pgjobs.lab_attempt as attempt
     on attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
-left join pgjobs.job_payload as payload on payload.job_id = verdict.job_id
-left join pgjobs.verdict_summary as summary on summary.job_id = verdict.job_id;
+left join pgjobs.verdict as amended
+    on amended.job_id = standing.job_id and standing.amendment_no > 0
+left join pgjobs.job_payload as payload on payload.job_id = standing.job_id
+left join pgjobs.verdict_summary as summary on summary.job_id = standing.job_id
+where not exists (
+    select from pgjobs.amendment as later
+    where later.job_id = standing.job_id and later.amendment_no > standing.amendment_no
+);
 
-comment on view pgjobs.verification_verdict is 'The finished jobs, one row each. Read-only.';
+comment on view pgjobs.verification_verdict is
+    'The finished jobs, one row each: status is the verdict, effective_status the last amendment '
+    'where there is one. Read-only.';
 
 create trigger verification_verdict_read_only instead of insert or update or delete
     on pgjobs.verification_verdict for each row execute function pgjobs._guard_ledger();
@@ -880,9 +1494,12 @@ select
     null::text collate "C" as worker,
     null::text collate "C" as error_reason,
     null::text as error_detail,
-    null::jsonb as summary
+    null::jsonb as summary,
+    'QUEUED'::text collate "C" as effective_status,
+    null::timestamptz as amended_at
 from pgjobs.waiting as waiting
-join open_job on open_job.session_id = waiting.session_id and open_job.job_id = waiting.job_id
+join open_job on open_job.session_id = waiting.session_id and open_job.job_id = waiting.turn_no
+where waiting.reviewed_job_id is null
 union all
 select
     open_job.job_id,
@@ -902,10 +1519,12 @@ select
     head.worker,
     null,
     null,
+    null,
+    'QUEUED'::text collate "C",
     null
 from pgjobs.head as head
 join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
-where head.lease_token is null
+where head.lease_token is null and head.review_id is null
 union all
 select
     open_job.job_id,
@@ -925,29 +1544,31 @@ select
     head.worker,
     null,
     null,
+    null,
+    'RUNNING'::text collate "C",
     null
 from pgjobs.head as head
 join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
-where head.lease_token is not null
+where head.lease_token is not null and head.review_id is null
 union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'PASSED'::text collate "C", priority,
     payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
-    error_reason, error_detail, summary
+    error_reason, error_detail, summary, effective_status, amended_at
 from pgjobs.verification_verdict
 where status = 'PASSED'
 union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'FAILED'::text collate "C", priority,
     payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
-    error_reason, error_detail, summary
+    error_reason, error_detail, summary, effective_status, amended_at
 from pgjobs.verification_verdict
 where status = 'FAILED'
 union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'ERROR'::text collate "C", priority,
     payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
-    error_reason, error_detail, summary
+    error_reason, error_detail, summary, effective_status, amended_at
 from pgjobs.verification_verdict
 where status = 'ERROR';
 
@@ -962,7 +1583,8 @@ comment on trigger verification_job_read_only on pgjobs.verification_job is
 
 
 -- verification_run: every run of every job, from the one place that recorded it: a setback, the
--- verdict that ended it (its lease_token says so), or the head that is running.
+-- verdict or the review's result that ended it (its lease_token says so), or the head that is
+-- running.
 create view pgjobs.verification_run as
 select
     head.job_id,
@@ -973,6 +1595,8 @@ select
     'RUNNING'::text collate "C" as outcome,
     null::text as reason
 from pgjobs.head as head
+-- The head of a job is found by its session.
+join pgjobs.job as job on job.job_id = head.job_id and job.session_id = head.session_id
 where head.lease_token is not null
 union all
 select
@@ -994,7 +1618,18 @@ select
     case verdict.error_reason when 'CANCELLED' then 'CANCELLED' else verdict.status end collate "C",
     verdict.error_detail
 from pgjobs.verdict as verdict
-where verdict.lease_token is not null;
+where verdict.lease_token is not null
+union all
+select
+    result.job_id,
+    result.run_no::integer,
+    result.worker,
+    result.started_at,
+    result.ended_at,
+    result.outcome,
+    result.detail
+from pgjobs.review_result as result
+where result.lease_token is not null;
 
 comment on view pgjobs.verification_run is
     'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED or CANCELLED. '
@@ -1003,6 +1638,102 @@ comment on view pgjobs.verification_run is
 create trigger verification_run_read_only instead of insert or update or delete
     on pgjobs.verification_run for each row execute function pgjobs._guard_ledger();
 comment on trigger verification_run_read_only on pgjobs.verification_run is
+    'Refuses INSERT, UPDATE and DELETE with 23V01.';
+
+
+-- verification_artifact: all of an artifact but its bytes, which read_artifact answers.
+create view pgjobs.verification_artifact as
+select
+    artifact.artifact_id,
+    artifact.job_id,
+    artifact.run_no::integer as run_no,
+    artifact.kind,
+    artifact.name,
+    artifact.sha256,
+    artifact.size_bytes,
+    artifact.media_type,
+    artifact.location,
+    artifact.truncated,
+    artifact.created_at,
+    expiry.expired_at
+from pgjobs.artifact as artifact
+left join pgjobs.expiry as expiry on expiry.kind = 'BODY' and expiry.id = artifact.body_id;
+
+comment on view pgjobs.verification_artifact is
+    'Every artifact of every run; expired_at: when its bytes were dropped. Read-only.';
+
+create trigger verification_artifact_read_only instead of insert or update or delete
+    on pgjobs.verification_artifact for each row execute function pgjobs._guard_ledger();
+comment on trigger verification_artifact_read_only on pgjobs.verification_artifact is
+    'Refuses INSERT, UPDATE and DELETE with 23V01.';
+
+
+-- verification_amendment: every word on a verdict that stands.
+create view pgjobs.verification_amendment as
+select
+    amendment.amendment_id,
+    amendment.job_id,
+    amendment.amendment_no::integer as amendment_no,
+    amendment.status,
+    amendment.lab_version,
+    amendment.reason,
+    amendment.actor,
+    amendment.approver,
+    amendment.ticket,
+    amendment.login,
+    amendment.review_id,
+    amendment.amended_at
+from pgjobs.amendment as amendment;
+
+comment on view pgjobs.verification_amendment is
+    'Every amendment; the highest amendment_no of a job is its effective status. Read-only.';
+
+create trigger verification_amendment_read_only instead of insert or update or delete
+    on pgjobs.verification_amendment for each row execute function pgjobs._guard_ledger();
+comment on trigger verification_amendment_read_only on pgjobs.verification_amendment is
+    'Refuses INSERT, UPDATE and DELETE with 23V01.';
+
+
+-- verification_review: every review, where it stands: it has its result, or its job is a head that
+-- runs, or it waits.
+create view pgjobs.verification_review as
+select
+    review.review_id,
+    review.job_id,
+    job.session_id,
+    job.commit_sha,
+    coalesce(
+        result.outcome,
+        case when head.lease_token is null then 'QUEUED' else 'RUNNING' end collate "C"
+    ) as status,
+    review.priority::integer as priority,
+    review.lab_version,
+    review.reason,
+    review.actor,
+    review.approver,
+    review.ticket,
+    review.login,
+    review.requested_at,
+    coalesce(result.started_at, head.started_at) as started_at,
+    result.ended_at,
+    coalesce(result.run_no, head.run_no, review.runs_before)::integer as run_no,
+    coalesce(result.worker, head.worker) as worker,
+    result.detail || coalesce(' (cancelled by ' || result.actor || ')', '') as detail,
+    summary.summary
+from pgjobs.review as review
+join pgjobs.job as job on job.job_id = review.job_id
+left join pgjobs.review_result as result on result.review_id = review.review_id
+left join pgjobs.head as head
+    on head.session_id = job.session_id and head.review_id = review.review_id
+left join pgjobs.review_summary as summary on summary.review_id = review.review_id;
+
+comment on view pgjobs.verification_review is
+    'Every review: QUEUED, RUNNING, PASSED, FAILED or ERROR (as amended), RUNS_EXHAUSTED or '
+    'CANCELLED (no answer). Read-only.';
+
+create trigger verification_review_read_only instead of insert or update or delete
+    on pgjobs.verification_review for each row execute function pgjobs._guard_ledger();
+comment on trigger verification_review_read_only on pgjobs.verification_review is
     'Refuses INSERT, UPDATE and DELETE with 23V01.';
 
 
@@ -1024,10 +1755,16 @@ declare
 begin
     case code
     when 'P0002' then
-        raise exception '%no such job', v_element
-            using errcode = 'P0002', schema = 'pgjobs', table = 'job',
-                  constraint = 'job_job_id_pkey',
-                  hint = 'Use the job_id that enqueue or claim answered.';
+        raise exception '%no such %', v_element, coalesce(subject, 'job')
+            using errcode = 'P0002', schema = 'pgjobs', table = coalesce(subject, 'job'),
+                  constraint = case subject
+                      when 'artifact' then 'artifact_artifact_id_pkey'
+                      else 'job_job_id_pkey'
+                  end,
+                  hint = case subject
+                      when 'artifact' then 'Use an artifact_id of verification_artifact.'
+                      else 'Use the job_id that enqueue or claim answered.'
+                  end;
     when '23V02' then
         raise exception '%the job has its verdict', v_element
             using errcode = '23V02', schema = 'pgjobs', table = 'verdict',
@@ -1051,6 +1788,21 @@ begin
             using errcode = '23V05', schema = 'pgjobs', table = 'head',
                   constraint = 'head_lease_token_check',
                   hint = 'The lease was taken away: stop the run and drop its result.';
+    when '23V06' then
+        raise exception 'the run already has an artifact of that name with another %', subject
+            using errcode = '23V06', schema = 'pgjobs', table = 'artifact', column = subject,
+                  constraint = 'artifact_job_id_run_no_name_key',
+                  hint = 'An artifact never changes: add this one under a name of its own.';
+    when '23V07' then
+        raise exception 'the job has no verdict yet'
+            using errcode = '23V07', schema = 'pgjobs', table = 'amendment',
+                  constraint = 'amendment_job_id_fkey',
+                  hint = 'Only a verdict can be amended: wait for it, or cancel the job.';
+    when '23V08' then
+        raise exception 'the content of the artifact has expired'
+            using errcode = '23V08', schema = 'pgjobs', table = 'expiry',
+                  constraint = 'expiry_kind_id_pkey',
+                  hint = 'Its hash, size and name stay in verification_artifact; the bytes do not.';
     when '54V01' then
         raise exception '%the session has 100 open jobs', v_element
             using errcode = '54V01', schema = 'pgjobs', table = 'lane',
@@ -1060,8 +1812,8 @@ begin
 end
 $$;
 comment on function pgjobs._refuse is
-    'Raises the error of the contract with that code. subject: the differing field of 23V04; '
-    'element: ordinal in a batch.';
+    'Raises the error of the contract with that code. subject: the differing field of 23V04 or '
+    '23V06, or what is missing; element: ordinal in a batch.';
 
 
 -- 22004 for a null argument, 22023 for one out of its range or form. At most 64 characters of the
@@ -1364,6 +2116,36 @@ $$;
 comment on function pgjobs._check_verdict is 'Refuses what complete cannot take.';
 
 
+create function pgjobs._check_decision(
+    routine text,
+    reason text,
+    actor text,
+    approver text,
+    ticket text,
+    lab_version text
+)
+    returns boolean
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return pgjobs._check_text(routine, 'reason', reason)
+        and pgjobs._check_text(routine, 'actor', actor)
+        and pgjobs._check_text(routine, 'approver', approver)
+        and pgjobs._check_text(routine, 'ticket', ticket)
+        and (lab_version is null or pgjobs._check_text(routine, 'lab_version', lab_version))
+        and (
+            lower(actor) <> lower(approver)
+            or pgjobs._refuse_argument(routine, 'approver', approver, 'another person than actor')
+        );
+end
+$$;
+comment on function pgjobs._check_decision is
+    'Refuses a decision about a verdict that lacks a part, or its second person.';
+
+
 create function pgjobs._check_claim(
     routine text,
     worker text,
@@ -1418,16 +2200,18 @@ begin
     if _find_attempt.delivery_id is not null then
         select
             attempt.attempt_id, attempt.commit_sha,
-            detail.author, detail.branch, detail.changed_files
+            detail.author, detail.branch, detail.changed_files,
+            detail.attempt_id is null and attempt.detail_sha256 is not null as is_expired
         into v_known
         from pgjobs.lab_attempt as attempt
         left join pgjobs.attempt_detail as detail on detail.attempt_id = attempt.attempt_id
         where attempt.session_id = _find_attempt.session_id
             and attempt.delivery_id = _find_attempt.delivery_id;
         if found then
-            -- What the call leaves null is not compared.
+            -- What the call leaves null is not compared, nor is what has expired.
             v_differing := case
                 when v_known.commit_sha <> _find_attempt.commit_sha then 'commit_sha'
+                when v_known.is_expired then null
                 when (v_known.author = _find_attempt.author) is not true
                     and _find_attempt.author is not null then 'author'
                 when (v_known.branch = _find_attempt.branch) is not true
@@ -1558,37 +2342,51 @@ create function pgjobs._promote(session_id uuid)
 as $$
 declare
     v_now timestamptz := clock_timestamp();
+    v_place pgjobs.waiting;
+    v_review pgjobs.review;
     v_job pgjobs.job;
     v_attempt_id bigint;
+    v_available_at timestamptz;
     v_ready_no bigint;
 begin
+    select waiting.* into strict v_place
+    from pgjobs.waiting as waiting
+    where waiting.session_id = _promote.session_id
+    order by waiting.turn_no
+    limit 1;
+    delete from pgjobs.waiting as waiting
+    where waiting.session_id = v_place.session_id and waiting.turn_no = v_place.turn_no;
     select job.* into strict v_job
     from pgjobs.job as job
-    where job.job_id = (
-        select min(waiting.job_id)
-        from pgjobs.waiting as waiting
-        where waiting.session_id = _promote.session_id
-    );
-    delete from pgjobs.waiting as waiting
-    where waiting.session_id = _promote.session_id and waiting.job_id = v_job.job_id;
+    where job.job_id = coalesce(v_place.reviewed_job_id, v_place.turn_no);
     select attempt.attempt_id into strict v_attempt_id
     from pgjobs.lab_attempt as attempt
-    where attempt.session_id = _promote.session_id and attempt.commit_sha = v_job.commit_sha;
+    where attempt.session_id = v_job.session_id and attempt.commit_sha = v_job.commit_sha;
+    if v_place.reviewed_job_id is null then
+        v_available_at := v_job.available_at;
+    else
+        select review.* into strict v_review
+        from pgjobs.review as review
+        where review.review_id = v_place.turn_no;
+    end if;
 
-    if coalesce(v_job.available_at <= v_now, true) then
+    if coalesce(v_available_at <= v_now, true) then
         v_ready_no := nextval('pgjobs.ready_no');
     end if;
-    insert into pgjobs.head (session_id, job_id, attempt_id, available_at, ready_no, priority)
+    insert into pgjobs.head (
+        session_id, job_id, attempt_id, available_at, ready_no, priority, run_no, review_id
+    )
     values (
-        _promote.session_id, v_job.job_id, v_attempt_id,
-        greatest(v_job.created_at, coalesce(v_job.available_at, v_now)), v_ready_no,
-        v_job.priority
+        v_job.session_id, v_job.job_id, v_attempt_id,
+        greatest(v_job.created_at, coalesce(v_available_at, v_now)), v_ready_no,
+        coalesce(v_review.priority, v_job.priority), coalesce(v_review.runs_before, 0),
+        v_review.review_id
     );
 end
 $$;
 comment on function pgjobs._promote is
-    'Makes the lowest waiting job of a session without a head its head: claimable, or delayed '
-    'until its available_at.';
+    'Makes the next waiting job or review of a session without a head its head: claimable, or '
+    'delayed until its available_at.';
 
 
 create function pgjobs._next_head(session_id uuid)
@@ -1606,7 +2404,7 @@ begin
 end
 $$;
 comment on function pgjobs._next_head is
-    'Takes the session''s head off its lane and makes its lowest waiting job the head.';
+    'Takes the session''s head off its lane and makes its next waiting job or review the head.';
 
 
 create function pgjobs._status(session_id uuid, job_id bigint)
@@ -1655,6 +2453,54 @@ $$;
 comment on function pgjobs._find_job is 'The job with that id; P0002 when there is none.';
 
 
+create function pgjobs._is_open(job_id bigint)
+    returns boolean
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return not exists (
+        select from pgjobs.verdict as verdict where verdict.job_id = _is_open.job_id
+    ) or exists (
+        select from pgjobs.review as review
+        where review.job_id = _is_open.job_id
+            and not exists (
+                select from pgjobs.review_result as result
+                where result.review_id = review.review_id
+            )
+    );
+end
+$$;
+comment on function pgjobs._is_open is
+    'Whether the job has no verdict yet, or a review without a result.';
+
+
+create function pgjobs._last_run_no(job_id bigint, review_id bigint)
+    returns smallint
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return job.max_runs + coalesce(
+        (
+            select review.runs_before
+            from pgjobs.review as review
+            where review.review_id = _last_run_no.review_id
+        ),
+        0
+    )
+    from pgjobs.job as job
+    where job.job_id = _last_run_no.job_id;
+end
+$$;
+comment on function pgjobs._last_run_no is
+    'The number of the last run that the job, or its review, may have.';
+
+
 -- Runs that end without a verdict: lease lost or released.
 
 create function pgjobs._end_run(
@@ -1662,7 +2508,7 @@ create function pgjobs._end_run(
     outcome text,
     reason text,
     retry_after interval,
-    max_runs smallint
+    last_run_no smallint
 )
     returns pgjobs.released
     language plpgsql
@@ -1680,7 +2526,20 @@ begin
         head.job_id, head.started_at, v_ended_at, head.run_no,
         _end_run.outcome, head.worker, _end_run.reason
     );
-    if head.run_no >= max_runs then
+    if head.run_no >= last_run_no and head.review_id is not null then
+        insert into pgjobs.review_result (
+            review_id, job_id, ended_at, started_at, run_no, outcome, worker, detail
+        )
+        values (
+            head.review_id, head.job_id, v_ended_at, head.started_at, head.run_no,
+            'RUNS_EXHAUSTED', head.worker,
+            coalesce(_end_run.reason, 'the lease of the last run was lost')
+        );
+        perform pgjobs._next_head(head.session_id);
+        return (
+            head.job_id, pgjobs._status(head.session_id, head.job_id), head.run_no, null
+        )::pgjobs.released;
+    elsif head.run_no >= last_run_no then
         insert into pgjobs.verdict (
             job_id, completed_at, started_at, run_no, status, worker, error_reason, error_detail
         )
@@ -1708,7 +2567,8 @@ end
 $$;
 comment on function pgjobs._end_run is
     'Ends a run without a verdict: a setback, and the job is queued again, or ERROR when that '
-    'was its last run. The caller holds the head''s lock and, for the last run, the lane''s.';
+    'was its last run; a review then ends without an answer. The caller holds the head''s lock '
+    'and, for the last run, the lane''s.';
 
 
 -- Takes the leases that are over. A lease is over when its end has passed, or lies further ahead
@@ -1725,7 +2585,7 @@ declare
     v_now timestamptz := clock_timestamp();
     v_until timestamptz := case when since = '-infinity' then 'infinity' else v_now end;
     v_head pgjobs.head;
-    v_max_runs smallint;
+    v_last_run_no smallint;
     v_rescued pgjobs.rescued;
 begin
     for v_head in
@@ -1744,15 +2604,17 @@ begin
         limit max_jobs
         for update skip locked
     loop
-        select job.max_runs into v_max_runs from pgjobs.job as job where job.job_id = v_head.job_id;
-        if v_head.run_no >= v_max_runs then
+        v_last_run_no := pgjobs._last_run_no(v_head.job_id, v_head.review_id);
+        if v_head.run_no >= v_last_run_no then
             perform from pgjobs.lane as lane
             where lane.session_id = v_head.session_id
             for update skip locked;
             continue when not found;
         end if;
         select ended.job_id, ended.status into v_rescued
-        from pgjobs._end_run(v_head, 'LEASE_LOST', null, interval '0', v_max_runs) as ended;
+        from pgjobs._end_run(
+            v_head, 'LEASE_LOST', null, interval '0', v_last_run_no
+        ) as ended;
         return next v_rescued;
     end loop;
 end
@@ -1809,6 +2671,10 @@ as $$
 begin
     if exists (
         select from pgjobs.verdict as verdict where verdict.job_id = _refuse_lease.job_id
+    ) and not exists (
+        select from pgjobs.head as head
+        where head.session_id = _refuse_lease.session_id
+            and head.job_id = _refuse_lease.job_id
     ) then
         perform pgjobs._refuse('23V02');
     end if;
@@ -1820,7 +2686,8 @@ begin
 end
 $$;
 comment on function pgjobs._refuse_lease is
-    'Refuses a token that does not hold the job: 23V02 when it has its verdict, else 23V05.';
+    'Refuses a token that does not hold the job: 23V02 when it has its verdict and is not being '
+    'judged again, else 23V05.';
 
 
 -- enqueue and enqueue_many, once the arguments are known to be good.
@@ -1854,7 +2721,7 @@ create function pgjobs._enqueue(
 as $$
 #variable_conflict use_column
 declare
-    v_created_at timestamptz := clock_timestamp();
+    v_created_at timestamptz;
     v_payload_sha256 bytea := sha256(convert_to(payload::text, 'UTF8'));
     v_attempt record;
     v_attempt_id bigint;
@@ -1900,6 +2767,7 @@ begin
         end if;
 
         v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
+        v_created_at := clock_timestamp();
         insert into pgjobs.job (
             job_id, session_id, commit_sha, lab_version, priority, max_runs,
             created_at, available_at, payload_sha256
@@ -1927,7 +2795,7 @@ begin
                 _enqueue.priority
             );
         else
-            insert into pgjobs.waiting (session_id, job_id) values (_enqueue.session_id, v_job_id);
+            insert into pgjobs.waiting (session_id, turn_no) values (_enqueue.session_id, v_job_id);
         end if;
         return (v_job_id, v_attempt_id, 'QUEUED', true)::pgjobs.enqueued;
     end loop;
@@ -2042,7 +2910,7 @@ begin
         ) as lane
         where element.job_id is not null
     ), waiting as (
-        insert into pgjobs.waiting (session_id, job_id)
+        insert into pgjobs.waiting (session_id, turn_no)
         select place.session_id, place.job_id from place where not place.is_head
     )
     insert into pgjobs.head (session_id, job_id, attempt_id, available_at, ready_no, priority)
@@ -2368,7 +3236,13 @@ begin
         coalesce(verdict.worker, head.worker),
         verdict.error_reason,
         verdict.error_detail || coalesce(' (cancelled by ' || verdict.actor || ')', ''),
-        summary.summary
+        summary.summary,
+        coalesce(
+            amendment.status,
+            verdict.status,
+            case when head.lease_token is null then 'QUEUED' else 'RUNNING' end collate "C"
+        ),
+        amendment.amended_at
     from pgjobs.job as job
     cross join lateral (
         select attempt.attempt_id
@@ -2379,7 +3253,9 @@ begin
     left join lateral (
         select head.*
         from pgjobs.head as head
-        where head.session_id = job.session_id and head.job_id = job.job_id
+        where head.session_id = job.session_id
+            and head.job_id = job.job_id
+            and head.review_id is null
         offset 0
     ) as head on true
     left join lateral (
@@ -2400,6 +3276,13 @@ begin
         where summary.job_id = job.job_id
         offset 0
     ) as summary on true
+    left join lateral (
+        select amendment.status, amendment.amended_at
+        from pgjobs.amendment as amendment
+        where amendment.job_id = job.job_id
+        order by amendment.amendment_no desc
+        limit 1
+    ) as amendment on true
     where job.commit_sha = get_job.commit_sha;
 end
 $$;
@@ -2512,12 +3395,22 @@ begin
             run_no = head.run_no + 1,
             worker = claim.worker
         where head.ctid = any ((select v_rows)::tid[])
-        returning head.job_id, head.attempt_id, head.run_no, head.lease_token, head.lease_expires_at
+        returning
+            head.job_id, head.attempt_id, head.priority, head.run_no, head.lease_token,
+            head.lease_expires_at, head.review_id
     )
     select
-        job.job_id, leased.attempt_id, job.session_id, job.commit_sha, job.lab_version,
-        job.priority::integer, leased.run_no::integer, leased.lease_token,
-        leased.lease_expires_at, job.created_at, payload.payload
+        job.job_id, leased.attempt_id, job.session_id, job.commit_sha,
+        coalesce(
+            (
+                select review.lab_version
+                from pgjobs.review as review
+                where review.review_id = leased.review_id
+            ),
+            job.lab_version
+        ),
+        leased.priority::integer, leased.run_no::integer, leased.lease_token,
+        leased.lease_expires_at, job.created_at, payload.payload, leased.review_id
     from leased
     cross join lateral (
         select job.*
@@ -2585,6 +3478,134 @@ comment on function pgjobs.heartbeat is
     'answers it. Never waits for an enqueue. Errors: 22023, 22004, P0002, 23V02, 23V05.';
 
 
+-- Another word on a verdict: from an operator, or the answer of a review.
+
+create function pgjobs._add_amendment(
+    job_id bigint,
+    status text,
+    reason text,
+    actor text,
+    approver text,
+    ticket text,
+    lab_version text,
+    review_id bigint
+)
+    returns pgjobs.amended
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_verdict pgjobs.verdict;
+    v_amendment_id bigint;
+    v_amendment_no smallint;
+    v_amended_at timestamptz;
+begin
+    select verdict.* into v_verdict
+    from pgjobs.verdict as verdict
+    where verdict.job_id = _add_amendment.job_id;
+    if not found then
+        perform pgjobs._refuse('23V07');
+    end if;
+    -- The race: two amendments take the same number. One waits for the other and, in its next
+    -- look, finds it; above READ COMMITTED it gets 40001.
+    loop
+        select coalesce(max(amendment.amendment_no), 0) + 1 into v_amendment_no
+        from pgjobs.amendment as amendment
+        where amendment.job_id = _add_amendment.job_id;
+        v_amended_at := greatest(v_verdict.completed_at, clock_timestamp());
+        insert into pgjobs.amendment (
+            job_id, completed_at, amended_at, review_id, amendment_no, verdict_status, status,
+            lab_version, reason, actor, approver, ticket, login
+        )
+        values (
+            v_verdict.job_id, v_verdict.completed_at, v_amended_at, _add_amendment.review_id,
+            v_amendment_no, v_verdict.status, _add_amendment.status, _add_amendment.lab_version,
+            _add_amendment.reason, _add_amendment.actor, _add_amendment.approver,
+            _add_amendment.ticket, session_user
+        )
+        on conflict do nothing
+        returning amendment_id into v_amendment_id;
+        exit when found;
+    end loop;
+    return (v_amendment_id, job_id, status, v_amended_at)::pgjobs.amended;
+end
+$$;
+comment on function pgjobs._add_amendment is
+    'Appends an amendment; 23V07 when the job has no verdict.';
+
+
+create function pgjobs._answer_review(
+    head pgjobs.head,
+    ended_at timestamptz,
+    status text,
+    summary jsonb
+)
+    returns void
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_review pgjobs.review;
+begin
+    select review.* into strict v_review
+    from pgjobs.review as review
+    where review.review_id = head.review_id;
+    insert into pgjobs.review_result (
+        review_id, job_id, ended_at, started_at, lease_token, run_no, outcome, worker,
+        summary_sha256
+    )
+    values (
+        head.review_id, head.job_id, _answer_review.ended_at, head.started_at, head.lease_token,
+        head.run_no, _answer_review.status, head.worker,
+        sha256(convert_to(_answer_review.summary::text, 'UTF8'))
+    );
+    if summary is not null then
+        insert into pgjobs.review_summary (review_id, summary)
+        values (head.review_id, _answer_review.summary);
+    end if;
+    perform pgjobs._add_amendment(
+        head.job_id, status, v_review.reason, v_review.actor, v_review.approver,
+        v_review.ticket, v_review.lab_version, head.review_id
+    );
+end
+$$;
+comment on function pgjobs._answer_review is
+    'Ends a review with an answer, and amends the verdict by it. The caller holds the lane.';
+
+
+create function pgjobs._effective_status(job_id bigint)
+    returns text
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return coalesce(
+        (
+            select amendment.status
+            from pgjobs.amendment as amendment
+            where amendment.job_id = _effective_status.job_id
+            order by amendment.amendment_no desc
+            limit 1
+        ),
+        (
+            select verdict.status
+            from pgjobs.verdict as verdict
+            where verdict.job_id = _effective_status.job_id
+        )
+    );
+end
+$$;
+comment on function pgjobs._effective_status is
+    'The latest amendment of a job, else its verdict; null while it has none.';
+
+
 -- complete and complete_many, once the arguments are known to be good. The lane's lock decides
 -- between complete, cancel and the last release or rescue; the head's lock between complete and the
 -- taking of the lease. Who comes second finds the token gone.
@@ -2605,6 +3626,7 @@ declare
     v_session_id uuid;
     v_head pgjobs.head;
     v_verdict pgjobs.verdict;
+    v_result pgjobs.review_result;
     v_completed_at timestamptz;
     v_summary_sha256 bytea := sha256(convert_to(summary::text, 'UTF8'));
 begin
@@ -2618,18 +3640,22 @@ begin
     v_head := pgjobs._lock_head(v_session_id);
     if v_head.job_id = job_id and v_head.lease_token = lease_token then
         v_completed_at := greatest(v_head.started_at, clock_timestamp());
-        insert into pgjobs.verdict (
-            job_id, completed_at, started_at, lease_token, run_no, status, worker,
-            error_reason, summary_sha256
-        )
-        values (
-            _complete.job_id, v_completed_at, v_head.started_at, v_head.lease_token,
-            v_head.run_no, _complete.status, v_head.worker,
-            case _complete.status when 'ERROR' then 'REPORTED' end, v_summary_sha256
-        );
-        if summary is not null then
-            insert into pgjobs.verdict_summary (job_id, summary)
-            values (_complete.job_id, _complete.summary);
+        if v_head.review_id is not null then
+            perform pgjobs._answer_review(v_head, v_completed_at, status, summary);
+        else
+            insert into pgjobs.verdict (
+                job_id, completed_at, started_at, lease_token, run_no, status, worker,
+                error_reason, summary_sha256
+            )
+            values (
+                _complete.job_id, v_completed_at, v_head.started_at, v_head.lease_token,
+                v_head.run_no, _complete.status, v_head.worker,
+                case _complete.status when 'ERROR' then 'REPORTED' end, v_summary_sha256
+            );
+            if summary is not null then
+                insert into pgjobs.verdict_summary (job_id, summary)
+                values (_complete.job_id, _complete.summary);
+            end if;
         end if;
         perform pgjobs._next_head(v_session_id);
         return (ordinal, job_id, status, v_completed_at, 'completed')::pgjobs.completed_element;
@@ -2640,23 +3666,40 @@ begin
     where verdict.job_id = _complete.job_id;
     if not found then
         return (ordinal, job_id, null, null, 'lease_lost')::pgjobs.completed_element;
+    elsif v_verdict.lease_token = lease_token
+        and v_verdict.status = status
+        and v_verdict.summary_sha256 is not distinct from v_summary_sha256
+        and v_verdict.actor is null
+    then
+        return (
+            ordinal, job_id, status, v_verdict.completed_at, 'replayed'
+        )::pgjobs.completed_element;
+    end if;
+
+    select result.* into v_result
+    from pgjobs.review_result as result
+    where result.review_id = (
+        select max(review.review_id)
+        from pgjobs.review as review
+        where review.job_id = _complete.job_id
+    );
+    if v_result.lease_token = lease_token
+        and v_result.outcome = status
+        and v_result.summary_sha256 is not distinct from v_summary_sha256
+    then
+        return (
+            ordinal, job_id, status, v_result.ended_at, 'replayed'
+        )::pgjobs.completed_element;
     end if;
     return (
         ordinal, job_id, v_verdict.status, v_verdict.completed_at,
-        case
-            when v_verdict.lease_token = lease_token
-                and v_verdict.status = status
-                and v_verdict.summary_sha256 is not distinct from v_summary_sha256
-                and v_verdict.actor is null
-            then 'replayed'
-            else 'verdict_final'
-        end
+        case when v_head.job_id = job_id then 'lease_lost' else 'verdict_final' end
     )::pgjobs.completed_element;
 end
 $$;
 comment on function pgjobs._complete is
-    'Writes a verdict under a lease, or says why not. replayed: the very call that wrote it, '
-    'once more.';
+    'Writes a verdict, or the answer of a review, under a lease, or says why not. replayed: the '
+    'very call that wrote it, once more.';
 
 
 create function pgjobs.complete(
@@ -2783,7 +3826,7 @@ begin
         for update
     ) as lane;
 
-    -- What is held under its token, and named once, ends here.
+    -- What is held under its token for its verdict, and named once, ends here.
     select
         array_agg(place.lane), array_agg(head.ctid), array_agg(place.ordinal),
         array_agg(head.job_id), array_agg(head.started_at), array_agg(head.lease_token),
@@ -2799,6 +3842,7 @@ begin
         from pgjobs.head as head
         where head.session_id = place.session_id
             and head.job_id = job_ids[place.ordinal]
+            and head.review_id is null
             -- Not "=": that would let the planner read the index of all leases.
             and head.lease_token is not distinct from lease_tokens[place.ordinal]
         for update
@@ -2929,6 +3973,7 @@ declare
     v_checked boolean;
     v_retry_after interval;
     v_job pgjobs.job;
+    v_last_run_no smallint;
     v_head pgjobs.head;
 begin
     v_checked :=
@@ -2950,7 +3995,7 @@ begin
         select from pgjobs.head as head
         where head.session_id = v_job.session_id
             and head.job_id = release.job_id
-            and head.run_no >= v_job.max_runs
+            and head.run_no >= pgjobs._last_run_no(head.job_id, head.review_id)
     ) then
         v_head := pgjobs._lock_head(v_job.session_id);
     else
@@ -2964,13 +4009,18 @@ begin
     then
         perform pgjobs._refuse_lease(v_job.session_id, release.job_id);
     end if;
+    v_last_run_no := pgjobs._last_run_no(v_head.job_id, v_head.review_id);
     return pgjobs._end_run(
         v_head, 'RELEASED', release.reason,
         coalesce(
             v_retry_after,
-            least(interval '30 seconds' * power(2, v_head.run_no - 1), interval '15 minutes')
+            least(
+                interval '30 seconds'
+                    * power(2, v_job.max_runs - (v_last_run_no - v_head.run_no) - 1),
+                interval '15 minutes'
+            )
         ),
-        v_job.max_runs
+        v_last_run_no
     );
 end
 $$;
@@ -3015,9 +4065,11 @@ as $$
 declare
     v_checked boolean;
     v_job pgjobs.job;
-    v_completed_at timestamptz;
+    v_ended_at timestamptz;
+    v_status text;
     v_head pgjobs.head;
     v_is_head boolean;
+    v_review_id bigint;
 begin
     v_checked :=
         (cancel.job_id is not null or pgjobs._refuse_null('cancel', 'job_id'))
@@ -3026,36 +4078,56 @@ begin
     v_job := pgjobs._find_job(cancel.job_id);
     v_head := pgjobs._lock_head(v_job.session_id);
     v_is_head := coalesce(v_head.job_id = cancel.job_id, false);
+    v_review_id := v_head.review_id;
     if not v_is_head then
         v_head := null;
         delete from pgjobs.waiting as waiting
-        where waiting.session_id = v_job.session_id and waiting.job_id = cancel.job_id;
+        where waiting.session_id = v_job.session_id
+            and (waiting.turn_no = cancel.job_id or waiting.reviewed_job_id = cancel.job_id)
+        returning case when waiting.reviewed_job_id is not null then waiting.turn_no end
+        into v_review_id;
         if not found then
             perform pgjobs._refuse('23V02');
         end if;
     end if;
 
-    v_completed_at := greatest(v_job.created_at, v_head.started_at, clock_timestamp());
-    insert into pgjobs.verdict (
-        job_id, completed_at, started_at, lease_token, run_no, status, worker,
-        error_reason, error_detail, actor
-    )
-    values (
-        cancel.job_id, v_completed_at, v_head.started_at, v_head.lease_token,
-        coalesce(v_head.run_no, 0), 'ERROR', v_head.worker, 'CANCELLED',
-        cancel.reason, cancel.actor
-    );
+    v_ended_at := greatest(v_job.created_at, v_head.started_at, clock_timestamp());
+    if v_review_id is null then
+        v_status := 'ERROR';
+        insert into pgjobs.verdict (
+            job_id, completed_at, started_at, lease_token, run_no, status, worker,
+            error_reason, error_detail, actor, login
+        )
+        values (
+            cancel.job_id, v_ended_at, v_head.started_at, v_head.lease_token,
+            coalesce(v_head.run_no, 0), v_status, v_head.worker, 'CANCELLED',
+            cancel.reason, cancel.actor, session_user
+        );
+    else
+        v_status := pgjobs._status(v_job.session_id, cancel.job_id);
+        insert into pgjobs.review_result (
+            review_id, job_id, ended_at, started_at, lease_token, run_no, outcome, worker,
+            detail, actor, login
+        )
+        select
+            review.review_id, cancel.job_id, v_ended_at, v_head.started_at, v_head.lease_token,
+            coalesce(v_head.run_no, review.runs_before), 'CANCELLED', v_head.worker,
+            cancel.reason, cancel.actor, session_user
+        from pgjobs.review as review
+        where review.review_id = v_review_id;
+    end if;
     if v_is_head then
         perform pgjobs._next_head(v_job.session_id);
     else
         perform pgjobs._leave_lane(v_job.session_id);
     end if;
-    return (cancel.job_id, 'ERROR', v_completed_at)::pgjobs.cancelled;
+    return (cancel.job_id, v_status, v_ended_at)::pgjobs.cancelled;
 end
 $$;
 comment on function pgjobs.cancel is
-    'Ends a QUEUED or RUNNING job with ERROR, reason CANCELLED; a worker that still runs it '
-    'writes nothing any more. Errors: 22023, 22004, P0002, 23V02, 40001.';
+    'Ends a QUEUED or RUNNING job with ERROR, reason CANCELLED, or the review of a finished one, '
+    'whose status stays; a worker that still runs it writes nothing any more. Errors: 22023, '
+    '22004, P0002, 23V02, 40001.';
 
 
 -- Not part of enqueue: a notification makes commits wait for one another and fails when the queue
@@ -3076,6 +4148,987 @@ comment on function pgjobs.wake is
     'enqueue, in a transaction of its own. Workers that poll need no wake.';
 
 
+create function pgjobs.amend(
+    job_id bigint,
+    status text,
+    reason text,
+    actor text,
+    approver text,
+    ticket text,
+    lab_version text default null
+)
+    returns pgjobs.amended
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_checked boolean;
+begin
+    v_checked := (job_id is not null or pgjobs._refuse_null('amend', 'job_id'))
+        and pgjobs._check_status('amend', 'status', status)
+        and pgjobs._check_decision('amend', reason, actor, approver, ticket, lab_version);
+    perform pgjobs._find_job(job_id);
+    return pgjobs._add_amendment(
+        job_id, status, reason, actor, approver, ticket, lab_version, null
+    );
+end
+$$;
+comment on function pgjobs.amend is
+    'Says PASSED, FAILED or ERROR over a verdict, which itself stands: the audited override. '
+    'reason, actor, approver, ticket, lab_version 1 … 200 characters; actor and approver are two '
+    'people. The latest amendment of a job is its effective status. Errors: 22023, 22004, P0002, '
+    '23V07, 40001.';
+
+
+-- A finished job goes back among the open ones, as a review. From there claim, lease and lane do
+-- with it what they do with any job.
+--
+-- The race: two calls name the same job, or a call and a session's enqueue meet. Who adds to a lane
+-- holds its lock, and looks for an open review once more when it has it. Lanes are locked in the
+-- order of their sessions.
+create function pgjobs.reverify(
+    job_ids bigint[],
+    reason text,
+    actor text,
+    approver text,
+    ticket text,
+    lab_version text default null,
+    priority integer default 3
+)
+    returns setof pgjobs.reviewed_element
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_checked boolean;
+    v_element record;
+    v_outcome text;
+    v_open_jobs smallint;
+    v_review_id bigint;
+    v_answers pgjobs.reviewed_element[] := '{}';
+begin
+    v_checked := (job_ids is not null or pgjobs._refuse_null('reverify', 'job_ids'))
+        and pgjobs._check_batch('reverify', 'job_ids', job_ids, cardinality(job_ids))
+        and pgjobs._check_no_null('reverify', 'job_ids', job_ids)
+        and pgjobs._check_decision(
+            'reverify', reverify.reason, reverify.actor, reverify.approver, reverify.ticket,
+            reverify.lab_version
+        )
+        and (
+            (reverify.priority between 1 and 4) is true
+            or pgjobs._refuse_argument(
+                'reverify', 'priority', reverify.priority::text, '1 … 4'
+            )
+        );
+    for v_element in
+        select
+            element.ordinal::integer as ordinal, element.job_id as asked, job.job_id,
+            job.session_id, job.lab_version, verdict.run_no
+        from unnest(job_ids) with ordinality as element (job_id, ordinal)
+        left join lateral (
+            select job.* from pgjobs.job as job where job.job_id = element.job_id offset 0
+        ) as job on true
+        left join lateral (
+            select verdict.run_no
+            from pgjobs.verdict as verdict
+            where verdict.job_id = element.job_id
+            offset 0
+        ) as verdict on true
+        order by job.session_id, element.ordinal
+    loop
+        v_review_id := null;
+        v_open_jobs := null;
+        v_outcome := case
+            when v_element.job_id is null then 'not_found'
+            when v_element.run_no is null then 'not_final'
+            when pgjobs._is_open(v_element.job_id) then 'already_queued'
+        end;
+        if v_outcome is null then
+            insert into pgjobs.lane as lane (session_id, open_jobs)
+            values (v_element.session_id, 1)
+            on conflict on constraint lane_session_id_pkey do update
+                set open_jobs = lane.open_jobs + 1
+                where lane.open_jobs < 100
+            returning lane.open_jobs into v_open_jobs;
+            if pgjobs._is_open(v_element.job_id) then
+                v_outcome := 'already_queued';
+                if v_open_jobs is not null then
+                    perform pgjobs._leave_lane(v_element.session_id);
+                end if;
+            elsif v_open_jobs is null then
+                perform pgjobs._refuse('54V01', null, v_element.ordinal);
+            else
+                v_outcome := 'queued';
+                v_review_id := nextval('pgjobs.job_job_id_seq');
+                insert into pgjobs.review (
+                    review_id, job_id, requested_at, priority, runs_before, lab_version,
+                    reason, actor, approver, ticket, login
+                )
+                values (
+                    v_review_id, v_element.job_id, clock_timestamp(), reverify.priority,
+                    coalesce(
+                        (
+                            select max(result.run_no)
+                            from pgjobs.review as review
+                            join pgjobs.review_result as result
+                                on result.review_id = review.review_id
+                            where review.job_id = v_element.job_id
+                        ),
+                        v_element.run_no
+                    ),
+                    coalesce(reverify.lab_version, v_element.lab_version), reverify.reason,
+                    reverify.actor, reverify.approver, reverify.ticket, session_user
+                );
+                insert into pgjobs.waiting (session_id, turn_no, reviewed_job_id)
+                values (v_element.session_id, v_review_id, v_element.job_id);
+                if v_open_jobs = 1 then
+                    perform pgjobs._promote(v_element.session_id);
+                end if;
+            end if;
+        end if;
+        v_answers := v_answers || (
+            v_element.ordinal, v_element.asked, v_review_id, v_outcome
+        )::pgjobs.reviewed_element;
+    end loop;
+    return query select answer.* from unnest(v_answers) as answer order by answer.ordinal;
+end
+$$;
+comment on function pgjobs.reverify is
+    'Has 0 … 10,000 finished jobs judged again, all or nothing; one row per element in input order,'
+    ' its outcome queued, not_final, already_queued or not_found. A worker''s answer becomes an '
+    'amendment by actor, approver and ticket. lab_version: null for the job''s; priority 1 first '
+    '… 4 last. Errors: 22023, 22004, 54V01, 40001.';
+
+
+-- Artifacts: what add_artifact takes, and where equal bytes are kept once.
+
+create function pgjobs._check_artifact(
+    kind text,
+    name text,
+    content bytea,
+    location text,
+    sha256 bytea,
+    size_bytes bigint,
+    media_type text,
+    truncated boolean
+)
+    returns boolean
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    c_routine constant text := 'add_artifact';
+begin
+    return (
+        kind in ('LOG', 'REPORT', 'DIFF', 'OUTPUT', 'OTHER') is true
+        or pgjobs._refuse_argument(c_routine, 'kind', kind, 'LOG, REPORT, DIFF, OUTPUT or OTHER')
+    )
+        and pgjobs._check_text(c_routine, 'name', name)
+        and (
+            name !~ '(^|[/\\])\.{0,2}([/\\]|$)'
+            or pgjobs._refuse_argument(
+                c_routine, 'name', name, 'a relative path without empty, . or .. parts'
+            )
+        )
+        and pgjobs._check_text(c_routine, 'media_type', media_type)
+        and (truncated is not null or pgjobs._refuse_null(c_routine, 'truncated'))
+        and (
+            num_nonnulls(content, location) = 1
+            or pgjobs._refuse_argument(
+                c_routine, 'content', format('%s of the two', num_nonnulls(content, location)),
+                'given, or else location'
+            )
+        )
+        and (
+            content is null
+            or octet_length(content) <= 1048576
+            or pgjobs._refuse_argument(
+                c_routine, 'content', octet_length(content) || ' bytes', 'at most 1 MiB'
+            )
+        )
+        and (
+            location is null
+            or (
+                octet_length(location) <= 4096
+                and char_length(location) between 1 and 1024
+                and location collate "C" !~ '[\u0001-\u0020\u007f-\u00a0]'
+            )
+            or pgjobs._refuse_argument(
+                c_routine, 'location', location,
+                '1 … 1024 characters without blanks and control characters'
+            )
+        )
+        and (
+            (sha256 is null and content is not null)
+            or (octet_length(sha256) = 32 and sha256 = coalesce(sha256(content), sha256)) is true
+            or pgjobs._refuse_argument(
+                c_routine, 'sha256', encode(sha256, 'hex'), 'the SHA-256 of the content'
+            )
+        )
+        and (
+            (size_bytes is null and content is not null)
+            or (size_bytes >= 0 and size_bytes = coalesce(octet_length(content), size_bytes))
+                is true
+            or pgjobs._refuse_argument(
+                c_routine, 'size_bytes', size_bytes::text, 'the size of the content in bytes'
+            )
+        );
+end
+$$;
+comment on function pgjobs._check_artifact is 'Refuses what add_artifact cannot take.';
+
+
+create function pgjobs._keep_body(content bytea, sha256 bytea)
+    returns bigint
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_body_id bigint;
+begin
+    loop
+        -- Locked, so that no expiry drops it before the artifact that shares it is there.
+        select body.body_id into v_body_id
+        from pgjobs.body as body
+        where body.sha256 = _keep_body.sha256
+        for key share;
+        exit when found;
+        insert into pgjobs.body (created_at, sha256, content)
+        values (clock_timestamp(), _keep_body.sha256, _keep_body.content)
+        on conflict do nothing
+        returning body_id into v_body_id;
+        exit when found;
+    end loop;
+    return v_body_id;
+end
+$$;
+comment on function pgjobs._keep_body is 'The body with those bytes, found and locked, or stored.';
+
+
+-- The race: an equal artifact, or another of the same run, comes at the same time; the lease's head
+-- is locked first, so they come one after the other, and no verdict comes between. Equal bytes of
+-- another run meet at body_sha256_key. An expiry that is dropping those bytes holds the body's row:
+-- this waits, finds it gone and stores the bytes anew. Above READ COMMITTED the keys raise 40001.
+create function pgjobs.add_artifact(
+    job_id bigint,
+    lease_token uuid,
+    kind text,
+    name text,
+    content bytea default null,
+    location text default null,
+    sha256 bytea default null,
+    size_bytes bigint default null,
+    media_type text default 'application/octet-stream',
+    truncated boolean default false
+)
+    returns pgjobs.artifact_added
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_checked boolean;
+    v_sha256 bytea := coalesce(sha256(add_artifact.content), add_artifact.sha256);
+    v_size_bytes bigint := coalesce(octet_length(add_artifact.content), add_artifact.size_bytes);
+    v_job pgjobs.job;
+    v_head pgjobs.head;
+    v_known pgjobs.artifact;
+    v_latest pgjobs.artifact;
+    v_differing text;
+    v_body_id bigint;
+    v_artifact_id bigint;
+begin
+    v_checked := (add_artifact.job_id is not null or pgjobs._refuse_null('add_artifact', 'job_id'))
+        and (
+            add_artifact.lease_token is not null
+            or pgjobs._refuse_null('add_artifact', 'lease_token')
+        )
+        and pgjobs._check_artifact(
+            kind, name, content, location, sha256, size_bytes, media_type, truncated
+        );
+    v_job := pgjobs._find_job(add_artifact.job_id);
+    select head.* into v_head
+    from pgjobs.head as head
+    where head.session_id = v_job.session_id
+    for update;
+    if v_head.job_id is distinct from add_artifact.job_id
+        or v_head.lease_token is distinct from add_artifact.lease_token
+    then
+        perform pgjobs._refuse_lease(v_job.session_id, add_artifact.job_id);
+    end if;
+
+    loop
+        select artifact.* into v_known
+        from pgjobs.artifact as artifact
+        where artifact.job_id = add_artifact.job_id
+            and artifact.run_no = v_head.run_no
+            and artifact.name = add_artifact.name;
+        if found then
+            v_differing := case
+                when v_known.sha256 <> v_sha256 then 'sha256'
+                when v_known.size_bytes <> v_size_bytes then 'size_bytes'
+                when v_known.location is distinct from add_artifact.location then 'location'
+                when v_known.kind <> add_artifact.kind then 'kind'
+                when v_known.media_type <> add_artifact.media_type then 'media_type'
+                when v_known.truncated <> add_artifact.truncated then 'truncated'
+            end;
+            if v_differing is not null then
+                perform pgjobs._refuse('23V06', v_differing);
+            end if;
+            return (
+                v_known.artifact_id, v_sha256, v_size_bytes, false
+            )::pgjobs.artifact_added;
+        end if;
+
+        select artifact.* into v_latest
+        from pgjobs.artifact as artifact
+        where artifact.job_id = add_artifact.job_id and artifact.run_no = v_head.run_no
+        order by artifact.artifact_no desc
+        limit 1;
+        v_checked := (
+            coalesce(v_latest.artifact_no, 0) < 100
+            or pgjobs._refuse_argument(
+                'add_artifact', 'name', name, 'one of at most 100 artifacts of the run'
+            )
+        )
+            and (
+                content is null
+                or coalesce(v_latest.inline_bytes, 0) + v_size_bytes <= 16777216
+                or pgjobs._refuse_argument(
+                    'add_artifact', 'content', v_size_bytes || ' bytes',
+                    'at most 16 MiB with the other artifacts of the run'
+                )
+            );
+        if content is not null then
+            v_body_id := pgjobs._keep_body(content, v_sha256);
+        end if;
+        insert into pgjobs.artifact (
+            job_id, created_at, size_bytes, body_id, inline_bytes, run_no, artifact_no,
+            truncated, kind, name, media_type, location, sha256
+        )
+        values (
+            add_artifact.job_id, clock_timestamp(), v_size_bytes, v_body_id,
+            coalesce(v_latest.inline_bytes, 0)
+                + case when v_body_id is null then 0 else v_size_bytes end,
+            v_head.run_no, coalesce(v_latest.artifact_no, 0) + 1, add_artifact.truncated,
+            add_artifact.kind, add_artifact.name, add_artifact.media_type,
+            add_artifact.location, v_sha256
+        )
+        on conflict do nothing
+        returning artifact_id into v_artifact_id;
+        exit when found;
+    end loop;
+    return (v_artifact_id, v_sha256, v_size_bytes, true)::pgjobs.artifact_added;
+end
+$$;
+comment on function pgjobs.add_artifact is
+    'Records evidence of the run under the lease: kind LOG, REPORT, DIFF, OUTPUT or OTHER; name '
+    '1 … 200 characters, unique in the run; content up to 1 MiB, or location (1 … 1,024 '
+    'characters) with sha256 and size_bytes. At most 100 artifacts and 16 MiB of content a run. '
+    'The same call once more: created = false. Errors: 22023, 22004, P0002, 23V02, 23V05, 23V06, '
+    '40001.';
+
+
+create function pgjobs.read_artifact(artifact_id bigint)
+    returns bytea
+    language plpgsql
+    stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_checked boolean;
+    v_artifact pgjobs.artifact;
+    v_content bytea;
+begin
+    v_checked := artifact_id is not null or pgjobs._refuse_null('read_artifact', 'artifact_id');
+    select artifact.* into v_artifact
+    from pgjobs.artifact as artifact
+    where artifact.artifact_id = read_artifact.artifact_id;
+    if not found then
+        perform pgjobs._refuse('P0002', 'artifact');
+    end if;
+    if v_artifact.body_id is not null then
+        select body.content into v_content
+        from pgjobs.body as body
+        where body.body_id = v_artifact.body_id;
+        if not found then
+            perform pgjobs._refuse('23V08');
+        end if;
+    end if;
+    return v_content;
+end
+$$;
+comment on function pgjobs.read_artifact is
+    'The bytes of an artifact; null when only its location is known. Errors: 22004, P0002 (no '
+    'such artifact), 23V08.';
+
+
+-- Retention: which bodies and detail rows are old enough to go. A dry run and a real one ask here.
+
+create function pgjobs._old_bodies(before timestamptz, max_rows integer)
+    returns bigint[]
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return array(
+        select body.body_id
+        from pgjobs.body as body
+        where body.created_at < _old_bodies.before
+            and not pgjobs._is_shared(body.body_id, _old_bodies.before)
+        order by body.created_at, body.body_id
+        limit max_rows
+    );
+end
+$$;
+comment on function pgjobs._old_bodies is
+    'Up to max_rows bodies, the oldest first, all of whose artifacts are older than before and of '
+    'jobs that are not open.';
+
+
+create function pgjobs._is_shared(body_id bigint, before timestamptz)
+    returns boolean
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (
+        select from pgjobs.artifact as artifact
+        where artifact.body_id = _is_shared.body_id
+            and (
+                artifact.created_at >= _is_shared.before
+                or pgjobs._is_open(artifact.job_id)
+            )
+    );
+end
+$$;
+comment on function pgjobs._is_shared is
+    'Whether an artifact that is not older than before, or of an open job, needs the body.';
+
+
+create function pgjobs._old_details(kind text, before timestamptz, max_rows integer)
+    returns bigint[]
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    case kind
+    when 'ATTEMPT' then
+        return array(
+            select detail.attempt_id
+            from pgjobs.attempt_detail as detail
+            join pgjobs.lab_attempt as attempt on attempt.attempt_id = detail.attempt_id
+            left join pgjobs.job as job
+                on job.session_id = attempt.session_id and job.commit_sha = attempt.commit_sha
+            where attempt.recorded_at < _old_details.before
+                and (job.job_id is null or not pgjobs._is_open(job.job_id))
+            order by detail.attempt_id
+            limit max_rows
+        );
+    when 'PAYLOAD' then
+        return array(
+            select payload.job_id
+            from pgjobs.job_payload as payload
+            join pgjobs.verdict as verdict on verdict.job_id = payload.job_id
+            where verdict.completed_at < _old_details.before
+                and not pgjobs._is_open(payload.job_id)
+            order by payload.job_id
+            limit max_rows
+        );
+    when 'SUMMARY' then
+        return array(
+            select summary.job_id
+            from pgjobs.verdict_summary as summary
+            join pgjobs.verdict as verdict on verdict.job_id = summary.job_id
+            where verdict.completed_at < _old_details.before
+                and not pgjobs._is_open(summary.job_id)
+            order by summary.job_id
+            limit max_rows
+        );
+    when 'REVIEW' then
+        return array(
+            select summary.review_id
+            from pgjobs.review_summary as summary
+            join pgjobs.review_result as result on result.review_id = summary.review_id
+            where result.ended_at < _old_details.before
+                and not pgjobs._is_open(result.job_id)
+            order by summary.review_id
+            limit max_rows
+        );
+    end case;
+end
+$$;
+comment on function pgjobs._old_details is
+    'Up to max_rows detail rows of a kind of expiry, the oldest first, that are older than before '
+    'and of jobs that are not open.';
+
+
+-- Two at once: one waits for the other at expiry_kind_id_pkey, and then finds the rows gone.
+create function pgjobs._expire(kind text, ids bigint[])
+    returns bigint
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_dropped bigint;
+begin
+    insert into pgjobs.expiry (id, expired_at, kind, login)
+    select id, clock_timestamp(), _expire.kind, session_user
+    from unnest((select ids)) as id
+    order by id
+    on conflict do nothing;
+    case kind
+    when 'BODY' then
+        delete from pgjobs.body as body where body.body_id = any ((select ids)::bigint[]);
+    when 'ATTEMPT' then
+        delete from pgjobs.attempt_detail as detail
+        where detail.attempt_id = any ((select ids)::bigint[]);
+    when 'PAYLOAD' then
+        delete from pgjobs.job_payload as payload
+        where payload.job_id = any ((select ids)::bigint[]);
+    when 'SUMMARY' then
+        delete from pgjobs.verdict_summary as summary
+        where summary.job_id = any ((select ids)::bigint[]);
+    when 'REVIEW' then
+        delete from pgjobs.review_summary as summary
+        where summary.review_id = any ((select ids)::bigint[]);
+    end case;
+    get diagnostics v_dropped = row_count;
+    return v_dropped;
+end
+$$;
+comment on function pgjobs._expire is
+    'Puts the expiry of rows on record and drops them; answers how many it dropped.';
+
+
+create function pgjobs._check_expiry(
+    routine text,
+    older_than interval,
+    max_rows integer,
+    dry_run boolean
+)
+    returns timestamptz
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_checked boolean;
+begin
+    v_checked := (
+        (max_rows between 1 and 10000) is true
+        or pgjobs._refuse_argument(routine, 'max_rows', max_rows::text, '1 … 10000')
+    )
+        and (dry_run is not null or pgjobs._refuse_null(routine, 'dry_run'));
+    return clock_timestamp()
+        - pgjobs._check_duration(routine, 'older_than', older_than, 0, 1577880000);
+end
+$$;
+comment on function pgjobs._check_expiry is
+    'Refuses what retention cannot take; answers before when it is older_than.';
+
+
+-- The race: an artifact that shares an old body comes while it is being dropped. add_artifact locks
+-- the body it shares; who holds such a lock keeps the body, and one that came before our lock is
+-- seen by the second look.
+create function pgjobs.expire_artifacts(
+    older_than interval,
+    max_rows integer default 1000,
+    dry_run boolean default true
+)
+    returns pgjobs.artifacts_expired
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_before timestamptz;
+    v_ids bigint[];
+    v_artifacts bigint;
+    v_bodies bigint;
+    v_bytes bigint;
+begin
+    v_before := pgjobs._check_expiry('expire_artifacts', older_than, max_rows, dry_run);
+    v_ids := pgjobs._old_bodies(v_before, max_rows);
+    if not dry_run then
+        v_ids := array(
+            select body.body_id
+            from pgjobs.body as body
+            where body.body_id = any ((select v_ids)::bigint[])
+            order by body.body_id
+            for update skip locked
+        );
+        v_ids := array(
+            select id from unnest((select v_ids)) as id where not pgjobs._is_shared(id, v_before)
+        );
+    end if;
+    select count(*), coalesce(sum(octet_length(body.content)), 0)
+    into v_bodies, v_bytes
+    from pgjobs.body as body
+    where body.body_id = any ((select v_ids)::bigint[]);
+    select count(*) into v_artifacts
+    from pgjobs.artifact as artifact
+    where artifact.body_id = any ((select v_ids)::bigint[]);
+    if not dry_run then
+        perform pgjobs._expire('BODY', v_ids);
+    end if;
+    return (v_artifacts, v_bodies, v_bytes)::pgjobs.artifacts_expired;
+end
+$$;
+comment on function pgjobs.expire_artifacts is
+    'Drops up to max_rows (1 … 10,000) bodies, the oldest first, all of whose artifacts are older '
+    'than older_than (0 s … 50 years) and of finished jobs; hash, size and name stay. A dry run '
+    'counts the same. Errors: 22023, 22004.';
+
+
+create function pgjobs.expire_details(
+    older_than interval,
+    kinds text[] default '{ATTEMPT,SUMMARY,PAYLOAD}',
+    max_rows integer default 1000,
+    dry_run boolean default true
+)
+    returns setof pgjobs.details_expired
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_checked boolean;
+    v_before timestamptz;
+    v_kind text;
+    v_table text;
+    v_ids bigint[];
+    v_details bigint;
+begin
+    v_checked := (kinds is not null or pgjobs._refuse_null('expire_details', 'kinds'))
+        and (
+            (kinds <@ '{ATTEMPT,SUMMARY,PAYLOAD}' and cardinality(kinds) between 1 and 3) is true
+            or pgjobs._refuse_argument(
+                'expire_details', 'kinds', kinds::text, 'some of ATTEMPT, SUMMARY, PAYLOAD'
+            )
+        );
+    v_before := pgjobs._check_expiry('expire_details', older_than, max_rows, dry_run);
+    for v_kind in select distinct kind from unnest(kinds) as kind order by kind loop
+        v_details := 0;
+        -- Summaries lie beside the verdict and beside the answer of a review.
+        for v_table in
+            select part
+            from unnest(case v_kind when 'SUMMARY' then '{SUMMARY,REVIEW}' else array[v_kind] end)
+                as part
+        loop
+            v_ids := pgjobs._old_details(v_table, v_before, max_rows);
+            v_details := v_details
+                + case when dry_run then cardinality(v_ids) else pgjobs._expire(v_table, v_ids) end;
+        end loop;
+        return query select v_kind, v_details;
+    end loop;
+end
+$$;
+comment on function pgjobs.expire_details is
+    'Drops up to max_rows (1 … 10,000) rows of each kind that are older than older_than (0 s … 50 '
+    'years) and of finished jobs: ATTEMPT (author, branch, changed files), SUMMARY, PAYLOAD; the '
+    'ledger keeps their hash. A dry run counts the same. Errors: 22023, 22004.';
+
+
+create function pgjobs.is_passed(commit_sha text)
+    returns boolean
+    language plpgsql
+    stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_checked boolean;
+begin
+    v_checked := pgjobs._check_commit_sha('is_passed', 'commit_sha', commit_sha);
+    return coalesce(
+        (
+            select pgjobs._effective_status(job.job_id) = 'PASSED'
+            from pgjobs.job as job
+            where job.commit_sha = is_passed.commit_sha
+        ),
+        false
+    );
+end
+$$;
+comment on function pgjobs.is_passed is
+    'Whether the effective status of a commit''s job is PASSED; false for an unknown commit. '
+    'Errors: 22023, 22004.';
+
+
+create function pgjobs.timeline(commit_sha text)
+    returns setof pgjobs.event
+    language plpgsql
+    stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_checked boolean;
+    v_job pgjobs.job;
+    v_attempt pgjobs.lab_attempt;
+begin
+    v_checked := pgjobs._check_commit_sha('timeline', 'commit_sha', timeline.commit_sha);
+    select job.* into v_job from pgjobs.job as job where job.commit_sha = timeline.commit_sha;
+    select attempt.* into v_attempt
+    from pgjobs.lab_attempt as attempt
+    where attempt.session_id = v_job.session_id and attempt.commit_sha = v_job.commit_sha;
+    -- By time, then in the order in which things follow from one another.
+    return query
+    select event.at, event.event, event.run_no, event.actor, jsonb_strip_nulls(event.detail)
+    from (
+        select
+            1 as step, v_attempt.attempt_id as id, v_attempt.recorded_at as at,
+            'recorded' as event, null::integer as run_no, null::text as actor,
+            jsonb_build_object(
+                'attempt_id', v_attempt.attempt_id, 'pushed_at', v_attempt.pushed_at,
+                'delivery_id', v_attempt.delivery_id
+            ) as detail
+        where v_attempt.attempt_id is not null
+        union all
+        select
+            2, v_job.job_id, v_job.created_at, 'enqueued', null, null,
+            jsonb_build_object(
+                'job_id', v_job.job_id, 'lab_version', v_job.lab_version,
+                'priority', v_job.priority, 'max_runs', v_job.max_runs,
+                'available_at', v_job.available_at
+            )
+        where v_job.job_id is not null
+        union all
+        select
+            3, review.review_id, review.requested_at, 'review_queued', null, review.actor,
+            jsonb_build_object(
+                'review_id', review.review_id, 'lab_version', review.lab_version,
+                'reason', review.reason, 'approver', review.approver, 'ticket', review.ticket,
+                'login', review.login
+            )
+        from pgjobs.review as review
+        where review.job_id = v_job.job_id
+        union all
+        select
+            4, run.run_no, run.started_at, 'claimed', run.run_no, run.worker, '{}'
+        from pgjobs.verification_run as run
+        where run.job_id = v_job.job_id
+        union all
+        select
+            5, artifact.artifact_no, artifact.created_at, 'artifact_added', artifact.run_no, null,
+            jsonb_build_object(
+                'artifact_id', artifact.artifact_id, 'kind', artifact.kind,
+                'name', artifact.name, 'size_bytes', artifact.size_bytes,
+                'truncated', nullif(artifact.truncated, false)
+            )
+        from pgjobs.artifact as artifact
+        where artifact.job_id = v_job.job_id
+        union all
+        select
+            6, setback.run_no, setback.ended_at, lower(setback.outcome), setback.run_no,
+            setback.worker, jsonb_build_object('reason', setback.reason)
+        from pgjobs.setback as setback
+        where setback.job_id = v_job.job_id
+        union all
+        select
+            7, 0, verdict.completed_at,
+            case verdict.error_reason
+                when 'CANCELLED' then 'cancelled'
+                when 'RUNS_EXHAUSTED' then 'runs_exhausted'
+                else 'completed'
+            end,
+            nullif(verdict.run_no, 0),
+            case verdict.error_reason
+                when 'CANCELLED' then verdict.actor
+                when 'RUNS_EXHAUSTED' then null
+                else verdict.worker
+            end,
+            jsonb_build_object(
+                'status', verdict.status, 'reason', verdict.error_detail, 'login', verdict.login
+            )
+        from pgjobs.verdict as verdict
+        where verdict.job_id = v_job.job_id
+        union all
+        select
+            8, result.review_id, result.ended_at,
+            'review_' || case
+                when result.outcome in ('PASSED', 'FAILED', 'ERROR') then 'completed'
+                else lower(result.outcome)
+            end,
+            result.run_no,
+            case when result.lease_token is null or result.actor is not null
+                then result.actor else result.worker
+            end,
+            jsonb_build_object(
+                'review_id', result.review_id,
+                'status', case
+                    when result.outcome in ('PASSED', 'FAILED', 'ERROR') then result.outcome
+                end,
+                'reason', result.detail, 'login', result.login
+            )
+        from pgjobs.review_result as result
+        where result.review_id in (
+            select review.review_id from pgjobs.review as review where review.job_id = v_job.job_id
+        )
+        union all
+        select
+            9, amendment.amendment_no, amendment.amended_at, 'amended', null, amendment.actor,
+            jsonb_build_object(
+                'status', amendment.status, 'review_id', amendment.review_id,
+                'lab_version', amendment.lab_version, 'reason', amendment.reason,
+                'approver', amendment.approver, 'ticket', amendment.ticket,
+                'login', amendment.login
+            )
+        from pgjobs.amendment as amendment
+        where amendment.job_id = v_job.job_id
+        union all
+        select
+            10, artifact.artifact_no, expiry.expired_at, 'artifact_expired', artifact.run_no,
+            expiry.login, jsonb_build_object('name', artifact.name)
+        from pgjobs.artifact as artifact
+        join pgjobs.expiry as expiry on expiry.kind = 'BODY' and expiry.id = artifact.body_id
+        where artifact.job_id = v_job.job_id
+        union all
+        select
+            11, expiry.id, expiry.expired_at, 'detail_expired', null, expiry.login,
+            case expiry.kind
+                when 'REVIEW' then jsonb_build_object('kind', 'SUMMARY', 'review_id', expiry.id)
+                else jsonb_build_object('kind', expiry.kind)
+            end
+        from pgjobs.expiry as expiry
+        where (expiry.kind = 'ATTEMPT' and expiry.id = v_attempt.attempt_id)
+            or (expiry.kind in ('PAYLOAD', 'SUMMARY') and expiry.id = v_job.job_id)
+            or (
+                expiry.kind = 'REVIEW'
+                and expiry.id in (
+                    select review.review_id
+                    from pgjobs.review as review
+                    where review.job_id = v_job.job_id
+                )
+            )
+    ) as event
+    order by event.at, event.step, event.id;
+end
+$$;
+comment on function pgjobs.timeline is
+    'What happened to a commit that has a job, in order: recorded, enqueued, claimed, '
+    'artifact_added, lease_lost, released, completed, cancelled, runs_exhausted, review_queued, '
+    'review_completed, review_cancelled, review_runs_exhausted, amended, artifact_expired, '
+    'detail_expired. actor: the worker of a run, who decided, or the login of an expiry. No rows '
+    'for a commit without a job. Errors: 22023, 22004.';
+
+
+create function pgjobs.why_waiting(job_id bigint)
+    returns pgjobs.waiting_reason
+    language plpgsql
+    stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    c_most constant integer := 1000;
+    v_now timestamptz := clock_timestamp();
+    v_checked boolean;
+    v_job pgjobs.job;
+    v_verdict pgjobs.verdict;
+    v_head pgjobs.head;
+    v_review_id bigint;
+    v_ahead integer;
+    v_reason text;
+    v_detail jsonb;
+begin
+    v_checked := why_waiting.job_id is not null or pgjobs._refuse_null('why_waiting', 'job_id');
+    v_job := pgjobs._find_job(why_waiting.job_id);
+    select head.* into v_head
+    from pgjobs.head as head
+    where head.session_id = v_job.session_id;
+    select verdict.* into v_verdict
+    from pgjobs.verdict as verdict
+    where verdict.job_id = why_waiting.job_id;
+
+    if v_verdict.job_id is not null and not pgjobs._is_open(why_waiting.job_id) then
+        v_reason := 'final';
+        v_detail := jsonb_build_object(
+            'status', v_verdict.status, 'completed_at', v_verdict.completed_at,
+            'effective_status', pgjobs._effective_status(why_waiting.job_id)
+        );
+    elsif v_head.job_id is distinct from why_waiting.job_id then
+        select waiting.turn_no into v_review_id
+        from pgjobs.waiting as waiting
+        where waiting.session_id = v_job.session_id
+            and waiting.reviewed_job_id = why_waiting.job_id;
+        select count(*) into v_ahead
+        from pgjobs.waiting as waiting
+        where waiting.session_id = v_job.session_id
+            and waiting.turn_no < coalesce(v_review_id, why_waiting.job_id);
+        v_reason := 'session_busy';
+        v_detail := jsonb_build_object(
+            'job_id', v_head.job_id, 'ahead', v_ahead + 1, 'review_id', v_review_id,
+            'running', v_head.lease_token is not null
+        );
+    elsif v_head.lease_token is not null then
+        v_reason := case when v_head.lease_expires_at > v_now then 'running' else 'lease_over' end;
+        v_detail := jsonb_build_object(
+            'worker', v_head.worker, 'run_no', v_head.run_no, 'started_at', v_head.started_at,
+            'lease_expires_at', v_head.lease_expires_at, 'review_id', v_head.review_id
+        );
+    elsif v_head.ready_no is null and v_head.available_at > v_now then
+        v_reason := 'delayed';
+        v_detail := jsonb_build_object(
+            'available_at', v_head.available_at, 'run_no', v_head.run_no,
+            'review_id', v_head.review_id
+        );
+    else
+        -- Counted up to a bound: a long queue is not read through.
+        select count(*) into v_ahead
+        from (
+            select from pgjobs.head as head
+            where head.ready_no is not null
+                and (
+                    head.priority < v_head.priority
+                    or (head.priority = v_head.priority and head.ready_no < v_head.ready_no)
+                )
+            order by head.priority, head.ready_no
+            limit c_most
+        ) as place;
+        v_reason := case v_ahead when 0 then 'next' else 'behind' end;
+        v_detail := jsonb_build_object(
+            'ahead', nullif(v_ahead, 0), 'at_least', nullif(v_ahead = c_most, false),
+            'priority', v_head.priority, 'review_id', v_head.review_id
+        );
+    end if;
+    return (v_reason, jsonb_strip_nulls(v_detail))::pgjobs.waiting_reason;
+end
+$$;
+comment on function pgjobs.why_waiting is
+    'Why a job, or its review, is not done yet, in one word with its detail: final; session_busy '
+    '(job_id: the session''s head; ahead: how many of the session); running; lease_over (any claim '
+    'will take it); delayed; behind (ahead: claimable ones before it, counted up to 1,000); next. '
+    'Errors: 22004, P0002.';
+
+
 -- Grants: callers may execute the functions of their role and read the views, nothing else; PUBLIC
 -- has nothing. Functions run as their owner, so no caller needs a right on a table.
 revoke all on schema pgjobs from public;
@@ -3084,7 +5137,10 @@ revoke all on all sequences in schema pgjobs from public;
 revoke all on all functions in schema pgjobs from public;
 revoke all on type
     pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed, pgjobs.completed,
-    pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled
+    pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled,
+    pgjobs.artifact_added, pgjobs.amended, pgjobs.reviewed_element, pgjobs.artifacts_expired,
+    pgjobs.details_expired, pgjobs.event, pgjobs.waiting_reason,
+    pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs
 from public;
 
 do $$
@@ -3108,21 +5164,29 @@ begin
     to pgjobs_app;
 
     grant execute on function
+        pgjobs.is_passed, pgjobs.timeline, pgjobs.why_waiting
+    to pgjobs_app, pgjobs_reader, pgjobs_operator;
+
+    grant execute on function
         pgjobs.claim, pgjobs.heartbeat, pgjobs.complete, pgjobs.complete_many,
-        pgjobs.complete_and_claim, pgjobs.release
+        pgjobs.complete_and_claim, pgjobs.release, pgjobs.add_artifact
     to pgjobs_worker;
 
     grant execute on function
-        pgjobs.cancel, pgjobs.rescue, pgjobs.wake
+        pgjobs.cancel, pgjobs.rescue, pgjobs.wake, pgjobs.amend, pgjobs.reverify,
+        pgjobs.expire_artifacts, pgjobs.expire_details
     to pgjobs_operator;
+
+    grant execute on function pgjobs.read_artifact to pgjobs_reader, pgjobs_operator;
 
     grant select on
         pgjobs.verification_job, pgjobs.verification_verdict, pgjobs.verification_run,
-        pgjobs.verification_attempt
+        pgjobs.verification_attempt, pgjobs.verification_artifact,
+        pgjobs.verification_amendment, pgjobs.verification_review
     to pgjobs_reader, pgjobs_operator;
 end
 $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '27db55f03a0d2236586adabca56913ac63d1e3e26d5c2d23c40c1cf3640828d8');
+values ('0001.ledger', '427a04570fe19b623c204e7742078adfb966ae0677b7b7a193edc2ad58632970');

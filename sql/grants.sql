@@ -6,7 +6,10 @@ revoke all on all sequences in schema pgjobs from public;
 revoke all on all functions in schema pgjobs from public;
 revoke all on type
     pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed, pgjobs.completed,
-    pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled
+    pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled,
+    pgjobs.artifact_added, pgjobs.amended, pgjobs.reviewed_element, pgjobs.artifacts_expired,
+    pgjobs.details_expired, pgjobs.event, pgjobs.waiting_reason,
+    pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs
 from public;
 
 do $$
@@ -30,17 +33,25 @@ begin
     to pgjobs_app;
 
     grant execute on function
+        pgjobs.is_passed, pgjobs.timeline, pgjobs.why_waiting
+    to pgjobs_app, pgjobs_reader, pgjobs_operator;
+
+    grant execute on function
         pgjobs.claim, pgjobs.heartbeat, pgjobs.complete, pgjobs.complete_many,
-        pgjobs.complete_and_claim, pgjobs.release
+        pgjobs.complete_and_claim, pgjobs.release, pgjobs.add_artifact
     to pgjobs_worker;
 
     grant execute on function
-        pgjobs.cancel, pgjobs.rescue, pgjobs.wake
+        pgjobs.cancel, pgjobs.rescue, pgjobs.wake, pgjobs.amend, pgjobs.reverify,
+        pgjobs.expire_artifacts, pgjobs.expire_details
     to pgjobs_operator;
+
+    grant execute on function pgjobs.read_artifact to pgjobs_reader, pgjobs_operator;
 
     grant select on
         pgjobs.verification_job, pgjobs.verification_verdict, pgjobs.verification_run,
-        pgjobs.verification_attempt
+        pgjobs.verification_attempt, pgjobs.verification_artifact,
+        pgjobs.verification_amendment, pgjobs.verification_review
     to pgjobs_reader, pgjobs_operator;
 end
 $$;

@@ -8,14 +8,17 @@
 -- Whoever shows that token may write the verdict, which is again a ledger row, and the session's
 -- next waiting job becomes the head. A lease that ends without a verdict leaves a setback, and the
 -- same job is claimable again until its runs are used up. A job with a verdict is in no hot table
--- any more.
+-- any more, unless it is to be judged again: then it goes the same way once more, as a review, and
+-- the answer is an amendment beside the verdict. What a run leaves is its artifacts.
 --
---   lab_attempt --< job ---- verdict        the ledger: insert only, guarded, for ever
---        |           | \--< setback
---     detail      payload  summary          details: bulky or personal, hash kept in the ledger
+--   lab_attempt --< job ---- verdict --< amendment       the ledger: insert only, guarded, for ever
+--        |           | |\         \--< review ---- review_result
+--        |           | | \--< setback
+--        |           |  \---< artifact
+--     detail      payload, body, summaries               beside it: bulky or personal, may expire
 --
---   lane ---- head (claimable, delayed or leased)     hot: one row per session with open jobs
---      \----< waiting                                 hot: the session's later jobs
+--   lane ---- head (claimable, delayed or leased)        hot: one row per session with open jobs
+--      \----< waiting                                    hot: the session's later jobs, reviews
 --
 -- Locks are taken in one order: the lane, then the ledger's unique keys or the head, then the rest.
 -- The lane is locked by whoever changes how many jobs a session has open (enqueue, complete,
@@ -24,10 +27,15 @@
 \ir roles.sql
 \ir schema.sql
 \ir functions/_guard_ledger.sql
+\ir functions/_guard_detail.sql
 \ir tables/lab_attempt.sql
 \ir tables/job.sql
 \ir tables/verdict.sql
 \ir tables/setback.sql
+\ir tables/review.sql
+\ir tables/amendment.sql
+\ir tables/artifact.sql
+\ir tables/expiry.sql
 \ir tables/lane.sql
 \ir tables/head.sql
 \ir tables/waiting.sql
@@ -37,6 +45,9 @@
 \ir views/verification_verdict.sql
 \ir views/verification_job.sql
 \ir views/verification_run.sql
+\ir views/verification_artifact.sql
+\ir views/verification_amendment.sql
+\ir views/verification_review.sql
 \ir functions/_refuse.sql
 \ir functions/_check.sql
 \ir functions/_attempt.sql
@@ -50,6 +61,7 @@
 \ir functions/get_job.sql
 \ir functions/claim.sql
 \ir functions/heartbeat.sql
+\ir functions/_amend.sql
 \ir functions/_complete.sql
 \ir functions/complete.sql
 \ir functions/complete_many.sql
@@ -58,4 +70,15 @@
 \ir functions/rescue.sql
 \ir functions/cancel.sql
 \ir functions/wake.sql
+\ir functions/amend.sql
+\ir functions/reverify.sql
+\ir functions/_artifact.sql
+\ir functions/add_artifact.sql
+\ir functions/read_artifact.sql
+\ir functions/_expire.sql
+\ir functions/expire_artifacts.sql
+\ir functions/expire_details.sql
+\ir functions/is_passed.sql
+\ir functions/timeline.sql
+\ir functions/why_waiting.sql
 \ir grants.sql

@@ -57,9 +57,12 @@ create type pgjobs.claimed as (
     lease_token uuid,
     lease_expires_at timestamptz,
     created_at timestamptz,
-    payload jsonb
+    payload jsonb,
+    review_id bigint
 );
-comment on type pgjobs.claimed is 'Answer of claim: a run of a job under a lease.';
+comment on type pgjobs.claimed is
+    'Answer of claim: a run of a job under a lease; review_id is null unless the job is judged '
+    'again.';
 
 
 create type pgjobs.completed as (
@@ -107,7 +110,72 @@ create type pgjobs.cancelled as (
     status text,
     completed_at timestamptz
 );
-comment on type pgjobs.cancelled is 'Answer of cancel: the status is always ERROR.';
+comment on type pgjobs.cancelled is
+    'Answer of cancel: the status is ERROR; of a cancelled review the verdict''s, which stands.';
+
+
+create type pgjobs.artifact_added as (
+    artifact_id bigint,
+    sha256 bytea,
+    size_bytes bigint,
+    created boolean
+);
+comment on type pgjobs.artifact_added is
+    'Answer of add_artifact: created is true for the one call that recorded it.';
+
+
+create type pgjobs.amended as (
+    amendment_id bigint,
+    job_id bigint,
+    effective_status text,
+    amended_at timestamptz
+);
+comment on type pgjobs.amended is 'Answer of amend.';
+
+
+create type pgjobs.reviewed_element as (
+    ordinal integer,
+    job_id bigint,
+    review_id bigint,
+    outcome text
+);
+comment on type pgjobs.reviewed_element is
+    'Answer of reverify for one element, counted from 1: queued, not_final, already_queued or '
+    'not_found.';
+
+
+create type pgjobs.artifacts_expired as (
+    artifacts bigint,
+    bodies bigint,
+    bytes bigint
+);
+comment on type pgjobs.artifacts_expired is
+    'Answer of expire_artifacts: bodies dropped, the artifacts that were theirs, and their bytes.';
+
+
+create type pgjobs.details_expired as (
+    kind text,
+    details bigint
+);
+comment on type pgjobs.details_expired is
+    'Answer of expire_details: how many rows of a kind were dropped.';
+
+
+create type pgjobs.event as (
+    at timestamptz,
+    event text,
+    run_no integer,
+    actor text,
+    detail jsonb
+);
+comment on type pgjobs.event is 'Answer of timeline: what happened to a commit.';
+
+
+create type pgjobs.waiting_reason as (
+    reason text,
+    detail jsonb
+);
+comment on type pgjobs.waiting_reason is 'Answer of why_waiting.';
 
 
 create sequence pgjobs.ready_no as bigint;

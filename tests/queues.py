@@ -59,6 +59,26 @@ def singles(meter: Meter) -> None:
     meter.count("complete, last of its session", f"complete({meter.lease()}, 'PASSED')")
 
 
+def evidence(meter: Meter) -> None:
+    """Count the calls around a verdict: what a run leaves, and what is said over it."""
+    commit = meter.new(COMMIT)
+    meter.call(f"enqueue({meter.new(SESSION)}, {commit}, '1')")
+    meter.call("claim('w')")
+    log = f"'LOG', 'log', decode({commit}, 'hex')"
+    meter.count("add_artifact", f"add_artifact({meter.lease()}, {log})")
+    meter.count("add_artifact, again", f"add_artifact({meter.lease()}, {log})")
+    meter.call(f"complete({meter.lease()}, 'FAILED')")
+    job_id = f"(select job_id from pgjobs.job where commit_sha = {commit})"
+    decision = "'r', 'a', 'b', 't'"
+    meter.count("amend", f"amend({job_id}, 'PASSED', {decision})")
+    meter.count("reverify", f"reverify(array[{job_id}], {decision})")
+    meter.count("claim, a review", "claim('w')")
+    meter.count("complete, a review", f"complete({meter.lease()}, 'PASSED')")
+    meter.count("is_passed", f"is_passed({commit})")
+    meter.count("why_waiting", f"why_waiting({job_id})")
+    meter.count("timeline", f"timeline({commit})")
+
+
 def batches(meter: Meter, size: int = 1000) -> None:
     """Count the calls that work on many jobs, each of a session of its own."""
     half = size // 2

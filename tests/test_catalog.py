@@ -9,7 +9,12 @@ from tests.helpers import Connection, rows
 
 TABLES = Path(__file__).parent.parent / "sql/tables"
 NOT_LEDGER = {"lane", "head", "waiting", "migration"}
-STABLE = {"get_job", "_find_attempt", "_find_job", "_status"}
+DETAIL = {"attempt_detail", "job_payload", "verdict_summary", "review_summary", "body"}
+STABLE = {
+    *("get_job", "is_passed", "read_artifact", "timeline", "why_waiting"),
+    *("_effective_status", "_find_attempt", "_find_job", "_is_open", "_is_shared"),
+    *("_last_run_no", "_old_bodies", "_old_details", "_status"),
+}
 
 OURS = "'pgjobs'::regnamespace"
 FUNCTIONS = f"select * from pg_proc where pronamespace = {OURS}"
@@ -161,9 +166,12 @@ def test_every_ledger_table_has_its_two_guards_enabled_always(conn: Connection) 
     # before + update + delete + row, and before + truncate
     row, truncate = 2 + 16 + 8 + 1, 2 + 32
     assert found == {
-        (table, f"{table}_{rule}"): (kind, "A", "_guard_ledger")
+        (table, f"{table}_{rule}"): (kind, "A", guard)
         for table in every - NOT_LEDGER
-        for rule, kind in (("append_only", row), ("no_truncate", truncate))
+        for rule, kind, guard in (
+            ("append_only", row, "_guard_detail" if table in DETAIL else "_guard_ledger"),
+            ("no_truncate", truncate, "_guard_ledger"),
+        )
     }
 
 
@@ -189,6 +197,9 @@ def test_no_value_of_a_ledger_row_comes_from_a_default(conn: Connection) -> None
     assert not [column for column in ledger if column.atthasdef]
     assert {(c.relname, c.attname, c.attidentity) for c in columns if c.attidentity} == {
         ("lab_attempt", "attempt_id", "a"),
+        ("amendment", "amendment_id", "a"),
+        ("artifact", "artifact_id", "a"),
+        ("body", "body_id", "a"),
         ("job", "job_id", "a"),
     }
 

@@ -11,13 +11,14 @@ from tests.helpers import Connection, rows
 CLAIMED = """
     job_id bigint, attempt_id bigint, session_id uuid, commit_sha text, lab_version text,
     priority integer, run_no integer, lease_token uuid, lease_expires_at timestamptz,
-    created_at timestamptz, payload jsonb
+    created_at timestamptz, payload jsonb, review_id bigint
 """
 JOB = """
     job_id bigint, attempt_id bigint, session_id uuid, commit_sha text, lab_version text,
     status text, priority integer, payload jsonb, created_at timestamptz,
     available_at timestamptz, started_at timestamptz, completed_at timestamptz, run_no integer,
-    max_runs integer, worker text, error_reason text, error_detail text, summary jsonb
+    max_runs integer, worker text, error_reason text, error_detail text, summary jsonb,
+    effective_status text, amended_at timestamptz
 """
 VIEWS = {
     "verification_job": JOB,
@@ -30,6 +31,22 @@ VIEWS = {
         attempt_id bigint, session_id uuid, commit_sha text, delivery_id text,
         recorded_at timestamptz, pushed_at timestamptz, author text, branch text,
         changed_files text[]
+    """,
+    "verification_artifact": """
+        artifact_id bigint, job_id bigint, run_no integer, kind text, name text, sha256 bytea,
+        size_bytes bigint, media_type text, location text, truncated boolean,
+        created_at timestamptz, expired_at timestamptz
+    """,
+    "verification_amendment": """
+        amendment_id bigint, job_id bigint, amendment_no integer, status text, lab_version text,
+        reason text, actor text, approver text, ticket text, login text, review_id bigint,
+        amended_at timestamptz
+    """,
+    "verification_review": """
+        review_id bigint, job_id bigint, session_id uuid, commit_sha text, status text,
+        priority integer, lab_version text, reason text, actor text, approver text, ticket text,
+        login text, requested_at timestamptz, started_at timestamptz, ended_at timestamptz,
+        run_no integer, worker text, detail text, summary jsonb
     """,
 }
 # Function: its parameters, whether it answers any number of rows, and the columns of a row.
@@ -100,6 +117,52 @@ FUNCTIONS = {
     "rescue": ("max_jobs integer = 100", True, "job_id bigint, status text"),
     "get_job": ("commit_sha text", True, JOB),
     "wake": ("", False, "void"),
+    "add_artifact": (
+        """
+        job_id bigint, lease_token uuid, kind text, name text, content bytea = null,
+        location text = null, sha256 bytea = null, size_bytes bigint = null,
+        media_type text = 'application/octet-stream', truncated boolean = false
+        """,
+        False,
+        "artifact_id bigint, sha256 bytea, size_bytes bigint, created boolean",
+    ),
+    "read_artifact": ("artifact_id bigint", False, "bytea"),
+    "amend": (
+        """
+        job_id bigint, status text, reason text, actor text, approver text, ticket text,
+        lab_version text = null
+        """,
+        False,
+        "amendment_id bigint, job_id bigint, effective_status text, amended_at timestamptz",
+    ),
+    "reverify": (
+        """
+        job_ids bigint[], reason text, actor text, approver text, ticket text,
+        lab_version text = null, priority integer = 3
+        """,
+        True,
+        "ordinal integer, job_id bigint, review_id bigint, outcome text",
+    ),
+    "expire_artifacts": (
+        "older_than interval, max_rows integer = 1000, dry_run boolean = true",
+        False,
+        "artifacts bigint, bodies bigint, bytes bigint",
+    ),
+    "expire_details": (
+        """
+        older_than interval, kinds text[] = '{ATTEMPT,SUMMARY,PAYLOAD}', max_rows integer = 1000,
+        dry_run boolean = true
+        """,
+        True,
+        "kind text, details bigint",
+    ),
+    "is_passed": ("commit_sha text", False, "boolean"),
+    "timeline": (
+        "commit_sha text",
+        True,
+        "at timestamptz, event text, run_no integer, actor text, detail jsonb",
+    ),
+    "why_waiting": ("job_id bigint", False, "reason text, detail jsonb"),
 }
 COLUMNS = """
     (

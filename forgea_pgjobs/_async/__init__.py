@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from forgea_pgjobs._async.operator import cancel, rescue
+from forgea_pgjobs._async.operator import (
+    amend,
+    cancel,
+    expire_artifacts,
+    expire_details,
+    rescue,
+    reverify,
+)
 from forgea_pgjobs._async.producer import enqueue, enqueue_many, get_job, record_attempt, wake
+from forgea_pgjobs._async.reader import is_passed, read_artifact, timeline, why_waiting
 from forgea_pgjobs._async.retry import retry
 from forgea_pgjobs._async.worker import (
+    add_artifact,
     claim,
     complete,
     complete_and_claim,
@@ -15,6 +24,8 @@ from forgea_pgjobs._async.worker import (
 )
 
 __all__ = [
+    "add_artifact",
+    "amend",
     "cancel",
     "claim",
     "complete",
@@ -22,11 +33,18 @@ __all__ = [
     "complete_many",
     "enqueue",
     "enqueue_many",
+    "expire_artifacts",
+    "expire_details",
     "get_job",
     "heartbeat",
+    "is_passed",
+    "read_artifact",
     "record_attempt",
     "release",
     "rescue",
     "retry",
+    "reverify",
+    "timeline",
     "wake",
+    "why_waiting",
 ]

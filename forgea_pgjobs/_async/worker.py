@@ -11,7 +11,14 @@ from psycopg import AsyncConnection
 
 from forgea_pgjobs import _statements
 from forgea_pgjobs._async._fetch import document, documents, row, rows, scalar
-from forgea_pgjobs.models import Claimed, Completed, CompletedElement, JobStatus, Released
+from forgea_pgjobs.models import (
+    ArtifactAdded,
+    Claimed,
+    Completed,
+    CompletedElement,
+    JobStatus,
+    Released,
+)
 
 LEASE = timedelta(minutes=5)
 
@@ -144,3 +151,40 @@ async def release(
         "retry_after": retry_after,
     }
     return await row(conn, Released, _statements.RELEASE, arguments)
+
+
+async def add_artifact(
+    conn: AsyncConnection[Any],
+    *,
+    job_id: int,
+    lease_token: UUID,
+    kind: str,
+    name: str,
+    content: bytes | None = None,
+    location: str | None = None,
+    sha256: bytes | None = None,
+    size_bytes: int | None = None,
+    media_type: str = "application/octet-stream",
+    truncated: bool = False,
+) -> ArtifactAdded:
+    """Record evidence of the run under its lease: a content, or a location, its hash and size.
+
+    Calls ``pgjobs.add_artifact``. kind: LOG, REPORT, DIFF, OUTPUT or OTHER. name: unique within the
+    run. content: up to 1 MiB; of a run 100 artifacts and 16 MiB in all. Repeating the same call is
+    safe (``created`` is False).
+
+    Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost, ArtifactConflict.
+    """
+    arguments = {
+        "job_id": job_id,
+        "lease_token": lease_token,
+        "kind": kind,
+        "name": name,
+        "content": content,
+        "location": location,
+        "sha256": sha256,
+        "size_bytes": size_bytes,
+        "media_type": media_type,
+        "truncated": truncated,
+    }
+    return await row(conn, ArtifactAdded, _statements.ADD_ARTIFACT, arguments)

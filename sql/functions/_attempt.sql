@@ -25,16 +25,18 @@ begin
     if _find_attempt.delivery_id is not null then
         select
             attempt.attempt_id, attempt.commit_sha,
-            detail.author, detail.branch, detail.changed_files
+            detail.author, detail.branch, detail.changed_files,
+            detail.attempt_id is null and attempt.detail_sha256 is not null as is_expired
         into v_known
         from pgjobs.lab_attempt as attempt
         left join pgjobs.attempt_detail as detail on detail.attempt_id = attempt.attempt_id
         where attempt.session_id = _find_attempt.session_id
             and attempt.delivery_id = _find_attempt.delivery_id;
         if found then
-            -- What the call leaves null is not compared.
+            -- What the call leaves null is not compared, nor is what has expired.
             v_differing := case
                 when v_known.commit_sha <> _find_attempt.commit_sha then 'commit_sha'
+                when v_known.is_expired then null
                 when (v_known.author = _find_attempt.author) is not true
                     and _find_attempt.author is not null then 'author'
                 when (v_known.branch = _find_attempt.branch) is not true

@@ -243,6 +243,36 @@ $$;
 comment on function pgjobs._check_verdict is 'Refuses what complete cannot take.';
 
 
+create function pgjobs._check_decision(
+    routine text,
+    reason text,
+    actor text,
+    approver text,
+    ticket text,
+    lab_version text
+)
+    returns boolean
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return pgjobs._check_text(routine, 'reason', reason)
+        and pgjobs._check_text(routine, 'actor', actor)
+        and pgjobs._check_text(routine, 'approver', approver)
+        and pgjobs._check_text(routine, 'ticket', ticket)
+        and (lab_version is null or pgjobs._check_text(routine, 'lab_version', lab_version))
+        and (
+            lower(actor) <> lower(approver)
+            or pgjobs._refuse_argument(routine, 'approver', approver, 'another person than actor')
+        );
+end
+$$;
+comment on function pgjobs._check_decision is
+    'Refuses a decision about a verdict that lacks a part, or its second person.';
+
+
 create function pgjobs._check_claim(
     routine text,
     worker text,

@@ -18,6 +18,7 @@ declare
     v_session_id uuid;
     v_head pgjobs.head;
     v_verdict pgjobs.verdict;
+    v_result pgjobs.review_result;
     v_completed_at timestamptz;
     v_summary_sha256 bytea := sha256(convert_to(summary::text, 'UTF8'));
 begin
@@ -31,18 +32,22 @@ begin
     v_head := pgjobs._lock_head(v_session_id);
     if v_head.job_id = job_id and v_head.lease_token = lease_token then
         v_completed_at := greatest(v_head.started_at, clock_timestamp());
-        insert into pgjobs.verdict (
-            job_id, completed_at, started_at, lease_token, run_no, status, worker,
-            error_reason, summary_sha256
-        )
-        values (
-            _complete.job_id, v_completed_at, v_head.started_at, v_head.lease_token,
-            v_head.run_no, _complete.status, v_head.worker,
-            case _complete.status when 'ERROR' then 'REPORTED' end, v_summary_sha256
-        );
-        if summary is not null then
-            insert into pgjobs.verdict_summary (job_id, summary)
-            values (_complete.job_id, _complete.summary);
+        if v_head.review_id is not null then
+            perform pgjobs._answer_review(v_head, v_completed_at, status, summary);
+        else
+            insert into pgjobs.verdict (
+                job_id, completed_at, started_at, lease_token, run_no, status, worker,
+                error_reason, summary_sha256
+            )
+            values (
+                _complete.job_id, v_completed_at, v_head.started_at, v_head.lease_token,
+                v_head.run_no, _complete.status, v_head.worker,
+                case _complete.status when 'ERROR' then 'REPORTED' end, v_summary_sha256
+            );
+            if summary is not null then
+                insert into pgjobs.verdict_summary (job_id, summary)
+                values (_complete.job_id, _complete.summary);
+            end if;
         end if;
         perform pgjobs._next_head(v_session_id);
         return (ordinal, job_id, status, v_completed_at, 'completed')::pgjobs.completed_element;
@@ -53,20 +58,37 @@ begin
     where verdict.job_id = _complete.job_id;
     if not found then
         return (ordinal, job_id, null, null, 'lease_lost')::pgjobs.completed_element;
+    elsif v_verdict.lease_token = lease_token
+        and v_verdict.status = status
+        and v_verdict.summary_sha256 is not distinct from v_summary_sha256
+        and v_verdict.actor is null
+    then
+        return (
+            ordinal, job_id, status, v_verdict.completed_at, 'replayed'
+        )::pgjobs.completed_element;
+    end if;
+
+    select result.* into v_result
+    from pgjobs.review_result as result
+    where result.review_id = (
+        select max(review.review_id)
+        from pgjobs.review as review
+        where review.job_id = _complete.job_id
+    );
+    if v_result.lease_token = lease_token
+        and v_result.outcome = status
+        and v_result.summary_sha256 is not distinct from v_summary_sha256
+    then
+        return (
+            ordinal, job_id, status, v_result.ended_at, 'replayed'
+        )::pgjobs.completed_element;
     end if;
     return (
         ordinal, job_id, v_verdict.status, v_verdict.completed_at,
-        case
-            when v_verdict.lease_token = lease_token
-                and v_verdict.status = status
-                and v_verdict.summary_sha256 is not distinct from v_summary_sha256
-                and v_verdict.actor is null
-            then 'replayed'
-            else 'verdict_final'
-        end
+        case when v_head.job_id = job_id then 'lease_lost' else 'verdict_final' end
     )::pgjobs.completed_element;
 end
 $$;
 comment on function pgjobs._complete is
-    'Writes a verdict under a lease, or says why not. replayed: the very call that wrote it, '
-    'once more.';
+    'Writes a verdict, or the answer of a review, under a lease, or says why not. replayed: the '
+    'very call that wrote it, once more.';

@@ -29,7 +29,7 @@ create function pgjobs._enqueue(
 as $$
 #variable_conflict use_column
 declare
-    v_created_at timestamptz := clock_timestamp();
+    v_created_at timestamptz;
     v_payload_sha256 bytea := sha256(convert_to(payload::text, 'UTF8'));
     v_attempt record;
     v_attempt_id bigint;
@@ -75,6 +75,7 @@ begin
         end if;
 
         v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
+        v_created_at := clock_timestamp();
         insert into pgjobs.job (
             job_id, session_id, commit_sha, lab_version, priority, max_runs,
             created_at, available_at, payload_sha256
@@ -102,7 +103,7 @@ begin
                 _enqueue.priority
             );
         else
-            insert into pgjobs.waiting (session_id, job_id) values (_enqueue.session_id, v_job_id);
+            insert into pgjobs.waiting (session_id, turn_no) values (_enqueue.session_id, v_job_id);
         end if;
         return (v_job_id, v_attempt_id, 'QUEUED', true)::pgjobs.enqueued;
     end loop;

@@ -83,7 +83,7 @@ begin
         ) as lane
         where element.job_id is not null
     ), waiting as (
-        insert into pgjobs.waiting (session_id, job_id)
+        insert into pgjobs.waiting (session_id, turn_no)
         select place.session_id, place.job_id from place where not place.is_head
     )
     insert into pgjobs.head (session_id, job_id, attempt_id, available_at, ready_no, priority)

@@ -57,37 +57,51 @@ create function pgjobs._promote(session_id uuid)
 as $$
 declare
     v_now timestamptz := clock_timestamp();
+    v_place pgjobs.waiting;
+    v_review pgjobs.review;
     v_job pgjobs.job;
     v_attempt_id bigint;
+    v_available_at timestamptz;
     v_ready_no bigint;
 begin
+    select waiting.* into strict v_place
+    from pgjobs.waiting as waiting
+    where waiting.session_id = _promote.session_id
+    order by waiting.turn_no
+    limit 1;
+    delete from pgjobs.waiting as waiting
+    where waiting.session_id = v_place.session_id and waiting.turn_no = v_place.turn_no;
     select job.* into strict v_job
     from pgjobs.job as job
-    where job.job_id = (
-        select min(waiting.job_id)
-        from pgjobs.waiting as waiting
-        where waiting.session_id = _promote.session_id
-    );
-    delete from pgjobs.waiting as waiting
-    where waiting.session_id = _promote.session_id and waiting.job_id = v_job.job_id;
+    where job.job_id = coalesce(v_place.reviewed_job_id, v_place.turn_no);
     select attempt.attempt_id into strict v_attempt_id
     from pgjobs.lab_attempt as attempt
-    where attempt.session_id = _promote.session_id and attempt.commit_sha = v_job.commit_sha;
+    where attempt.session_id = v_job.session_id and attempt.commit_sha = v_job.commit_sha;
+    if v_place.reviewed_job_id is null then
+        v_available_at := v_job.available_at;
+    else
+        select review.* into strict v_review
+        from pgjobs.review as review
+        where review.review_id = v_place.turn_no;
+    end if;
 
-    if coalesce(v_job.available_at <= v_now, true) then
+    if coalesce(v_available_at <= v_now, true) then
         v_ready_no := nextval('pgjobs.ready_no');
     end if;
-    insert into pgjobs.head (session_id, job_id, attempt_id, available_at, ready_no, priority)
+    insert into pgjobs.head (
+        session_id, job_id, attempt_id, available_at, ready_no, priority, run_no, review_id
+    )
     values (
-        _promote.session_id, v_job.job_id, v_attempt_id,
-        greatest(v_job.created_at, coalesce(v_job.available_at, v_now)), v_ready_no,
-        v_job.priority
+        v_job.session_id, v_job.job_id, v_attempt_id,
+        greatest(v_job.created_at, coalesce(v_available_at, v_now)), v_ready_no,
+        coalesce(v_review.priority, v_job.priority), coalesce(v_review.runs_before, 0),
+        v_review.review_id
     );
 end
 $$;
 comment on function pgjobs._promote is
-    'Makes the lowest waiting job of a session without a head its head: claimable, or delayed '
-    'until its available_at.';
+    'Makes the next waiting job or review of a session without a head its head: claimable, or '
+    'delayed until its available_at.';
 
 
 create function pgjobs._next_head(session_id uuid)
@@ -105,7 +119,7 @@ begin
 end
 $$;
 comment on function pgjobs._next_head is
-    'Takes the session''s head off its lane and makes its lowest waiting job the head.';
+    'Takes the session''s head off its lane and makes its next waiting job or review the head.';
 
 
 create function pgjobs._status(session_id uuid, job_id bigint)
@@ -152,3 +166,51 @@ begin
 end
 $$;
 comment on function pgjobs._find_job is 'The job with that id; P0002 when there is none.';
+
+
+create function pgjobs._is_open(job_id bigint)
+    returns boolean
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return not exists (
+        select from pgjobs.verdict as verdict where verdict.job_id = _is_open.job_id
+    ) or exists (
+        select from pgjobs.review as review
+        where review.job_id = _is_open.job_id
+            and not exists (
+                select from pgjobs.review_result as result
+                where result.review_id = review.review_id
+            )
+    );
+end
+$$;
+comment on function pgjobs._is_open is
+    'Whether the job has no verdict yet, or a review without a result.';
+
+
+create function pgjobs._last_run_no(job_id bigint, review_id bigint)
+    returns smallint
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return job.max_runs + coalesce(
+        (
+            select review.runs_before
+            from pgjobs.review as review
+            where review.review_id = _last_run_no.review_id
+        ),
+        0
+    )
+    from pgjobs.job as job
+    where job.job_id = _last_run_no.job_id;
+end
+$$;
+comment on function pgjobs._last_run_no is
+    'The number of the last run that the job, or its review, may have.';

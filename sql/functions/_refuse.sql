@@ -16,10 +16,16 @@ declare
 begin
     case code
     when 'P0002' then
-        raise exception '%no such job', v_element
-            using errcode = 'P0002', schema = 'pgjobs', table = 'job',
-                  constraint = 'job_job_id_pkey',
-                  hint = 'Use the job_id that enqueue or claim answered.';
+        raise exception '%no such %', v_element, coalesce(subject, 'job')
+            using errcode = 'P0002', schema = 'pgjobs', table = coalesce(subject, 'job'),
+                  constraint = case subject
+                      when 'artifact' then 'artifact_artifact_id_pkey'
+                      else 'job_job_id_pkey'
+                  end,
+                  hint = case subject
+                      when 'artifact' then 'Use an artifact_id of verification_artifact.'
+                      else 'Use the job_id that enqueue or claim answered.'
+                  end;
     when '23V02' then
         raise exception '%the job has its verdict', v_element
             using errcode = '23V02', schema = 'pgjobs', table = 'verdict',
@@ -43,6 +49,21 @@ begin
             using errcode = '23V05', schema = 'pgjobs', table = 'head',
                   constraint = 'head_lease_token_check',
                   hint = 'The lease was taken away: stop the run and drop its result.';
+    when '23V06' then
+        raise exception 'the run already has an artifact of that name with another %', subject
+            using errcode = '23V06', schema = 'pgjobs', table = 'artifact', column = subject,
+                  constraint = 'artifact_job_id_run_no_name_key',
+                  hint = 'An artifact never changes: add this one under a name of its own.';
+    when '23V07' then
+        raise exception 'the job has no verdict yet'
+            using errcode = '23V07', schema = 'pgjobs', table = 'amendment',
+                  constraint = 'amendment_job_id_fkey',
+                  hint = 'Only a verdict can be amended: wait for it, or cancel the job.';
+    when '23V08' then
+        raise exception 'the content of the artifact has expired'
+            using errcode = '23V08', schema = 'pgjobs', table = 'expiry',
+                  constraint = 'expiry_kind_id_pkey',
+                  hint = 'Its hash, size and name stay in verification_artifact; the bytes do not.';
     when '54V01' then
         raise exception '%the session has 100 open jobs', v_element
             using errcode = '54V01', schema = 'pgjobs', table = 'lane',
@@ -52,8 +73,8 @@ begin
 end
 $$;
 comment on function pgjobs._refuse is
-    'Raises the error of the contract with that code. subject: the differing field of 23V04; '
-    'element: ordinal in a batch.';
+    'Raises the error of the contract with that code. subject: the differing field of 23V04 or '
+    '23V06, or what is missing; element: ordinal in a batch.';
 
 
 -- 22004 for a null argument, 22023 for one out of its range or form. At most 64 characters of the

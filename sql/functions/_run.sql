@@ -5,7 +5,7 @@ create function pgjobs._end_run(
     outcome text,
     reason text,
     retry_after interval,
-    max_runs smallint
+    last_run_no smallint
 )
     returns pgjobs.released
     language plpgsql
@@ -23,7 +23,20 @@ begin
         head.job_id, head.started_at, v_ended_at, head.run_no,
         _end_run.outcome, head.worker, _end_run.reason
     );
-    if head.run_no >= max_runs then
+    if head.run_no >= last_run_no and head.review_id is not null then
+        insert into pgjobs.review_result (
+            review_id, job_id, ended_at, started_at, run_no, outcome, worker, detail
+        )
+        values (
+            head.review_id, head.job_id, v_ended_at, head.started_at, head.run_no,
+            'RUNS_EXHAUSTED', head.worker,
+            coalesce(_end_run.reason, 'the lease of the last run was lost')
+        );
+        perform pgjobs._next_head(head.session_id);
+        return (
+            head.job_id, pgjobs._status(head.session_id, head.job_id), head.run_no, null
+        )::pgjobs.released;
+    elsif head.run_no >= last_run_no then
         insert into pgjobs.verdict (
             job_id, completed_at, started_at, run_no, status, worker, error_reason, error_detail
         )
@@ -51,7 +64,8 @@ end
 $$;
 comment on function pgjobs._end_run is
     'Ends a run without a verdict: a setback, and the job is queued again, or ERROR when that '
-    'was its last run. The caller holds the head''s lock and, for the last run, the lane''s.';
+    'was its last run; a review then ends without an answer. The caller holds the head''s lock '
+    'and, for the last run, the lane''s.';
 
 
 -- Takes the leases that are over. A lease is over when its end has passed, or lies further ahead
@@ -68,7 +82,7 @@ declare
     v_now timestamptz := clock_timestamp();
     v_until timestamptz := case when since = '-infinity' then 'infinity' else v_now end;
     v_head pgjobs.head;
-    v_max_runs smallint;
+    v_last_run_no smallint;
     v_rescued pgjobs.rescued;
 begin
     for v_head in
@@ -87,15 +101,17 @@ begin
         limit max_jobs
         for update skip locked
     loop
-        select job.max_runs into v_max_runs from pgjobs.job as job where job.job_id = v_head.job_id;
-        if v_head.run_no >= v_max_runs then
+        v_last_run_no := pgjobs._last_run_no(v_head.job_id, v_head.review_id);
+        if v_head.run_no >= v_last_run_no then
             perform from pgjobs.lane as lane
             where lane.session_id = v_head.session_id
             for update skip locked;
             continue when not found;
         end if;
         select ended.job_id, ended.status into v_rescued
-        from pgjobs._end_run(v_head, 'LEASE_LOST', null, interval '0', v_max_runs) as ended;
+        from pgjobs._end_run(
+            v_head, 'LEASE_LOST', null, interval '0', v_last_run_no
+        ) as ended;
         return next v_rescued;
     end loop;
 end
@@ -152,6 +168,10 @@ as $$
 begin
     if exists (
         select from pgjobs.verdict as verdict where verdict.job_id = _refuse_lease.job_id
+    ) and not exists (
+        select from pgjobs.head as head
+        where head.session_id = _refuse_lease.session_id
+            and head.job_id = _refuse_lease.job_id
     ) then
         perform pgjobs._refuse('23V02');
     end if;
@@ -163,4 +183,5 @@ begin
 end
 $$;
 comment on function pgjobs._refuse_lease is
-    'Refuses a token that does not hold the job: 23V02 when it has its verdict, else 23V05.';
+    'Refuses a token that does not hold the job: 23V02 when it has its verdict and is not being '
+    'judged again, else 23V05.';

@@ -13,9 +13,11 @@ as $$
 declare
     v_checked boolean;
     v_job pgjobs.job;
-    v_completed_at timestamptz;
+    v_ended_at timestamptz;
+    v_status text;
     v_head pgjobs.head;
     v_is_head boolean;
+    v_review_id bigint;
 begin
     v_checked :=
         (cancel.job_id is not null or pgjobs._refuse_null('cancel', 'job_id'))
@@ -24,33 +26,53 @@ begin
     v_job := pgjobs._find_job(cancel.job_id);
     v_head := pgjobs._lock_head(v_job.session_id);
     v_is_head := coalesce(v_head.job_id = cancel.job_id, false);
+    v_review_id := v_head.review_id;
     if not v_is_head then
         v_head := null;
         delete from pgjobs.waiting as waiting
-        where waiting.session_id = v_job.session_id and waiting.job_id = cancel.job_id;
+        where waiting.session_id = v_job.session_id
+            and (waiting.turn_no = cancel.job_id or waiting.reviewed_job_id = cancel.job_id)
+        returning case when waiting.reviewed_job_id is not null then waiting.turn_no end
+        into v_review_id;
         if not found then
             perform pgjobs._refuse('23V02');
         end if;
     end if;
 
-    v_completed_at := greatest(v_job.created_at, v_head.started_at, clock_timestamp());
-    insert into pgjobs.verdict (
-        job_id, completed_at, started_at, lease_token, run_no, status, worker,
-        error_reason, error_detail, actor
-    )
-    values (
-        cancel.job_id, v_completed_at, v_head.started_at, v_head.lease_token,
-        coalesce(v_head.run_no, 0), 'ERROR', v_head.worker, 'CANCELLED',
-        cancel.reason, cancel.actor
-    );
+    v_ended_at := greatest(v_job.created_at, v_head.started_at, clock_timestamp());
+    if v_review_id is null then
+        v_status := 'ERROR';
+        insert into pgjobs.verdict (
+            job_id, completed_at, started_at, lease_token, run_no, status, worker,
+            error_reason, error_detail, actor, login
+        )
+        values (
+            cancel.job_id, v_ended_at, v_head.started_at, v_head.lease_token,
+            coalesce(v_head.run_no, 0), v_status, v_head.worker, 'CANCELLED',
+            cancel.reason, cancel.actor, session_user
+        );
+    else
+        v_status := pgjobs._status(v_job.session_id, cancel.job_id);
+        insert into pgjobs.review_result (
+            review_id, job_id, ended_at, started_at, lease_token, run_no, outcome, worker,
+            detail, actor, login
+        )
+        select
+            review.review_id, cancel.job_id, v_ended_at, v_head.started_at, v_head.lease_token,
+            coalesce(v_head.run_no, review.runs_before), 'CANCELLED', v_head.worker,
+            cancel.reason, cancel.actor, session_user
+        from pgjobs.review as review
+        where review.review_id = v_review_id;
+    end if;
     if v_is_head then
         perform pgjobs._next_head(v_job.session_id);
     else
         perform pgjobs._leave_lane(v_job.session_id);
     end if;
-    return (cancel.job_id, 'ERROR', v_completed_at)::pgjobs.cancelled;
+    return (cancel.job_id, v_status, v_ended_at)::pgjobs.cancelled;
 end
 $$;
 comment on function pgjobs.cancel is
-    'Ends a QUEUED or RUNNING job with ERROR, reason CANCELLED; a worker that still runs it '
-    'writes nothing any more. Errors: 22023, 22004, P0002, 23V02, 40001.';
+    'Ends a QUEUED or RUNNING job with ERROR, reason CANCELLED, or the review of a finished one, '
+    'whose status stays; a worker that still runs it writes nothing any more. Errors: 22023, '
+    '22004, P0002, 23V02, 40001.';

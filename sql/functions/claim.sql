@@ -103,12 +103,22 @@ begin
             run_no = head.run_no + 1,
             worker = claim.worker
         where head.ctid = any ((select v_rows)::tid[])
-        returning head.job_id, head.attempt_id, head.run_no, head.lease_token, head.lease_expires_at
+        returning
+            head.job_id, head.attempt_id, head.priority, head.run_no, head.lease_token,
+            head.lease_expires_at, head.review_id
     )
     select
-        job.job_id, leased.attempt_id, job.session_id, job.commit_sha, job.lab_version,
-        job.priority::integer, leased.run_no::integer, leased.lease_token,
-        leased.lease_expires_at, job.created_at, payload.payload
+        job.job_id, leased.attempt_id, job.session_id, job.commit_sha,
+        coalesce(
+            (
+                select review.lab_version
+                from pgjobs.review as review
+                where review.review_id = leased.review_id
+            ),
+            job.lab_version
+        ),
+        leased.priority::integer, leased.run_no::integer, leased.lease_token,
+        leased.lease_expires_at, job.created_at, payload.payload, leased.review_id
     from leased
     cross join lateral (
         select job.*

@@ -85,7 +85,7 @@ begin
         for update
     ) as lane;
 
-    -- What is held under its token, and named once, ends here.
+    -- What is held under its token for its verdict, and named once, ends here.
     select
         array_agg(place.lane), array_agg(head.ctid), array_agg(place.ordinal),
         array_agg(head.job_id), array_agg(head.started_at), array_agg(head.lease_token),
@@ -101,6 +101,7 @@ begin
         from pgjobs.head as head
         where head.session_id = place.session_id
             and head.job_id = job_ids[place.ordinal]
+            and head.review_id is null
             -- Not "=": that would let the planner read the index of all leases.
             and head.lease_token is not distinct from lease_tokens[place.ordinal]
         for update

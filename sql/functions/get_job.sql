@@ -34,7 +34,13 @@ begin
         coalesce(verdict.worker, head.worker),
         verdict.error_reason,
         verdict.error_detail || coalesce(' (cancelled by ' || verdict.actor || ')', ''),
-        summary.summary
+        summary.summary,
+        coalesce(
+            amendment.status,
+            verdict.status,
+            case when head.lease_token is null then 'QUEUED' else 'RUNNING' end collate "C"
+        ),
+        amendment.amended_at
     from pgjobs.job as job
     cross join lateral (
         select attempt.attempt_id
@@ -45,7 +51,9 @@ begin
     left join lateral (
         select head.*
         from pgjobs.head as head
-        where head.session_id = job.session_id and head.job_id = job.job_id
+        where head.session_id = job.session_id
+            and head.job_id = job.job_id
+            and head.review_id is null
         offset 0
     ) as head on true
     left join lateral (
@@ -66,6 +74,13 @@ begin
         where summary.job_id = job.job_id
         offset 0
     ) as summary on true
+    left join lateral (
+        select amendment.status, amendment.amended_at
+        from pgjobs.amendment as amendment
+        where amendment.job_id = job.job_id
+        order by amendment.amendment_no desc
+        limit 1
+    ) as amendment on true
     where job.commit_sha = get_job.commit_sha;
 end
 $$;

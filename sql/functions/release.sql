@@ -15,6 +15,7 @@ declare
     v_checked boolean;
     v_retry_after interval;
     v_job pgjobs.job;
+    v_last_run_no smallint;
     v_head pgjobs.head;
 begin
     v_checked :=
@@ -36,7 +37,7 @@ begin
         select from pgjobs.head as head
         where head.session_id = v_job.session_id
             and head.job_id = release.job_id
-            and head.run_no >= v_job.max_runs
+            and head.run_no >= pgjobs._last_run_no(head.job_id, head.review_id)
     ) then
         v_head := pgjobs._lock_head(v_job.session_id);
     else
@@ -50,13 +51,18 @@ begin
     then
         perform pgjobs._refuse_lease(v_job.session_id, release.job_id);
     end if;
+    v_last_run_no := pgjobs._last_run_no(v_head.job_id, v_head.review_id);
     return pgjobs._end_run(
         v_head, 'RELEASED', release.reason,
         coalesce(
             v_retry_after,
-            least(interval '30 seconds' * power(2, v_head.run_no - 1), interval '15 minutes')
+            least(
+                interval '30 seconds'
+                    * power(2, v_job.max_runs - (v_last_run_no - v_head.run_no) - 1),
+                interval '15 minutes'
+            )
         ),
-        v_job.max_runs
+        v_last_run_no
     );
 end
 $$;

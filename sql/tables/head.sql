@@ -1,5 +1,5 @@
--- head: the one job of a session that is claimable, delayed or running. Guarantees: one per
--- session, hence one running job per session (head_session_id_pkey); exactly one of the three
+-- head: the one job or review of a session that is claimable, delayed or running. Guarantees: one
+-- per session, hence one running job per session (head_session_id_pkey); exactly one of the three
 -- states (head_lease_token_check). Hot tables have no foreign keys and no triggers: only the
 -- functions write.
 create table pgjobs.head (
@@ -15,6 +15,7 @@ create table pgjobs.head (
     priority smallint not null,
     run_no smallint not null default 0,
     worker text collate "C",
+    review_id bigint,
     constraint head_session_id_pkey primary key (session_id),
     constraint head_lease_token_check check (
         (lease_token is null) = (lease_expires_at is null)
@@ -58,6 +59,8 @@ comment on column pgjobs.head.lease_for is
 comment on column pgjobs.head.priority is '1 first … 4 last.';
 comment on column pgjobs.head.run_no is 'How many runs the job has had.';
 comment on column pgjobs.head.worker is 'Who claimed the latest run.';
+comment on column pgjobs.head.review_id is
+    'The review for which the job is judged again; null for its first verification.';
 comment on constraint head_session_id_pkey on pgjobs.head is
     'One head, so one running job, per session.';
 comment on constraint head_lease_token_check on pgjobs.head is

@@ -75,11 +75,11 @@ comment on constraint job_payload_job_id_fkey on pgjobs.job_payload is
     'A payload belongs to a job.';
 
 create trigger job_payload_append_only before update or delete on pgjobs.job_payload
-    for each row execute function pgjobs._guard_ledger();
+    for each row execute function pgjobs._guard_detail('PAYLOAD');
 create trigger job_payload_no_truncate before truncate on pgjobs.job_payload
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.job_payload enable always trigger job_payload_append_only;
 alter table pgjobs.job_payload enable always trigger job_payload_no_truncate;
 comment on trigger job_payload_append_only on pgjobs.job_payload is
-    'Refuses UPDATE and DELETE with 23V01.';
+    'Refuses UPDATE, and a DELETE whose expiry is not on record, with 23V01.';
 comment on trigger job_payload_no_truncate on pgjobs.job_payload is 'Refuses TRUNCATE with 23V01.';

@@ -86,12 +86,12 @@ comment on constraint attempt_detail_attempt_id_fkey on pgjobs.attempt_detail is
     'A detail belongs to an attempt.';
 
 create trigger attempt_detail_append_only before update or delete on pgjobs.attempt_detail
-    for each row execute function pgjobs._guard_ledger();
+    for each row execute function pgjobs._guard_detail('ATTEMPT');
 create trigger attempt_detail_no_truncate before truncate on pgjobs.attempt_detail
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.attempt_detail enable always trigger attempt_detail_append_only;
 alter table pgjobs.attempt_detail enable always trigger attempt_detail_no_truncate;
 comment on trigger attempt_detail_append_only on pgjobs.attempt_detail is
-    'Refuses UPDATE and DELETE with 23V01.';
+    'Refuses UPDATE, and a DELETE whose expiry is not on record, with 23V01.';
 comment on trigger attempt_detail_no_truncate on pgjobs.attempt_detail is
     'Refuses TRUNCATE with 23V01.';

@@ -29,19 +29,54 @@ begin
     insert into pgjobs.job_payload (job_id, payload)
     select job.job_id, to_jsonb(v_wide) from pgjobs.job as job;
     insert into pgjobs.verdict (
-        job_id, completed_at, run_no, status, error_reason, error_detail, actor
+        job_id, completed_at, run_no, status, error_reason, error_detail, actor, login
     )
-    select job.job_id, now(), 0, 'ERROR', 'CANCELLED', v_wide, '-' from pgjobs.job as job;
+    select job.job_id, now(), 0, 'ERROR', 'CANCELLED', v_wide, '-', '-' from pgjobs.job as job;
     insert into pgjobs.verdict_summary (job_id, summary)
     select job.job_id, to_jsonb(v_wide) from pgjobs.job as job;
     insert into pgjobs.setback (job_id, started_at, ended_at, run_no, outcome, worker)
     select job.job_id, now(), now(), 1, 'LEASE_LOST', v_wide from pgjobs.job as job;
 
+    insert into pgjobs.review (
+        review_id, job_id, requested_at, priority, runs_before, lab_version, reason, actor,
+        approver, ticket, login
+    )
+    select job.job_id, job.job_id, now(), 1, 0, '1', v_wide, 'a', 'b', '1', '-'
+    from pgjobs.job as job;
+    insert into pgjobs.review_result (
+        review_id, job_id, ended_at, run_no, outcome, detail, actor, login
+    )
+    select job.job_id, job.job_id, now(), 0, 'CANCELLED', v_wide, '-', '-' from pgjobs.job as job;
+    insert into pgjobs.review_summary (review_id, summary)
+    select job.job_id, to_jsonb(v_wide) from pgjobs.job as job;
+    insert into pgjobs.amendment (
+        amendment_id, job_id, completed_at, amended_at, amendment_no, verdict_status, status,
+        reason, actor, approver, ticket, login
+    )
+    overriding system value
+    select
+        job.job_id, job.job_id, now(), now(), 1, 'ERROR', 'ERROR', v_wide, 'a', 'b', '1', '-'
+    from pgjobs.job as job;
+    insert into pgjobs.artifact (
+        artifact_id, job_id, created_at, size_bytes, inline_bytes, run_no, artifact_no, truncated,
+        kind, name, media_type, location, sha256
+    )
+    overriding system value
+    select
+        job.job_id, job.job_id, now(), 0, 0, 1, 1, false, 'LOG', '1', '-', v_wide, sha256('1')
+    from pgjobs.job as job;
+    insert into pgjobs.body (body_id, created_at, sha256, content)
+    overriding system value
+    select job.job_id, now(), sha256(convert_to(job.commit_sha, 'UTF8')), convert_to(v_wide, 'UTF8')
+    from pgjobs.job as job;
+    insert into pgjobs.expiry (id, expired_at, kind, login)
+    select job.job_id, now(), 'BODY', v_wide from pgjobs.job as job;
+
     insert into pgjobs.lane (session_id, open_jobs)
     select gen_random_uuid(), 1 from generate_series(1, 8000);
     insert into pgjobs.head (session_id, job_id, attempt_id, available_at, priority, worker)
     select gen_random_uuid(), 0, 0, now(), 1, v_wide from generate_series(1, 200);
-    insert into pgjobs.waiting (session_id, job_id)
+    insert into pgjobs.waiting (session_id, turn_no)
     select gen_random_uuid(), 1 from generate_series(1, 3000);
 
     raise exception 'undo' using errcode = 'P0001';
@@ -60,6 +95,13 @@ reindex table pgjobs.job_payload;
 reindex table pgjobs.verdict;
 reindex table pgjobs.verdict_summary;
 reindex table pgjobs.setback;
+reindex table pgjobs.review;
+reindex table pgjobs.review_result;
+reindex table pgjobs.review_summary;
+reindex table pgjobs.amendment;
+reindex table pgjobs.artifact;
+reindex table pgjobs.body;
+reindex table pgjobs.expiry;
 reindex table pgjobs.lane;
 reindex table pgjobs.head;
 reindex table pgjobs.waiting;

@@ -11,7 +11,7 @@ create table pgjobs.setback (
     reason text,
     constraint setback_job_id_run_no_pkey primary key (job_id, run_no),
     constraint setback_job_id_fkey foreign key (job_id) references pgjobs.job (job_id),
-    constraint setback_run_no_check check (run_no between 1 and 25),
+    constraint setback_run_no_check check (run_no >= 1),
     constraint setback_outcome_check check (outcome in ('LEASE_LOST', 'RELEASED')),
     constraint setback_reason_check check ((outcome = 'RELEASED') = (reason is not null))
 ) with (
@@ -30,7 +30,7 @@ comment on column pgjobs.setback.worker is 'Who had claimed it.';
 comment on column pgjobs.setback.reason is 'The reason given to release.';
 comment on constraint setback_job_id_run_no_pkey on pgjobs.setback is 'One record per run.';
 comment on constraint setback_job_id_fkey on pgjobs.setback is 'A run belongs to a job.';
-comment on constraint setback_run_no_check on pgjobs.setback is '1 … 25.';
+comment on constraint setback_run_no_check on pgjobs.setback is 'From 1.';
 comment on constraint setback_outcome_check on pgjobs.setback is
     'The two ways to end without a verdict.';
 comment on constraint setback_reason_check on pgjobs.setback is 'A reason exactly for a release.';

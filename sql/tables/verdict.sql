@@ -14,6 +14,7 @@ create table pgjobs.verdict (
     error_detail text,
     actor text,
     summary_sha256 bytea,
+    login text collate "C",
     constraint verdict_job_id_pkey primary key (job_id),
     constraint verdict_job_id_fkey foreign key (job_id) references pgjobs.job (job_id),
     constraint verdict_status_check check (status in ('PASSED', 'FAILED', 'ERROR')),
@@ -23,7 +24,7 @@ create table pgjobs.verdict (
     ),
     constraint verdict_lease_token_check check (
         case error_reason
-            when 'CANCELLED' then actor is not null
+            when 'CANCELLED' then actor is not null and login is not null
             when 'RUNS_EXHAUSTED' then actor is null and lease_token is null
             else actor is null and lease_token is not null
         end
@@ -54,6 +55,8 @@ comment on column pgjobs.verdict.error_reason is
     'REPORTED by the worker, RUNS_EXHAUSTED or CANCELLED; null unless ERROR.';
 comment on column pgjobs.verdict.error_detail is 'The reason given to release or cancel.';
 comment on column pgjobs.verdict.actor is 'Who cancelled.';
+comment on column pgjobs.verdict.login is
+    'The database login, session_user, of who cancelled.';
 comment on column pgjobs.verdict.summary_sha256 is
     'SHA-256 of the summary''s text, null where none was given.';
 comment on constraint verdict_job_id_pkey on pgjobs.verdict is 'One verdict per job.';
@@ -95,12 +98,12 @@ comment on constraint verdict_summary_job_id_fkey on pgjobs.verdict_summary is
     'A summary belongs to a verdict.';
 
 create trigger verdict_summary_append_only before update or delete on pgjobs.verdict_summary
-    for each row execute function pgjobs._guard_ledger();
+    for each row execute function pgjobs._guard_detail('SUMMARY');
 create trigger verdict_summary_no_truncate before truncate on pgjobs.verdict_summary
     for each statement execute function pgjobs._guard_ledger();
 alter table pgjobs.verdict_summary enable always trigger verdict_summary_append_only;
 alter table pgjobs.verdict_summary enable always trigger verdict_summary_no_truncate;
 comment on trigger verdict_summary_append_only on pgjobs.verdict_summary is
-    'Refuses UPDATE and DELETE with 23V01.';
+    'Refuses UPDATE, and a DELETE whose expiry is not on record, with 23V01.';
 comment on trigger verdict_summary_no_truncate on pgjobs.verdict_summary is
     'Refuses TRUNCATE with 23V01.';

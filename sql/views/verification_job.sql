@@ -37,9 +37,12 @@ select
     null::text collate "C" as worker,
     null::text collate "C" as error_reason,
     null::text as error_detail,
-    null::jsonb as summary
+    null::jsonb as summary,
+    'QUEUED'::text collate "C" as effective_status,
+    null::timestamptz as amended_at
 from pgjobs.waiting as waiting
-join open_job on open_job.session_id = waiting.session_id and open_job.job_id = waiting.job_id
+join open_job on open_job.session_id = waiting.session_id and open_job.job_id = waiting.turn_no
+where waiting.reviewed_job_id is null
 union all
 select
     open_job.job_id,
@@ -59,10 +62,12 @@ select
     head.worker,
     null,
     null,
+    null,
+    'QUEUED'::text collate "C",
     null
 from pgjobs.head as head
 join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
-where head.lease_token is null
+where head.lease_token is null and head.review_id is null
 union all
 select
     open_job.job_id,
@@ -82,29 +87,31 @@ select
     head.worker,
     null,
     null,
+    null,
+    'RUNNING'::text collate "C",
     null
 from pgjobs.head as head
 join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
-where head.lease_token is not null
+where head.lease_token is not null and head.review_id is null
 union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'PASSED'::text collate "C", priority,
     payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
-    error_reason, error_detail, summary
+    error_reason, error_detail, summary, effective_status, amended_at
 from pgjobs.verification_verdict
 where status = 'PASSED'
 union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'FAILED'::text collate "C", priority,
     payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
-    error_reason, error_detail, summary
+    error_reason, error_detail, summary, effective_status, amended_at
 from pgjobs.verification_verdict
 where status = 'FAILED'
 union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'ERROR'::text collate "C", priority,
     payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
-    error_reason, error_detail, summary
+    error_reason, error_detail, summary, effective_status, amended_at
 from pgjobs.verification_verdict
 where status = 'ERROR';
 

@@ -1,5 +1,6 @@
 -- verification_run: every run of every job, from the one place that recorded it: a setback, the
--- verdict that ended it (its lease_token says so), or the head that is running.
+-- verdict or the review's result that ended it (its lease_token says so), or the head that is
+-- running.
 create view pgjobs.verification_run as
 select
     head.job_id,
@@ -10,6 +11,8 @@ select
     'RUNNING'::text collate "C" as outcome,
     null::text as reason
 from pgjobs.head as head
+-- The head of a job is found by its session.
+join pgjobs.job as job on job.job_id = head.job_id and job.session_id = head.session_id
 where head.lease_token is not null
 union all
 select
@@ -31,7 +34,18 @@ select
     case verdict.error_reason when 'CANCELLED' then 'CANCELLED' else verdict.status end collate "C",
     verdict.error_detail
 from pgjobs.verdict as verdict
-where verdict.lease_token is not null;
+where verdict.lease_token is not null
+union all
+select
+    result.job_id,
+    result.run_no::integer,
+    result.worker,
+    result.started_at,
+    result.ended_at,
+    result.outcome,
+    result.detail
+from pgjobs.review_result as result
+where result.lease_token is not null;
 
 comment on view pgjobs.verification_run is
     'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED or CANCELLED. '

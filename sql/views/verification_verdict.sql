@@ -1,33 +1,58 @@
--- verification_verdict: the finished jobs. "The newest 50 FAILED" over this view walks
--- verdict_status_completed_at_idx backwards; over verification_job, a union, it could not.
+-- verification_verdict: the finished jobs. What stands is the verdict, or the last amendment. Both
+-- have completed_at behind the status in an index, and the union below has one plain table a
+-- branch: so "the newest 50 FAILED", or whose effective status is FAILED, walks two indexes
+-- backwards. Over verification_job, whose branches are joins, it could not.
 create view pgjobs.verification_verdict as
 select
-    verdict.job_id,
+    standing.job_id,
     attempt.attempt_id,
     attempt.session_id,
     job.commit_sha,
     job.lab_version,
-    verdict.status,
+    standing.status,
     job.priority::integer as priority,
     payload.payload,
     job.created_at,
     coalesce(job.available_at, job.created_at) as available_at,
-    verdict.started_at,
-    verdict.completed_at,
-    verdict.run_no::integer as run_no,
+    coalesce(standing.started_at, amended.started_at) as started_at,
+    standing.completed_at,
+    coalesce(standing.run_no, amended.run_no)::integer as run_no,
     job.max_runs::integer as max_runs,
-    verdict.worker,
-    verdict.error_reason,
-    verdict.error_detail || coalesce(' (cancelled by ' || verdict.actor || ')', '') as error_detail,
-    summary.summary
-from pgjobs.verdict as verdict
-join pgjobs.job as job on job.job_id = verdict.job_id
+    coalesce(standing.worker, amended.worker) as worker,
+    coalesce(standing.error_reason, amended.error_reason) as error_reason,
+    coalesce(standing.error_detail, amended.error_detail)
+        || coalesce(' (cancelled by ' || coalesce(standing.actor, amended.actor) || ')', '')
+        as error_detail,
+    summary.summary,
+    standing.effective_status,
+    standing.amended_at
+from (
+    select
+        verdict.job_id, verdict.status, verdict.status as effective_status, verdict.completed_at,
+        null::timestamptz as amended_at, 0::smallint as amendment_no, verdict.started_at,
+        verdict.run_no, verdict.worker, verdict.error_reason, verdict.error_detail, verdict.actor
+    from pgjobs.verdict as verdict
+    union all
+    select
+        amendment.job_id, amendment.verdict_status, amendment.status, amendment.completed_at,
+        amendment.amended_at, amendment.amendment_no, null, null, null, null, null, null
+    from pgjobs.amendment as amendment
+) as standing
+join pgjobs.job as job on job.job_id = standing.job_id
 join pgjobs.lab_attempt as attempt
     on attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
-left join pgjobs.job_payload as payload on payload.job_id = verdict.job_id
-left join pgjobs.verdict_summary as summary on summary.job_id = verdict.job_id;
+left join pgjobs.verdict as amended
+    on amended.job_id = standing.job_id and standing.amendment_no > 0
+left join pgjobs.job_payload as payload on payload.job_id = standing.job_id
+left join pgjobs.verdict_summary as summary on summary.job_id = standing.job_id
+where not exists (
+    select from pgjobs.amendment as later
+    where later.job_id = standing.job_id and later.amendment_no > standing.amendment_no
+);
 
-comment on view pgjobs.verification_verdict is 'The finished jobs, one row each. Read-only.';
+comment on view pgjobs.verification_verdict is
+    'The finished jobs, one row each: status is the verdict, effective_status the last amendment '
+    'where there is one. Read-only.';
 
 create trigger verification_verdict_read_only instead of insert or update or delete
     on pgjobs.verification_verdict for each row execute function pgjobs._guard_ledger();

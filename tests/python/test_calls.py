@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ import pytest
 from psycopg.rows import dict_row, namedtuple_row, scalar_row
 
 import forgea_pgjobs as pgjobs
-from forgea_pgjobs import JobStatus, Outcome
+from forgea_pgjobs import JobStatus, Outcome, ReviewOutcome
 from tests.conftest import Connect
 from tests.helpers import Connection, sha
 
@@ -78,6 +79,19 @@ def every_call(conn: AnyConnection) -> None:
     expires_at = pgjobs.heartbeat(conn, **lease, lease_for=timedelta(seconds=90))
     assert timedelta(seconds=80) < expires_at - before < timedelta(minutes=59)
 
+    log = pgjobs.add_artifact(
+        conn, **lease, kind="LOG", name="log", content=b"\0\xff", media_type="text/plain"
+    )
+    assert (log.sha256, log.size_bytes, log.created) == (sha256(b"\0\xff").digest(), 2, True)
+    elsewhere = pgjobs.add_artifact(
+        conn, **lease, kind="OUTPUT", name="a/b", location="s3://b/k", sha256=bytes(32),
+        size_bytes=2**40, truncated=True,
+    )  # fmt: skip
+    assert pgjobs.read_artifact(conn, artifact_id=log.artifact_id) == b"\0\xff"
+    assert pgjobs.read_artifact(conn, artifact_id=elsewhere.artifact_id) is None
+    waiting = pgjobs.why_waiting(conn, job_id=first.job_id)
+    assert (waiting.reason, waiting.detail["worker"]) == ("running", "w")
+
     done = pgjobs.complete(conn, **lease, status=JobStatus.FAILED, summary={"exit": 1})
     assert done.status is JobStatus.FAILED
     assert not done.replayed
@@ -104,6 +118,40 @@ def every_call(conn: AnyConnection) -> None:
     job = pgjobs.get_job(conn, commit_sha=commit)
     assert job is not None
     assert (job.status, job.summary, job.worker) == (JobStatus.FAILED, {"exit": 1}, "w")
+    judge_again(conn, job)
+
+
+def judge_again(conn: AnyConnection, job: pgjobs.VerificationJob) -> None:
+    """Amend a FAILED job, have it judged again, and let its evidence expire."""
+    decision = {"reason": "grader", "actor": "Ann", "approver": "Bob", "ticket": "T-1"}
+    assert not pgjobs.is_passed(conn, commit_sha=job.commit_sha)
+    amended = pgjobs.amend(
+        conn, job_id=job.job_id, status=JobStatus.PASSED, lab_version="2", **decision
+    )
+    assert amended.effective_status is JobStatus.PASSED
+    assert pgjobs.is_passed(conn, commit_sha=job.commit_sha)
+    [element] = pgjobs.reverify(
+        conn, job_ids=(job.job_id,), lab_version="2", priority=1, **decision
+    )
+    assert element.outcome is ReviewOutcome.QUEUED
+    [run] = pgjobs.claim(conn, worker="w")
+    assert (run.review_id, run.lab_version) == (element.review_id, "2")
+    pgjobs.complete(conn, job_id=run.job_id, lease_token=run.lease_token, status="ERROR")
+    after = pgjobs.get_job(conn, commit_sha=job.commit_sha)
+    assert after is not None
+    assert (after.status, after.effective_status) == (JobStatus.FAILED, JobStatus.ERROR)
+    assert type(after.effective_status) is JobStatus
+
+    age = timedelta(0)
+    expired = pgjobs.expire_artifacts(conn, older_than=age, max_rows=1, dry_run=False)
+    assert expired == pgjobs.ArtifactsExpired(artifacts=1, bodies=1, bytes=2)
+    [summaries] = pgjobs.expire_details(
+        conn, older_than=age, kinds=("SUMMARY",), max_rows=1, dry_run=False
+    )
+    assert summaries == pgjobs.DetailsExpired("SUMMARY", 1)
+    events = pgjobs.timeline(conn, commit_sha=job.commit_sha)
+    assert [event.event for event in events[-2:]] == ["artifact_expired", "detail_expired"]
+    assert events[-1].detail == {"kind": "SUMMARY"}
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)

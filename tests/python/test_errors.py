@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -27,10 +28,14 @@ def enqueue(conn: Connection, **arguments: Any) -> pgjobs.Enqueued:
     return pgjobs.enqueue(conn, **{**defaults, **arguments})
 
 
-def verdict_final(conn: Connection) -> None:
+def running(conn: Connection) -> dict[str, Any]:
     enqueue(conn)
     [run] = pgjobs.claim(conn, worker="w")
-    lease: dict[str, Any] = {"job_id": run.job_id, "lease_token": run.lease_token}
+    return {"job_id": run.job_id, "lease_token": run.lease_token}
+
+
+def verdict_final(conn: Connection) -> None:
+    lease = running(conn)
     pgjobs.complete(conn, **lease, status="PASSED")
     pgjobs.complete(conn, **lease, status="FAILED")
 
@@ -48,9 +53,27 @@ def delivery_conflict(conn: Connection) -> None:
 
 
 def lease_lost(conn: Connection) -> None:
-    enqueue(conn)
-    [run] = pgjobs.claim(conn, worker="w")
-    pgjobs.heartbeat(conn, job_id=run.job_id, lease_token=uuid4())
+    pgjobs.heartbeat(conn, job_id=running(conn)["job_id"], lease_token=uuid4())
+
+
+def artifact_conflict(conn: Connection) -> None:
+    lease = running(conn)
+    pgjobs.add_artifact(conn, **lease, kind="LOG", name="log", content=b"one")
+    pgjobs.add_artifact(conn, **lease, kind="LOG", name="log", content=b"two")
+
+
+def not_final(conn: Connection) -> None:
+    job_id = running(conn)["job_id"]
+    decision = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t"}
+    pgjobs.amend(conn, job_id=job_id, status="PASSED", **decision)
+
+
+def artifact_expired(conn: Connection) -> None:
+    lease = running(conn)
+    log = pgjobs.add_artifact(conn, **lease, kind="LOG", name="log", content=b"log")
+    pgjobs.complete(conn, **lease, status="PASSED")
+    pgjobs.expire_artifacts(conn, older_than=timedelta(0), dry_run=False)
+    pgjobs.read_artifact(conn, artifact_id=log.artifact_id)
 
 
 def too_many_open_jobs(conn: Connection) -> None:
@@ -71,6 +94,9 @@ REFUSALS: list[tuple[str, type[pgjobs.PgjobsError], Callable[[Connection], objec
     ("23V03", pgjobs.CommitTaken, commit_taken),
     ("23V04", pgjobs.DeliveryConflict, delivery_conflict),
     ("23V05", pgjobs.LeaseLost, lease_lost),
+    ("23V06", pgjobs.ArtifactConflict, artifact_conflict),
+    ("23V07", pgjobs.NotFinal, not_final),
+    ("23V08", pgjobs.ArtifactExpired, artifact_expired),
     ("54V01", pgjobs.TooManyOpenJobs, too_many_open_jobs),
 ]
 
@@ -101,9 +127,12 @@ def test_an_argument_and_a_differing_field_are_named(conn: Connection) -> None:
     with pytest.raises(pgjobs.InvalidArgument) as invalid, conn.transaction():
         enqueue(conn, max_runs=0)
     assert invalid.value.argument == "max_runs"
-    with pytest.raises(pgjobs.DeliveryConflict) as conflict:
+    with pytest.raises(pgjobs.DeliveryConflict) as conflict, conn.transaction():
         delivery_conflict(conn)
     assert conflict.value.differing == "commit_sha"
+    with pytest.raises(pgjobs.ArtifactConflict) as other, conn.transaction():
+        artifact_conflict(conn)
+    assert other.value.differing == "sha256"
 
 
 def test_the_code_of_somebody_else_passes_as_it_is(conn: Connection) -> None:

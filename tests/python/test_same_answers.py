@@ -19,60 +19,8 @@ from pytest_postgresql.executors import NoopExecutor
 import forgea_pgjobs
 from forgea_pgjobs import _statements, aio, embedded
 from tests.conftest import Postgres
+from tests.python.scenario import SCENARIO
 
-SESSION = "11111111-1111-1111-1111-111111111111"
-OTHER = "22222222-2222-2222-2222-222222222222"
-RANDOM = "99999999-9999-9999-9999-999999999999"
-A, B, C = ("a" * 40, "b" * 40, "c" * 64)
-JOB = {"session_id": SESSION, "commit_sha": A, "lab_version": "1"}
-LEASE = {"job_id": 2, "lease_token": "TOKEN"}  # TOKEN is the lease token of the latest claim
-
-# Each step is a call and the code it is refused with, if any.
-SCENARIO: list[tuple[str, dict[str, Any], str | None]] = [
-    ("record_attempt", {"session_id": SESSION, "commit_sha": A, "delivery_id": "d1"}, None),
-    ("enqueue", {**JOB, "delivery_id": "d1", "payload": {"steps": ["test", None]}}, None),
-    ("enqueue", {**JOB, "delivery_id": "d1"}, None),
-    ("enqueue", {**JOB, "commit_sha": B, "delivery_id": "d1"}, "23V04"),
-    ("enqueue", {**JOB, "session_id": OTHER}, "23V03"),
-    ("enqueue", {**JOB, "commit_sha": "A" * 40}, "22023"),
-    ("enqueue", {**JOB, "commit_sha": None}, "22004"),
-    (
-        "enqueue_many",
-        {
-            "session_ids": [SESSION, OTHER, SESSION],
-            "commit_shas": [A, C, B],
-            "lab_versions": ["1", "1", "1"],
-            "payloads": [None, {"é": 1}, None],
-        },
-        None,
-    ),
-    ("enqueue_many", {"session_ids": [], "commit_shas": [], "lab_versions": []}, None),
-    ("claim", {"worker": "w"}, None),
-    ("get_job", {"commit_sha": A}, None),
-    ("get_job", {"commit_sha": "d" * 40}, None),
-    ("heartbeat", {**LEASE, "job_id": 1}, None),
-    ("heartbeat", {"job_id": 1, "lease_token": RANDOM}, "23V05"),
-    ("heartbeat", {"job_id": 99, "lease_token": RANDOM}, "P0002"),
-    ("release", {**LEASE, "job_id": 1, "reason": "disk full", "retry_after": "PT1M"}, None),
-    ("cancel", {"job_id": 1, "reason": "superseded", "actor": "ann"}, None),
-    ("claim", {"worker": "w", "max_jobs": 1, "lease_for": "PT1H"}, None),
-    ("complete", {**LEASE, "status": "PASSED", "summary": {"s": 1}}, None),
-    ("complete", {**LEASE, "status": "PASSED", "summary": {"s": 1}}, None),
-    ("complete", {**LEASE, "status": "FAILED"}, "23V02"),
-    ("claim", {"worker": "w"}, None),
-    (
-        "complete_many",
-        {
-            "job_ids": [1, 3, 3, 99],
-            "lease_tokens": [RANDOM, RANDOM, "TOKEN", RANDOM],
-            "statuses": ["PASSED", "PASSED", "FAILED", "ERROR"],
-        },
-        None,
-    ),
-    ("rescue", {}, None),
-    ("claim", {"worker": "w"}, None),
-    ("get_job", {"commit_sha": B}, None),
-]
 # A client makes a call in the database and returns its rows as JSON, or the code of its refusal.
 Client = Callable[[str, str, dict[str, Any]], list[Any] | str]
 
@@ -100,8 +48,12 @@ def rows(call: Callable[[], Any]) -> list[Any] | str:
         asdict(each) if is_dataclass(each) and not isinstance(each, type) else each
         for each in answers
     ]
-    reread: list[Any] = json.loads(json.dumps(found, default=str))
+    reread: list[Any] = json.loads(json.dumps(found, default=as_postgres))
     return reread
+
+
+def as_postgres(value: Any) -> str:
+    return f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)
 
 
 def in_psql(pg: Postgres) -> Client:
@@ -127,7 +79,7 @@ def in_psql(pg: Postgres) -> Client:
         )
         if done.stderr:
             return done.stderr.removeprefix("ERROR:  ").strip()
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        return [json.loads(line) for line in done.stdout.splitlines() if line]
 
     return client
 
@@ -154,15 +106,19 @@ def story(client: Client, dsn: str) -> list[Any]:
         answers = client(dsn, function, {name: filled(value) for name, value in arguments.items()})
         if function == "claim" and answers and not isinstance(answers, str):
             token = answers[0]["lease_token"]
-        told.append(answers if isinstance(answers, str) else [masked(each) for each in answers])
+        if function == "heartbeat" and not isinstance(answers, str):
+            answers = ["*"]  # a time without a name
+        told.append(masked(answers))
     return told
 
 
 def masked(answer: Any) -> Any:
+    if isinstance(answer, list):
+        return [masked(each) for each in answer]
     if not isinstance(answer, dict):
-        return "*"
+        return answer
     return {
-        name: "*" if value and (name == "lease_token" or name.endswith("_at")) else value
+        name: "*" if value and re.fullmatch("lease_token|(.+_)?at", name) else masked(value)
         for name, value in answer.items()
     }
 

@@ -31,8 +31,9 @@ def test_a_call_has_the_parameters_and_defaults_of_its_function(
     ).fetchall()
     in_sql: list[tuple[str, Any]] = []
     for parameter, default in declared:
-        value = conn.execute(f"select {default}".encode()).fetchone() if default else None
-        in_sql.append((parameter, value[0] if value else REQUIRED))
+        found = conn.execute(f"select {default}".encode()).fetchone() if default else None
+        value = found[0] if found else REQUIRED
+        in_sql.append((parameter, tuple(value) if isinstance(value, list) else value))
     _conn, *parameters = inspect.signature(getattr(forgea_pgjobs, name)).parameters.values()
     assert [(parameter.name, parameter.default) for parameter in parameters] == in_sql
     assert {parameter.kind for parameter in parameters} <= {inspect.Parameter.KEYWORD_ONLY}
@@ -83,6 +84,13 @@ def test_the_package_exports_every_twin() -> None:
         "release": forgea_pgjobs.Released,
         "rescue": forgea_pgjobs.Rescued,
         "cancel": forgea_pgjobs.Cancelled,
+        "add_artifact": forgea_pgjobs.ArtifactAdded,
+        "amend": forgea_pgjobs.Amended,
+        "reverify": forgea_pgjobs.ReviewedElement,
+        "expire_artifacts": forgea_pgjobs.ArtifactsExpired,
+        "expire_details": forgea_pgjobs.DetailsExpired,
+        "timeline": forgea_pgjobs.Event,
+        "why_waiting": forgea_pgjobs.WaitingReason,
     }.items(),
 )
 def test_a_model_has_the_columns_of_its_answer_in_their_order(

@@ -202,7 +202,7 @@ def test_a_heartbeat_that_failed_does_not_wait_for_the_next_one() -> None:
     leases = Leases(refuse, 600 * SECOND)
     leases.ended = Ended()
     now = datetime.now(UTC)
-    leases.hold([Claimed(1, 1, uuid4(), sha(), "1", 2, 1, uuid4(), now, now, None)])
+    leases.hold([Claimed(1, 1, uuid4(), sha(), "1", 2, 1, uuid4(), now, now, None, None)])
     leases.beat()
     assert pauses == [200.0, 200.0, 0.1, 0.1]
 

@@ -10,10 +10,13 @@ from tests.helpers import Connection, rows
 # One row per broken rule. Asked of some sessions only, it reads nothing of the others.
 VIOLATIONS = """
 with place as (
-    select session_id, job_id, 'head' as name from pgjobs.head
+    select session_id, job_id, review_id, 'head' as name from pgjobs.head
     where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
     union all
-    select session_id, job_id, 'waiting' from pgjobs.waiting
+    select
+        session_id, coalesce(reviewed_job_id, turn_no),
+        case when reviewed_job_id is not null then turn_no end, 'waiting'
+    from pgjobs.waiting
     where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
 ),
 lane as (
@@ -23,17 +26,38 @@ lane as (
 standing as (
     select
         job.job_id,
-        (select count(*) from place where place.job_id = job.job_id) as places,
+        (
+            select count(*) from place
+            where place.job_id = job.job_id and place.review_id is null
+        ) as places,
+        array(
+            select place.review_id from place
+            where place.job_id = job.job_id and place.review_id is not null
+        ) as reviews,
+        array(
+            select review.review_id from pgjobs.review
+            where review.job_id = job.job_id
+                and not exists (
+                    select from pgjobs.review_result as result
+                    where result.review_id = review.review_id
+                )
+        ) as open_reviews,
         (select count(*) from pgjobs.verdict where verdict.job_id = job.job_id) as verdicts,
         (
             select array_agg(run.run_no order by run.run_no)
             from pgjobs.verification_run as run where run.job_id = job.job_id
         ) as runs,
         coalesce(
-            (select run_no from pgjobs.verdict where verdict.job_id = job.job_id),
-            (
-                select run_no from pgjobs.head
-                where head.session_id = job.session_id and head.job_id = job.job_id
+            greatest(
+                (select run_no from pgjobs.verdict where verdict.job_id = job.job_id),
+                (
+                    select run_no from pgjobs.head
+                    where head.session_id = job.session_id and head.job_id = job.job_id
+                ),
+                (
+                    select max(run_no) from pgjobs.review_result as result
+                    where result.job_id = job.job_id
+                )
             ),
             0
         ) as run_no
@@ -49,6 +73,17 @@ occupied as (
 )
 select 'a job has one verdict or one place' as rule, job_id::text as subject from standing
 where places + verdicts <> 1
+union all
+select 'an open review has one place, behind a verdict', job_id::text from standing
+where reviews <> open_reviews or cardinality(reviews) > verdicts
+union all
+select 'an answer is an amendment', review_id::text
+from pgjobs.review_result as result
+left join pgjobs.amendment as amendment using (review_id)
+where case when result.outcome in ('PASSED', 'FAILED', 'ERROR')
+    then amendment.status is distinct from result.outcome
+    else amendment.status is not null
+end
 union all
 select 'each run of a job is on record once', job_id::text from standing
 where runs is distinct from (

@@ -12,7 +12,9 @@ from psycopg import IsolationLevel
 from psycopg.errors import SerializationFailure
 from psycopg.pq import TransactionStatus
 
-from tests.helpers import Connection, call, claim, enqueue, let_time_pass, rows, sha
+from tests.helpers import Connection, call, claim, complete, enqueue, let_time_pass, rows, sha
+
+DECISION = {"reason": "bug", "actor": "ada", "approver": "grace", "ticket": "T-1"}
 
 
 @dataclass(slots=True)
@@ -62,6 +64,27 @@ def running_for_the_last_time(conn: Connection) -> Scene:
     return scene
 
 
+def finished(conn: Connection) -> Scene:
+    """Give x its verdict; z is queued behind nothing."""
+    scene = Scene()
+    scene.enqueue(conn, "x", max_runs=1)
+    complete(conn, claim(conn), "FAILED")
+    scene.enqueue(conn, "z")
+    return scene
+
+
+def reviewed(conn: Connection) -> Scene:
+    """Let x be judged again, in the only run of that, under a lease that is over; z waits."""
+    scene = Scene()
+    scene.enqueue(conn, "x", max_runs=1)
+    complete(conn, claim(conn), "FAILED")
+    call(conn, "reverify", job_ids=[scene.jobs["x"]], **DECISION)
+    scene.run = claim(conn)
+    scene.enqueue(conn, "z")
+    let_time_pass(conn, "1 hour")
+    return scene
+
+
 Step = Callable[[Scene], tuple[str, dict[str, Any]]]
 
 
@@ -101,27 +124,51 @@ STEPS: dict[str, Step] = {
     "heartbeat": _lease("heartbeat"),
     "cancel x": _cancel("x"),
     "cancel z": _cancel("z"),
+    "add artifact": _lease("add_artifact", kind="LOG", name="log", content=b"log"),
+    "reverify x": lambda scene: ("reverify", {"job_ids": [scene.jobs["x"]], **DECISION}),
+    "amend x": lambda scene: (
+        "amend",
+        {"job_id": scene.jobs["x"], "status": "ERROR", **DECISION},
+    ),
 }
 ENQUEUES = ("enqueue x", "enqueue x elsewhere", "enqueue y")
 QUEUED = ("enqueue x", "enqueue y", "claim", "cancel x", "cancel z")
-RUNNING = tuple(name for name in STEPS if name not in ("enqueue x elsewhere", "cancel z"))
+RUNNING = tuple(
+    name
+    for name in STEPS
+    if name not in ("enqueue x elsewhere", "cancel z", "reverify x", "amend x")
+)
+FINISHED = ("enqueue x", "enqueue y", "claim", "cancel z", "reverify x", "amend x")
+REVIEWED = (*RUNNING, "reverify x", "amend x")
 SCENES: dict[str, tuple[Callable[[Connection], Scene], tuple[str, ...]]] = {
     "nothing": (nothing, (*ENQUEUES, "claim", "rescue")),
     "queued": (queued, QUEUED),
     "running": (running, RUNNING),
     "last run": (running_for_the_last_time, RUNNING),
+    "finished": (finished, FINISHED),
+    "reviewed": (reviewed, REVIEWED),
 }
 
 # What an answer says, ids and times aside: they differ from one play to the next.
-SAID = ("status", "created", "replayed", "run_no", "commit_sha")
+SAID = ("status", "created", "replayed", "run_no", "commit_sha", "outcome", "effective_status")
 STATE = """
 select
     job.commit_sha, job.session_id = %(session_id)s as here, job.status, job.run_no,
-    job.error_reason, head.lease_expires_at > clock_timestamp() as lease_is_live,
+    job.error_reason, job.effective_status, head.review_id is not null as is_reviewed,
+    head.lease_expires_at > clock_timestamp() as lease_is_live,
     array(
         select (run.run_no, run.worker, run.outcome)::text
         from pgjobs.verification_run as run where run.job_id = job.job_id order by run.run_no
-    ) as runs
+    ) as runs,
+    array(
+        select review.status
+        from pgjobs.verification_review as review
+        where review.job_id = job.job_id order by review.review_id
+    ) as reviews,
+    array(
+        select (artifact.run_no, artifact.name)::text
+        from pgjobs.artifact where artifact.job_id = job.job_id order by artifact.artifact_id
+    ) as artifacts
 from pgjobs.verification_job as job
 left join pgjobs.head on head.session_id = job.session_id and head.job_id = job.job_id
 where job.session_id in (%(session_id)s, %(other_id)s)

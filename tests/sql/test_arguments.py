@@ -13,6 +13,7 @@ from tests.helpers import Connection, call, refused, rows, sha
 ID = UUID(int=1)
 PUSH = {"session_id": ID, "commit_sha": sha(1)}
 LEASE = {"job_id": 1, "lease_token": ID}
+DECISION = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t"}
 GOOD: dict[str, dict[str, Any]] = {
     "enqueue": {**PUSH, "lab_version": "1", "priority": 2, "max_runs": 3},
     "enqueue_many": {
@@ -32,6 +33,15 @@ GOOD: dict[str, dict[str, Any]] = {
     "release": {**LEASE, "reason": "r"},
     "rescue": {"max_jobs": 1},
     "cancel": {"job_id": 1, "reason": "r", "actor": "a"},
+    "add_artifact": {**LEASE, "kind": "LOG", "name": "log", "content": b"log", "truncated": False},
+    "read_artifact": {"artifact_id": 1},
+    "amend": {"job_id": 1, "status": "PASSED", **DECISION},
+    "reverify": {"job_ids": [1] * 2, **DECISION, "priority": 3},
+    "is_passed": {"commit_sha": sha(1)},
+    "timeline": {"commit_sha": sha(1)},
+    "why_waiting": {"job_id": 1},
+    "expire_artifacts": {"older_than": "1 day", "max_rows": 1, "dry_run": True},
+    "expire_details": {"older_than": "1 day", "max_rows": 1, "dry_run": True},
 }
 
 HEX = sha(0xABCDEF)
@@ -92,6 +102,29 @@ LEASES = {
     "w06_minus_a_year_and_361_days": "-1 year 361 days",
 }
 STATUSES = {f"w07_{s[:8]}": s for s in ("passed", "QUEUED", "RUNNING", "", "PASSED ", "x" * 99)}
+NAMES = {
+    **TEXTS,
+    **{
+        f"path_{number}": path
+        for number, path in enumerate(
+            (
+                "/etc/passwd",
+                "../a",
+                "a/../b",
+                "a/..",
+                ".",
+                "a//b",
+                "a/",
+                "..\\a",
+                "a\\..\\b",
+                "c:\\a\\.\\b",
+            )
+        )
+    },
+}
+HASH = b"h" * 32
+AGES = {"negative": "-1 second", "over_50_years": "50 years 1 second", "infinite": "9999 years"}
+KINDS = {"other": ["BODY"], "none": [], "with_null": ["ATTEMPT", None], "four": ["ATTEMPT"] * 4}
 TIMES = {"infinity": "infinity", "minus_infinity": "-infinity"}
 
 
@@ -105,7 +138,10 @@ def numbers(*values: int) -> dict[str, Any]:
 
 
 BAD: dict[tuple[str, ...], dict[str, Any]] = {
-    **{(f, "commit_sha"): SHAS for f in ("enqueue", "record_attempt", "get_job")},
+    **{
+        (f, "commit_sha"): SHAS
+        for f in ("enqueue", "record_attempt", "get_job", "is_passed", "timeline")
+    },
     ("enqueue_many", "commit_shas"): behind(sha(1), SHAS),
     **{("enqueue", a): TEXTS for a in ("lab_version", "delivery_id", "author", "branch")},
     **{("record_attempt", a): TEXTS for a in ("delivery_id", "author", "branch")},
@@ -113,6 +149,24 @@ BAD: dict[tuple[str, ...], dict[str, Any]] = {
     ("claim", "worker"): TEXTS,
     ("release", "reason"): TEXTS,
     **{("cancel", a): TEXTS for a in ("reason", "actor")},
+    **{
+        (f, a): TEXTS
+        for f in ("amend", "reverify")
+        for a in ("reason", "actor", "approver", "ticket", "lab_version")
+    },
+    **{(f, "approver"): {"same": "a", "same_but_for_case": "A"} for f in ("amend", "reverify")},
+    ("add_artifact", "name"): NAMES,
+    ("add_artifact", "media_type"): TEXTS,
+    ("add_artifact", "kind"): {"lower_case": "log", "other": "BINARY", "empty": ""},
+    ("add_artifact", "content"): {"a_byte_too_many": b"x" * 1_048_577},
+    ("add_artifact", "sha256"): {"another": HASH, "short": HASH[1:]},
+    ("add_artifact", "size_bytes"): numbers(-1, 2, 4),
+    **{(f, "older_than"): AGES for f in ("expire_artifacts", "expire_details")},
+    **{(f, "max_rows"): numbers(-1, 0, 10_001) for f in ("expire_artifacts", "expire_details")},
+    ("expire_details", "kinds"): KINDS,
+    ("amend", "status"): STATUSES,
+    ("reverify", "job_ids"): {"nested": [[1], [2]], "10001": [1] * 10_001},
+    ("reverify", "priority"): numbers(-1, 0, 5, 32_768),
     **{(f, "priority"): numbers(-1, 0, 5, 32_768) for f in ("enqueue", "enqueue_many")},
     **{(f, "max_runs"): numbers(-1, 0, 26, 32_768) for f in ("enqueue", "enqueue_many")},
     **{(f, "max_jobs"): numbers(-1, 0, 1001) for f in ("claim", "rescue")},
@@ -147,9 +201,9 @@ def scans(conn: Connection) -> Any:
 def test_every_good_call_touches_a_table(conn: Connection) -> None:
     for function, arguments in GOOD.items():
         before = scans(conn)
-        if function in ("heartbeat", "complete", "complete_and_claim", "release", "cancel"):
+        if key := next((name for name in ("job_id", "artifact_id") if name in arguments), None):
             with refused("P0002"), conn.transaction():
-                call(conn, function, **{**arguments, "job_id": 0})
+                call(conn, function, **{**arguments, key: 0})
         else:
             call(conn, function, **arguments)
         assert scans(conn) != before, function
@@ -186,6 +240,15 @@ NULLS = {
     "release": ("job_id", "lease_token", "reason"),
     "rescue": ("max_jobs",),
     "cancel": ("job_id", "reason", "actor"),
+    "add_artifact": ("job_id", "lease_token", "kind", "name", "media_type", "truncated"),
+    "read_artifact": ("artifact_id",),
+    "amend": ("job_id", "status", "reason", "actor", "approver", "ticket"),
+    "reverify": ("job_ids", "reason", "actor", "approver", "ticket", "priority"),
+    "is_passed": ("commit_sha",),
+    "timeline": ("commit_sha",),
+    "why_waiting": ("job_id",),
+    "expire_artifacts": ("older_than", "max_rows", "dry_run"),
+    "expire_details": ("older_than", "kinds", "max_rows", "dry_run"),
 }
 
 

@@ -14,6 +14,7 @@ from tests.helpers import Connection, refused, rows, sha
 NOW = "2020-01-01 00:00+00"
 LEASE = {"lease_token": UUID(int=9), "lease_for": "1 day", "lease_expires_at": NOW}
 CANCELLED = {"status": "ERROR", "error_reason": "CANCELLED"}
+SIGNED = {"actor": "an operator", "login": "l"}
 RUNS_EXHAUSTED = {"status": "ERROR", "error_reason": "RUNS_EXHAUSTED", "lease_token": None}
 
 # Table, rule: how row(2) must differ to be refused beside row(1).
@@ -58,6 +59,8 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
             {"started_at": None},
             {"run_no": 0},
             CANCELLED,
+            {**CANCELLED, "actor": "an operator"},
+            {**CANCELLED, "login": "l"},
             {**RUNS_EXHAUSTED, "lease_token": UUID(int=9)},
             {**RUNS_EXHAUSTED, "actor": "an operator"},
         ],
@@ -69,9 +72,66 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
     "setback": {
         "job_id_run_no_pkey": [{"job_id": 1}],
         "job_id_fkey": [{"job_id": 3}],
-        "run_no_check": [{"run_no": 0}, {"run_no": 26}],
+        "run_no_check": [{"run_no": 0}],
         "outcome_check": [{"outcome": "FAILED"}],
         "reason_check": [{"reason": "no disk"}, {"outcome": "RELEASED"}],
+    },
+    "review": {
+        "review_id_pkey": [{"review_id": 1}],
+        "job_id_fkey": [{"job_id": 3}],
+        "approver_check": [{"approver": "a"}, {"approver": "A"}],
+    },
+    "review_result": {
+        "review_id_pkey": [{"review_id": 1}],
+        "review_id_fkey": [{"review_id": 3}],
+        "outcome_check": [{"outcome": "RUNNING"}],
+        "lease_token_check": [
+            {"lease_token": None},
+            {"actor": "an operator"},
+            {"login": "l"},
+            SIGNED,
+            {"worker": None},
+            {"started_at": None},
+            {"outcome": "CANCELLED"},
+            {"outcome": "CANCELLED", "actor": "an operator"},
+            {"outcome": "RUNS_EXHAUSTED"},
+            {"outcome": "RUNS_EXHAUSTED", "lease_token": None, **SIGNED},
+        ],
+    },
+    "review_summary": {
+        "review_id_pkey": [{"review_id": 1}],
+        "review_id_fkey": [{"review_id": 3}],
+    },
+    "amendment": {
+        "amendment_id_pkey": [{"amendment_id": 1}],
+        "job_id_amendment_no_key": [{"job_id": 1}],
+        "review_id_key": [{"review_id": 1}],
+        "job_id_fkey": [{"job_id": 3}],
+        "review_id_fkey": [{"review_id": 3}],
+        "status_check": [{"status": "RUNNING"}],
+        "approver_check": [{"approver": "a"}, {"approver": "A"}],
+    },
+    "artifact": {
+        "artifact_id_pkey": [{"artifact_id": 1}],
+        "job_id_run_no_name_key": [{"job_id": 1, "artifact_no": 2}],
+        "job_id_run_no_artifact_no_key": [{"job_id": 1, "name": "other"}],
+        "job_id_fkey": [{"job_id": 3}],
+        "kind_check": [{"kind": "log"}],
+        "artifact_no_check": [{"artifact_no": 0}, {"artifact_no": 101}],
+        "inline_bytes_check": [{"inline_bytes": -1}, {"inline_bytes": 16_777_217}],
+        "size_bytes_check": [{"size_bytes": -1}],
+        "location_check": [{"location": "s3://a/b"}, {"body_id": None}],
+        "sha256_check": [{"sha256": b"1" * 31}],
+    },
+    "body": {
+        "body_id_pkey": [{"body_id": 1}],
+        "sha256_key": [{"sha256": bytes([1]) * 32}],
+        "sha256_check": [{"sha256": b"1" * 31}],
+        "content_check": [{"content": b"1" * 1_048_577}],
+    },
+    "expiry": {
+        "kind_id_pkey": [{"id": 1}],
+        "kind_check": [{"kind": "JOB"}],
     },
     "lane": {
         "session_id_pkey": [{"session_id": UUID(int=1)}],
@@ -86,7 +146,7 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
         ],
     },
     "waiting": {
-        "session_id_job_id_pkey": [{"session_id": UUID(int=1), "job_id": 1}],
+        "session_id_turn_no_pkey": [{"session_id": UUID(int=1), "turn_no": 1}],
     },
     "migration": {
         "migration_id_pkey": [{"migration_id": "1"}],
@@ -101,6 +161,7 @@ def row(number: int) -> dict[str, dict[str, Any]]:
     commit = {"session_id": session_id, "commit_sha": sha(number)}
     job = {"job_id": number}
     run = {**job, "started_at": NOW, "run_no": 1, "worker": "w"}
+    decision = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t", "login": "l"}
     fixed = {"lab_version": "1", "priority": 1, "max_runs": 1, "created_at": NOW}
     return {
         "lab_attempt": {
@@ -115,6 +176,56 @@ def row(number: int) -> dict[str, dict[str, Any]]:
         "verdict": {**run, "completed_at": NOW, "lease_token": UUID(int=9), "status": "PASSED"},
         "verdict_summary": {**job, "summary": Jsonb(1)},
         "setback": {**run, "ended_at": NOW, "outcome": "LEASE_LOST"},
+        "review": {
+            "review_id": number,
+            **job,
+            "requested_at": NOW,
+            "priority": 1,
+            "runs_before": 1,
+            "lab_version": "1",
+            **decision,
+        },
+        "review_result": {
+            "review_id": number,
+            **run,
+            "ended_at": NOW,
+            "lease_token": UUID(int=9),
+            "outcome": "PASSED",
+        },
+        "review_summary": {"review_id": number, "summary": Jsonb(1)},
+        "amendment": {
+            "amendment_id": number,
+            **job,
+            "completed_at": NOW,
+            "amended_at": NOW,
+            "review_id": number,
+            "amendment_no": 1,
+            "verdict_status": "PASSED",
+            "status": "FAILED",
+            **decision,
+        },
+        "artifact": {
+            "artifact_id": number,
+            **job,
+            "created_at": NOW,
+            "size_bytes": 1,
+            "body_id": number,
+            "inline_bytes": 1,
+            "run_no": 1,
+            "artifact_no": 1,
+            "truncated": False,
+            "kind": "LOG",
+            "name": "log",
+            "media_type": "text/plain",
+            "sha256": b"1" * 32,
+        },
+        "body": {
+            "body_id": number,
+            "created_at": NOW,
+            "sha256": bytes([number]) * 32,
+            "content": b"1",
+        },
+        "expiry": {"id": number, "expired_at": NOW, "kind": "BODY", "login": "l"},
         "lane": {"session_id": session_id, "open_jobs": 1},
         "head": {
             "session_id": session_id,
@@ -123,7 +234,7 @@ def row(number: int) -> dict[str, dict[str, Any]]:
             "available_at": NOW,
             "priority": 1,
         },
-        "waiting": {"session_id": session_id, **job},
+        "waiting": {"session_id": session_id, "turn_no": number},
         "migration": {"migration_id": str(number), "checksum": ""},
     }
 

@@ -6,12 +6,13 @@ import pytest
 from pytest_postgresql.executors import NoopExecutor
 
 from tests.conftest import Postgres
-from tests.counts import NEVER, Count, Meter, listed
+from tests.counts import COMMIT, NEVER, Count, Meter, listed
 from tests.helpers import Connection, rows
 from tests.queues import (
     COME_AND_GO,
     QUEUE,
     batches,
+    evidence,
     fresh_meter,
     held_snapshot,
     singles,
@@ -36,6 +37,18 @@ COUNTS = {
     "claim, 500 jobs": Count(500, "~head", 0, 400, 11.5),
     "complete_many": Count(500, "-head -lane +verdict", 0, 540, 25.5),
     "claim, 10 jobs": Count(10, "~head", 0, 345, 15),
+    "add_artifact": Count(1, "+artifact +body", 0, 1003, 35),
+    "add_artifact, again": Count(1, "", 0, 54, 10),
+    "amend": Count(1, "+amendment", 0, 574, 30),
+    "reverify": Count(1, "+head +lane +review +waiting -waiting", 2, 1175, 60),
+    "claim, a review": Count(1, "~head", 0, 322, 30),
+    "complete, a review": Count(1, "+amendment -head -lane +review_result", 0, 1086, 58),
+    "is_passed": Count(1, "", 0, 0, 6),
+    "why_waiting": Count(1, "", 0, 0, 25),
+    "timeline": Count(1, "", 0, 0, 65),
+    "timeline, 10,000 queued": Count(1, "", 0, 0, 65),
+    "timeline, 100,000 queued": Count(1, "", 0, 0, 65),
+    "timeline, 1,000,000 queued": Count(1, "", 0, 0, 65),
     "claim, 10,000 queued": Count(1, "~head", 0, 320, 20),
     "claim, 10,000 queued, sweeping": Count(1, "~head", 0, 475, 28),
     "claim, 100,000 queued": Count(1, "~head", 0, 376, 25),
@@ -87,12 +100,16 @@ def counts(pg: Postgres, installed: NoopExecutor) -> dict[str, Count]:
             singles(meter)
         for _ in range(ROUNDS):
             batches(meter)
+        for _ in range(ROUNDS):
+            evidence(meter)
         counts = meter.counts()
     with warm_meter(pg, installed) as meter:
         for size in (10_000, 100_000, 1_000_000) if LONG else (10_000, 100_000):
             with meter.conn.transaction():
                 meter.conn.execute(QUEUE.format(size).encode())
             claims(meter, f"{size:,} queued")
+            for _ in range(ROUNDS):
+                meter.count(f"timeline, {size:,} queued", f"timeline({COMMIT.format('-1')})")
         counts |= meter.counts()
     with warm_meter(pg, installed) as meter, held_snapshot(meter):
         meter.conn.execute(COME_AND_GO.format(300_000).encode())

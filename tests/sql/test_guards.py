@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from psycopg.types.json import Jsonb
 
@@ -16,10 +18,31 @@ LEDGER = {
     "verdict": ("status", "verdict_job_id_pkey"),
     "verdict_summary": ("summary", "verdict_summary_job_id_pkey"),
     "setback": ("reason", "setback_job_id_run_no_pkey"),
+    "review": ("reason", "review_review_id_pkey"),
+    "review_result": ("outcome", "review_result_review_id_pkey"),
+    "review_summary": ("summary", "review_summary_review_id_pkey"),
+    "amendment": ("status", "amendment_amendment_id_pkey"),
+    "artifact": ("name", "artifact_artifact_id_pkey"),
+    "body": ("content", "body_body_id_pkey"),
+    "expiry": ("login", "expiry_kind_id_pkey"),
 }
 NOT_LEDGER = {"lane", "head", "waiting", "migration"}
-PARENTS = {"lab_attempt": "attempt_id", "job": "job_id", "verdict": "job_id"}
-VIEWS = ["verification_job", "verification_verdict", "verification_run", "verification_attempt"]
+PARENTS = {
+    "lab_attempt": "attempt_id",
+    "job": "job_id",
+    "verdict": "job_id",
+    "review": "review_id",
+    "review_result": "review_id",
+}
+VIEWS = [
+    "verification_job",
+    "verification_verdict",
+    "verification_run",
+    "verification_attempt",
+    "verification_artifact",
+    "verification_amendment",
+    "verification_review",
+]
 ROLES = ["pgjobs_owner", "none"]  # none: the superuser of the connection
 MODES = ["origin", "replica", "local"]
 ROW_WRITES = {
@@ -39,11 +62,22 @@ ROW_WRITES = {
 def ledger(conn: Connection) -> Connection:
     """A connection to a database with a row in every ledger table and every view."""
     enqueue(conn, author="Ada", payload=Jsonb(1))
+    call(conn, "release", **lease_of(claim(conn)), reason="r", retry_after="0")
     run = claim(conn)
-    lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-    call(conn, "release", **lease, reason="r", retry_after="0")
+    log = {"kind": "LOG", "name": "log", "content": b"log"}
+    call(conn, "add_artifact", **lease_of(run), **log)
+    complete(conn, run, summary=Jsonb(1))
+    decision = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t"}
+    call(conn, "reverify", job_ids=[run.job_id], **decision)
     complete(conn, claim(conn), summary=Jsonb(1))
+    call(conn, "expire_artifacts", older_than="0", dry_run=False)
+    enqueue(conn)
+    call(conn, "add_artifact", **lease_of(claim(conn)), **log)
     return conn
+
+
+def lease_of(run: Any) -> dict[str, Any]:
+    return {"job_id": run.job_id, "lease_token": run.lease_token}
 
 
 def act_as(conn: Connection, role: str, mode: str) -> None:

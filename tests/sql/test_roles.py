@@ -6,8 +6,9 @@ import pytest
 
 from tests.helpers import Connection, enqueue, refused, rows
 
+ASK = {"is_passed", "timeline", "why_waiting"}
 EXECUTE = {
-    "pgjobs_app": {"enqueue", "enqueue_many", "record_attempt", "get_job", "wake"},
+    "pgjobs_app": {"enqueue", "enqueue_many", "record_attempt", "get_job", "wake", *ASK},
     "pgjobs_worker": {
         "claim",
         "heartbeat",
@@ -15,9 +16,20 @@ EXECUTE = {
         "complete_many",
         "complete_and_claim",
         "release",
+        "add_artifact",
     },
-    "pgjobs_operator": {"cancel", "rescue", "wake"},
-    "pgjobs_reader": set[str](),
+    "pgjobs_operator": {
+        "cancel",
+        "rescue",
+        "wake",
+        "amend",
+        "reverify",
+        "expire_artifacts",
+        "expire_details",
+        "read_artifact",
+        *ASK,
+    },
+    "pgjobs_reader": {"read_artifact", *ASK},
     "pgjobs_test_stranger": set[str](),
 }
 READS_VIEWS = {"pgjobs_reader", "pgjobs_operator"}
@@ -92,9 +104,12 @@ def test_the_catalogue_grants_nothing_on_sequences_types_and_the_schema(
     sequences = "select oid::int, relname from pg_class where relkind = 'S'"
     for sequence in rows(conn, f"{sequences} and relnamespace = 'pgjobs'::regnamespace"):
         assert not granted(conn, "sequence", role, sequence.oid, "usage, select, update")
-    types = "select reltype::int as oid from pg_class where relkind = 'c'"
-    for composite in rows(conn, f"{types} and relnamespace = 'pgjobs'::regnamespace"):
-        assert not granted(conn, "type", role, composite.oid, "usage")
+    types = "select oid::int from pg_type where typtype in ('c', 'd') and typcategory <> 'A'"
+    tables = "select reltype from pg_class where relkind <> 'c'"
+    for ours in rows(
+        conn, f"{types} and typnamespace = 'pgjobs'::regnamespace and oid not in ({tables})"
+    ):
+        assert not granted(conn, "type", role, ours.oid, "usage")
     [schema] = rows(conn, "select 'pgjobs'::regnamespace::oid::int as oid")
     assert granted(conn, "schema", role, schema.oid, "usage") is (role != STRANGER)
     assert not granted(conn, "schema", role, schema.oid, "create")

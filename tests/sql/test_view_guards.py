@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.helpers import Connection, claim, complete, enqueue, refused, rows
+from tests.helpers import Connection, call, claim, complete, enqueue, refused, rows
 
 KEYS = {
     "verification_job": "job_id",
     "verification_verdict": "job_id",
     "verification_run": "job_id",
     "verification_attempt": "attempt_id",
+    "verification_artifact": "job_id",
+    "verification_amendment": "job_id",
+    "verification_review": "job_id",
 }
 ROLES = ["pgjobs_owner", "none"]  # none: the superuser of the connection
 INSERT = "insert into pgjobs.{view} select * from pgjobs.{view}"
@@ -44,6 +47,12 @@ IMPOSSIBLE = {
 def ledger(conn: Connection) -> Connection:
     """A connection to a database with a row in every view."""
     enqueue(conn, author="Ada", payload=Jsonb(1))
+    run = claim(conn)
+    lease = {"job_id": run.job_id, "lease_token": run.lease_token}
+    call(conn, "add_artifact", **lease, kind="LOG", name="log", content=b"log")
+    complete(conn, run, summary=Jsonb(1))
+    decision = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t"}
+    call(conn, "reverify", job_ids=[run.job_id], **decision)
     complete(conn, claim(conn), summary=Jsonb(1))
     return conn
 

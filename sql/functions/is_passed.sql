@@ -1,0 +1,24 @@
+create function pgjobs.is_passed(commit_sha text)
+    returns boolean
+    language plpgsql
+    stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_checked boolean;
+begin
+    v_checked := pgjobs._check_commit_sha('is_passed', 'commit_sha', commit_sha);
+    return coalesce(
+        (
+            select pgjobs._effective_status(job.job_id) = 'PASSED'
+            from pgjobs.job as job
+            where job.commit_sha = is_passed.commit_sha
+        ),
+        false
+    );
+end
+$$;
+comment on function pgjobs.is_passed is
+    'Whether the effective status of a commit''s job is PASSED; false for an unknown commit. '
+    'Errors: 22023, 22004.';

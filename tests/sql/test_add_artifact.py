@@ -1,0 +1,191 @@
+"""Artifacts: the evidence of a run, recorded once, its equal bytes kept once."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.helpers import (
+    Connection,
+    call,
+    claim,
+    complete,
+    enqueue,
+    let_time_pass,
+    refused,
+    rows,
+    traces,
+)
+
+NAME_KEY = "artifact_job_id_run_no_name_key"
+ELSEWHERE = {"location": "s3://lab/log", "sha256": b"h" * 32, "size_bytes": 7}
+
+
+def add(conn: Connection, run: Any, **arguments: Any) -> Any:
+    """Add a log with the content "log" to a run, or what else is told."""
+    artifact: dict[str, Any] = {"kind": "LOG", "name": "log", **arguments}
+    if "location" not in artifact:
+        artifact.setdefault("content", b"log")
+    lease = {"job_id": run.job_id, "lease_token": run.lease_token}
+    [answer] = call(conn, "add_artifact", **lease, **artifact)
+    return answer
+
+
+def read(conn: Connection, artifact_id: int) -> Any:
+    [[content]] = call(conn, "read_artifact", artifact_id=artifact_id)
+    return content
+
+
+@pytest.fixture
+def run(conn: Connection) -> Any:
+    enqueue(conn)
+    return claim(conn)
+
+
+def test_a_content_is_hashed_measured_and_kept(conn: Connection, run: Any) -> None:
+    digest = hashlib.sha256(b"log").digest()
+    answer = add(conn, run, media_type="text/plain", truncated=True)
+    assert answer == (answer.artifact_id, digest, 3, True)
+    assert read(conn, answer.artifact_id) == b"log"
+    [shown] = rows(conn, "select * from pgjobs.verification_artifact")
+    assert shown.created_at
+    assert shown._replace(created_at=None) == (
+        *(answer.artifact_id, run.job_id, 1, "LOG", "log", digest, 3),
+        *("text/plain", None, True, None, None),
+    )
+
+
+def test_a_location_is_recorded_with_the_hash_and_size_it_was_given(
+    conn: Connection, run: Any
+) -> None:
+    answer = add(conn, run, **ELSEWHERE)
+    assert answer == (answer.artifact_id, b"h" * 32, 7, True)
+    assert read(conn, answer.artifact_id) is None
+    [shown] = rows(conn, "select location, media_type from pgjobs.verification_artifact")
+    assert shown == ("s3://lab/log", "application/octet-stream")
+    assert rows(conn, "select from pgjobs.body") == []
+
+
+@pytest.mark.parametrize("artifact", [{}, {"content": b""}, ELSEWHERE], ids=["", "empty", "away"])
+def test_the_same_call_again_writes_nothing(
+    conn: Connection, run: Any, artifact: dict[str, Any]
+) -> None:
+    first = add(conn, run, **artifact)
+    before = traces(conn)
+    assert add(conn, run, **artifact) == first._replace(created=False)
+    assert add(conn, run, **artifact, media_type="application/octet-stream").created is False
+    assert traces(conn) == before
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "differing"),
+    [
+        ({}, {"content": b"loG"}, "sha256"),
+        ({}, ELSEWHERE, "sha256"),
+        (ELSEWHERE, {**ELSEWHERE, "size_bytes": 8}, "size_bytes"),
+        (ELSEWHERE, {**ELSEWHERE, "location": "s3://lab/other"}, "location"),
+        ({}, {"kind": "REPORT"}, "kind"),
+        ({}, {"media_type": "text/plain"}, "media_type"),
+        ({}, {"truncated": True}, "truncated"),
+    ],
+)
+def test_the_name_of_another_artifact_of_the_run_is_refused(
+    conn: Connection, run: Any, first: dict[str, Any], then: dict[str, Any], differing: str
+) -> None:
+    add(conn, run, **first)
+    before = traces(conn)
+    with refused("23V06", NAME_KEY) as caught, conn.transaction():
+        add(conn, run, **then)
+    assert caught.value.diag.column_name == differing
+    assert traces(conn) == before
+
+
+def test_without_the_lease_nothing_is_recorded(conn: Connection, run: Any) -> None:
+    before = traces(conn)
+    with refused("23V05", "head_lease_token_check"), conn.transaction():
+        add(conn, run._replace(lease_token=UUID(int=1)))
+    with refused("P0002", "job_job_id_pkey"), conn.transaction():
+        add(conn, run._replace(job_id=0))
+    assert traces(conn) == before
+    complete(conn, run)
+    with refused("23V02", "verdict_job_id_pkey"):
+        add(conn, run)
+
+
+def test_what_a_lost_run_left_stays_under_it(conn: Connection, run: Any) -> None:
+    add(conn, run)
+    let_time_pass(conn, "10 minutes")
+    again = claim(conn)
+    with refused("23V05"), conn.transaction():
+        add(conn, run, name="late")
+    assert add(conn, again, content=b"another").created
+    found = rows(conn, "select run_no, size_bytes from pgjobs.verification_artifact order by 1")
+    assert found == [(1, 3), (2, 7)]
+
+
+def test_a_run_has_a_hundred_artifacts_at_most(conn: Connection, run: Any) -> None:
+    for number in range(100):
+        add(conn, run, name=f"{number}", **ELSEWHERE)
+    with refused("22023", "add_artifact_name_check"), conn.transaction():
+        add(conn, run, name="100", **ELSEWHERE)
+    assert add(conn, run, name="99", **ELSEWHERE).created is False
+
+
+def test_a_run_has_16_mib_of_content_at_most(conn: Connection, run: Any) -> None:
+    most = bytes(1_048_576)
+    for number in range(15):
+        add(conn, run, name=f"{number}", content=most)
+    add(conn, run, name="15", content=most[1:])
+    with refused("22023", "add_artifact_content_check"), conn.transaction():
+        add(conn, run, name="16", content=b"ab")
+    add(conn, run, name="16", content=b"a")
+    add(conn, run, name="17", content=b"")
+    assert add(conn, run, name="18", **ELSEWHERE).created
+
+
+@pytest.mark.parametrize(
+    ("artifact", "argument"),
+    [
+        ({"content": None}, "content"),
+        ({"content": b"log", "location": "s3://lab/log"}, "content"),
+        ({**ELSEWHERE, "location": ""}, "location"),
+        ({**ELSEWHERE, "location": "x" * 1025}, "location"),
+        ({**ELSEWHERE, "location": "s3://lab/a b"}, "location"),
+        ({**ELSEWHERE, "location": "s3://lab/\u0085"}, "location"),
+        ({**ELSEWHERE, "sha256": b"h" * 31}, "sha256"),
+        ({**ELSEWHERE, "size_bytes": -1}, "size_bytes"),
+    ],
+)
+def test_what_is_neither_a_content_nor_a_location_is_refused(
+    conn: Connection, run: Any, artifact: dict[str, Any], argument: str
+) -> None:
+    with refused("22023", f"add_artifact_{argument}_check"):
+        add(conn, run, **artifact)
+
+
+@pytest.mark.parametrize("missing", ["sha256", "size_bytes"])
+def test_a_location_needs_hash_and_size(conn: Connection, run: Any, missing: str) -> None:
+    with refused("22004", f"add_artifact_{missing}_check"):
+        add(conn, run, **{**ELSEWHERE, missing: None})
+
+
+def test_equal_bytes_of_a_thousand_artifacts_are_stored_once(conn: Connection) -> None:
+    for _ in range(10):
+        enqueue(conn)
+    for each in call(conn, "claim", worker="w", max_jobs=10):
+        for number in range(100):
+            add(conn, each, name=f"{number}")
+    [counts] = rows(
+        conn,
+        "select (select count(*) from pgjobs.artifact) as artifacts,"
+        " (select count(*) from pgjobs.body) as bodies",
+    )
+    assert counts == (1000, 1)
+
+
+def test_an_unknown_artifact_has_no_bytes(conn: Connection) -> None:
+    with refused("P0002", "artifact_artifact_id_pkey"):
+        read(conn, 0)
