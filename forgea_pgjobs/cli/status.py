@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import psycopg
 
 from forgea_pgjobs.cli.parser import add_command, add_dsn
+from forgea_pgjobs.cli.table import print_table
 from forgea_pgjobs.schema import checksum, migration_files
 
 if TYPE_CHECKING:
@@ -64,14 +64,6 @@ def run(options: argparse.Namespace) -> int:
         print(f"\nrunning leases, oldest first, at most {MAX_LEASES}")
         print_table([("job", "run", "worker", "for", "commit"), *leases])
     return 0
-
-
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows with their columns aligned."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
 
 
 def _schema(conn: psycopg.Connection) -> list[tuple[str, str]]:

@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
+from forgea_pgjobs.cli.table import plain
 from forgea_pgjobs.demo.errors import DemoFailed
 from forgea_pgjobs.demo.process import workspace
 from forgea_pgjobs.demo.report import BOLD, GREEN, RED, Console
 from forgea_pgjobs.demo.scenario import play
-from forgea_pgjobs.demo.text import plain
 from forgea_pgjobs.embedded import run_server
 from forgea_pgjobs.embedded.signals import unwinding
 from forgea_pgjobs.schema import runner

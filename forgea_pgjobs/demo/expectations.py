@@ -22,6 +22,7 @@ class Course:
     killed: Run
     killed_worker: str
     runs: Sequence[RunRecord]
+    logs: Sequence[tuple[int, int]]
     verdicts: Sequence[str]
     refusals: Sequence[Refusal]
     jobs_afterwards: Sequence[VerificationJob]
@@ -36,6 +37,9 @@ def not_held(course: Course) -> list[str]:
         "the second push creates nothing": course.again == (0, 0),
         "every commit has exactly one verdict": sorted(course.verdicts) == shas,
         "every verdict is what its check said": all(map(_is_as_checked, course.jobs)),
+        "every verdict has the log of its check": (
+            {(job.job_id, job.run_no) for job in course.jobs} <= set(course.logs)
+        ),
         "the killed worker's run is on record as a lost lease, and run 2 has the verdict": (
             [(run.run_no, run.outcome) for run in course.runs if run.worker == course.killed_worker]
             == [(1, "LEASE_LOST")]

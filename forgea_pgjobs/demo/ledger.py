@@ -31,6 +31,12 @@ CHANGES: tuple[LiteralString, ...] = (
     "truncate pgjobs.job cascade",
 )
 RUNS = "select run_no, worker, outcome from pgjobs.verification_run where job_id = %s"
+LOGS = """
+select artifact.job_id, artifact.run_no
+from pgjobs.verification_artifact as artifact
+join pgjobs.verification_job as job using (job_id)
+where job.commit_sha = any(%s) and artifact.kind = 'LOG'
+"""
 VERDICTS = "select commit_sha from pgjobs.verification_verdict where commit_sha = any(%s)"
 OPEN = "select count(*) from pgjobs.verification_job where status in ('QUEUED', 'RUNNING')"
 
@@ -120,6 +126,11 @@ def runs(conn: psycopg.Connection, job_id: int) -> list[RunRecord]:
     """Return every run of a job."""
     with conn.cursor(row_factory=class_row(RunRecord)) as cursor:
         return cursor.execute(RUNS, [job_id]).fetchall()
+
+
+def logs(conn: psycopg.Connection, commits: Iterable[Commit]) -> list[tuple[int, int]]:
+    """Return job and run of every log that a check has left."""
+    return conn.execute(LOGS, [[commit.sha for commit in commits]]).fetchall()
 
 
 def verdicts(conn: psycopg.Connection, commits: Iterable[Commit]) -> list[str]:

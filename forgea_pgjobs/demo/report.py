@@ -12,8 +12,9 @@ from typing import TextIO
 import psycopg
 
 from forgea_pgjobs import JobStatus, VerificationJob
+from forgea_pgjobs.cli.table import plain
 from forgea_pgjobs.demo.ledger import Commit, Refusal
-from forgea_pgjobs.demo.text import fitted, plain
+from forgea_pgjobs.demo.text import fitted
 
 COLUMNS = 100
 BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"

@@ -12,8 +12,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from forgea_pgjobs.cli.table import plain
 from forgea_pgjobs.demo.errors import DemoFailed
-from forgea_pgjobs.demo.text import last_lines, plain
+from forgea_pgjobs.demo.text import last_lines
 
 # safe.directory: root may read the checkout of another user, since nothing in it is run.
 CONFIG = """\

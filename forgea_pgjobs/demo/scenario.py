@@ -44,6 +44,8 @@ def play(
         crew.add().begin(dsn, repository.folder, check)
         jobs = _watch(console, conn, crew, commits, killed)
 
+    logs = ledger.logs(conn, commits)
+    console.fact("stored", f"{len(logs)} logs of checks, equal bytes once")
     show_jobs(console, commits, jobs)
     finished = next((job for job in jobs if job.status is JobStatus.FAILED), jobs[-1])
     refusals = ledger.try_to_change(conn, finished, killed)
@@ -58,6 +60,7 @@ def play(
         killed=killed,
         killed_worker=killed_worker,
         runs=ledger.runs(conn, killed.job_id),
+        logs=logs,
         verdicts=ledger.verdicts(conn, commits),
         refusals=refusals,
         jobs_afterwards=ledger.jobs(conn, commits),

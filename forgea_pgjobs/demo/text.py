@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-
-def plain(text: str) -> str:
-    """Return the text on one line, without control, format and other invisible characters."""
-    words = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text).split()
-    return " ".join(words)
+from forgea_pgjobs.cli.table import plain
 
 
 def width(text: str) -> int:

@@ -24,6 +24,7 @@ from forgea_pgjobs import (
     JobStatus,
     LeaseLost,
     VerdictFinal,
+    add_artifact,
     claim,
     complete,
     heartbeat,
@@ -39,6 +40,7 @@ BEAT = 0.5
 IDLE = 0.05
 RETRY_AFTER = timedelta(seconds=1)
 TIME_LIMIT = 60.0
+MOST_BYTES = 1_048_576
 # What the check has no business to know: our database, and where a git hook of the caller stood.
 HIDDEN = ("DATABASE_URL", "PG", "GIT_")
 
@@ -103,6 +105,7 @@ def verify(conn: psycopg.Connection, plan: Plan, job: Claimed) -> None:
     try:
         _check_out(plan, job, folder, beat)
         ended = _check(plan, job, folder, beat)
+        _store_log(conn, job, folder / "output")
         status = JobStatus.PASSED if ended.exit_code == 0 else JobStatus.FAILED
         complete(conn, job_id=job_id, lease_token=token, status=status, summary=asdict(ended))
     except CheckoutFailed as error:
@@ -161,6 +164,24 @@ def _check(plan: Plan, job: Claimed, folder: Path, tick: Callable[[], None]) -> 
         )
     finally:
         note.unlink(missing_ok=True)
+
+
+def _store_log(conn: psycopg.Connection, job: Claimed, output: Path) -> None:
+    """Store what the check has written; of too much, the end."""
+    size = output.stat().st_size
+    with output.open("rb") as log:
+        log.seek(max(0, size - MOST_BYTES))
+        content = log.read(MOST_BYTES)
+    add_artifact(
+        conn,
+        job_id=job.job_id,
+        lease_token=job.lease_token,
+        kind="LOG",
+        name="check.log",
+        content=content,
+        media_type="text/plain",
+        truncated=size > MOST_BYTES,
+    )
 
 
 def _end_with_the_demo() -> None:

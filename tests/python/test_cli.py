@@ -16,7 +16,7 @@ from forgea_pgjobs import schema
 from forgea_pgjobs.cli import main, migrate
 from tests.conftest import Connect
 
-COMMANDS = ["migrate", "rollback", "status", "sql", "demo"]
+COMMANDS = ["migrate", "rollback", "status", "show", "expire", "sql", "demo"]
 ALL = list(schema.migration_files())
 NOWHERE = "host=127.0.0.1 port=1"
 
@@ -84,6 +84,11 @@ def test_every_help_has_an_example_and_the_exit_codes(level: list[str], run: Run
         ["sql", "--what"],
         ["demo", "--workers", "0"],
         ["demo", "--workers", "x"],
+        ["show"],
+        ["expire"],
+        ["expire", "--older-than", "90"],
+        ["expire", "--older-than", "-1d"],
+        ["expire", "--older-than", "999999999y"],
     ],
 )
 def test_wrong_usage_is_one_line_and_2(argv: list[str], run: Run) -> None:

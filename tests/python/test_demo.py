@@ -82,6 +82,7 @@ def test_real_commits_become_verdicts_that_nobody_can_change(
     assert (code, err) == (0, "")
     assert "  pushed    created 3 attempts and 3 jobs\n" in out
     assert "  again     created 0 attempts and 0 jobs\n" in out
+    assert "  stored    3 logs of checks, equal bytes once\n" in out
     assert "\x1b" not in out
     assert max(map(len, out.splitlines())) <= 100
 

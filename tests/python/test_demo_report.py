@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from forgea_pgjobs import JobStatus, VerificationJob
+from forgea_pgjobs.cli.table import plain
 from forgea_pgjobs.demo.expectations import Course, not_held
 from forgea_pgjobs.demo.ledger import Commit, Refusal, RunRecord, spread
 from forgea_pgjobs.demo.report import Console, show_jobs
-from forgea_pgjobs.demo.text import fitted, last_lines, plain, width
+from forgea_pgjobs.demo.text import fitted, last_lines, width
 from forgea_pgjobs.demo.worker import Run
 from tests.helpers import sha
 
@@ -33,7 +34,7 @@ def a_job(commit: Commit, number: int, status: str, run_no: int, exit_code: int)
         lab_version="demo", status=JobStatus(status), priority=2, payload=None, created_at=BEGIN,
         available_at=BEGIN, started_at=BEGIN, completed_at=BEGIN + timedelta(seconds=number),
         run_no=run_no, max_runs=3, worker="worker-2", error_reason=None, error_detail=None,
-        summary={"exit_code": exit_code},
+        summary={"exit_code": exit_code}, effective_status=JobStatus(status), amended_at=None,
     )  # fmt: skip
 
 
@@ -52,6 +53,7 @@ GOOD = Course(
     killed=Run(1, COMMITS[0].sha, "token", 0),
     killed_worker="worker-1",
     runs=[RunRecord(1, "worker-1", "LEASE_LOST"), RunRecord(2, "worker-2", "PASSED")],
+    logs=[(1, 2), (2, 1), (3, 1)],
     verdicts=[commit.sha for commit in COMMITS],
     refusals=[Refusal("update", "23V01", "23V01", "LedgerImmutable")],
     jobs_afterwards=JOBS,
@@ -75,8 +77,9 @@ def test_everything_held() -> None:
         ({"verdicts": [COMMITS[0].sha] * 3}, "exactly one verdict"),
         (with_job(1, summary={"exit_code": 1}), "what its check said"),
         (with_job(1, status=JobStatus.ERROR, summary=None), "what its check said"),
-        (with_job(0, run_no=1), "killed worker"),
-        (with_job(0, run_no=3), "killed worker"),
+        ({**with_job(0, run_no=1), "logs": [(1, 1), (2, 1), (3, 1)]}, "killed worker"),
+        ({**with_job(0, run_no=3), "logs": [(1, 3), (2, 1), (3, 1)]}, "killed worker"),
+        ({"logs": [(1, 1), (2, 1), (3, 1)]}, "log of its check"),
         ({"runs": [RunRecord(1, "worker-1", "RELEASED")]}, "killed worker"),
         ({"refusals": [Refusal("update", "23V01", "00000", "not refused")]}, "refused"),
         ({"jobs_afterwards": JOBS[:2]}, "nothing has changed"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from forgea_pgjobs import Claimed, claim, rescue
+from forgea_pgjobs import Claimed, claim, read_artifact, rescue
 from forgea_pgjobs.demo import byte_compile, process
 from forgea_pgjobs.demo.repository import Repository, obtain
 from forgea_pgjobs.demo.worker import Plan, verify
@@ -134,6 +134,17 @@ def test_a_worker_writes_what_the_check_said(
     assert not (tmp_path / "run.json").exists()
 
 
+@pytest.mark.parametrize(("size", "kept"), [(5, 5), (1_048_576, 1_048_576), (1_048_600, 1_048_576)])
+def test_a_worker_stores_the_end_of_what_the_check_has_written(
+    size: int, kept: int, conn: Connection, tmp_path: Path
+) -> None:
+    claimed = claimed_from(conn, new_repository(tmp_path / "lab", ["one"]), tmp_path)
+    verify(conn, plan_for(tmp_path, f"head -c {size - 1} /dev/zero; echo"), claimed)
+    [log] = rows(conn, "select * from pgjobs.verification_artifact")
+    assert (log.kind, log.run_no, log.size_bytes, log.truncated) == ("LOG", 1, kept, size > kept)
+    assert read_artifact(conn, artifact_id=log.artifact_id) == bytes(kept - 1) + b"\n"
+
+
 def test_what_a_check_leaves_behind_is_killed(conn: Connection, tmp_path: Path) -> None:
     claimed = claimed_from(conn, new_repository(tmp_path / "lab", ["one"]), tmp_path)
     fifo = tmp_path / "fifo"
@@ -167,6 +178,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(
     rescue(conn)
     verify(conn, plan_for(tmp_path, "true"), claimed)
     assert job(conn, claimed.job_id).status == "QUEUED"
+    assert rows(conn, "select * from pgjobs.verification_artifact") == []
 
 
 def test_folders_that_forbid_it_are_removed(tmp_path: Path) -> None:
