@@ -701,14 +701,16 @@ comment on trigger setback_no_truncate on pgjobs.setback is 'Refuses TRUNCATE wi
 
 
 -- review: a request to judge a finished job again. Guarantees: only of a job with a verdict
--- (review_job_id_fkey), by two people (review_approver_check), no change ever (the guards). While
--- it is open its job is head of its lane or waits in it, as before its verdict. Its id comes from
--- the sequence of the jobs: within a session jobs and reviews have one order.
+-- (review_job_id_fkey), in one order per job (review_job_id_review_no_key), by two people
+-- (review_approver_check), no change ever (the guards). While it is open its job is head of its
+-- lane or waits in it, as before its verdict. Its id comes from the sequence of the jobs: within a
+-- session jobs and reviews have one order.
 create table pgjobs.review (
     review_id bigint not null,
     job_id bigint not null,
     requested_at timestamptz not null,
     priority pgjobs.priority not null,
+    review_no smallint not null,
     runs_before smallint not null,
     lab_version text collate "C" not null,
     reason text not null,
@@ -717,6 +719,7 @@ create table pgjobs.review (
     ticket text not null,
     login text collate "C" not null,
     constraint review_review_id_pkey primary key (review_id),
+    constraint review_job_id_review_no_key unique (job_id, review_no),
     constraint review_job_id_fkey foreign key (job_id) references pgjobs.verdict (job_id),
     constraint review_approver_check check (lower(actor) <> lower(approver))
 ) with (
@@ -725,15 +728,13 @@ create table pgjobs.review (
     autovacuum_vacuum_insert_threshold = 5000
 );
 
--- Serves "the reviews of a job", the latest last.
-create index review_job_id_review_id_idx on pgjobs.review (job_id, review_id);
-
 comment on table pgjobs.review is
     'Ledger: a request to judge a finished job again.';
 comment on column pgjobs.review.review_id is 'Key, from the sequence of the jobs.';
 comment on column pgjobs.review.job_id is 'The job.';
 comment on column pgjobs.review.requested_at is 'When it was requested, on the database clock.';
 comment on column pgjobs.review.priority is '1 first … 4 last.';
+comment on column pgjobs.review.review_no is 'Order of the reviews of a job, from 1.';
 comment on column pgjobs.review.runs_before is
     'How many runs the job had had; a review''s runs are counted on from there.';
 comment on column pgjobs.review.lab_version is
@@ -744,9 +745,10 @@ comment on column pgjobs.review.approver is 'Who else agreed.';
 comment on column pgjobs.review.ticket is 'Where it was decided.';
 comment on column pgjobs.review.login is 'The database login, session_user.';
 comment on constraint review_review_id_pkey on pgjobs.review is 'Target of review_result.';
+comment on constraint review_job_id_review_no_key on pgjobs.review is
+    'One order per job; serves "the reviews of a job".';
 comment on constraint review_job_id_fkey on pgjobs.review is 'Only a verdict can be reviewed.';
 comment on constraint review_approver_check on pgjobs.review is 'Two people.';
-comment on index pgjobs.review_job_id_review_id_idx is 'Serves "the reviews of a job".';
 
 create trigger review_append_only before update or delete on pgjobs.review
     for each row execute function pgjobs._guard_ledger();
@@ -1301,10 +1303,10 @@ begin
     select job.job_id, now(), now(), 1, 'LEASE_LOST', v_wide from pgjobs.job as job;
 
     insert into pgjobs.review (
-        review_id, job_id, requested_at, priority, runs_before, lab_version, reason, actor,
-        approver, ticket, login
+        review_id, job_id, requested_at, priority, review_no, runs_before, lab_version, reason,
+        actor, approver, ticket, login
     )
-    select job.job_id, job.job_id, now(), 1, 0, '1', v_wide, 'a', 'b', '1', '-'
+    select job.job_id, job.job_id, now(), 1, 1, 0, '1', v_wide, 'a', 'b', '1', '-'
     from pgjobs.job as job;
     insert into pgjobs.review_result (
         review_id, job_id, ended_at, run_no, outcome, detail, actor, login
@@ -3679,9 +3681,11 @@ begin
     select result.* into v_result
     from pgjobs.review_result as result
     where result.review_id = (
-        select max(review.review_id)
+        select review.review_id
         from pgjobs.review as review
         where review.job_id = _complete.job_id
+        order by review.review_no desc
+        limit 1
     );
     if v_result.lease_token = lease_token
         and v_result.outcome = status
@@ -4186,8 +4190,9 @@ comment on function pgjobs.amend is
 -- with it what they do with any job.
 --
 -- The race: two calls name the same job, or a call and a session's enqueue meet. Who adds to a lane
--- holds its lock, and looks for an open review once more when it has it. Lanes are locked in the
--- order of their sessions.
+-- holds its lock, and looks for an open review once more when it has it. Above READ COMMITTED an
+-- old snapshot may not know a review that has come and gone: the number it takes is then taken, and
+-- it gets 40001. Lanes are locked in the order of their sessions.
 create function pgjobs.reverify(
     job_ids bigint[],
     reason text,
@@ -4209,6 +4214,8 @@ declare
     v_element record;
     v_outcome text;
     v_open_jobs smallint;
+    v_review_no smallint;
+    v_runs_before smallint;
     v_review_id bigint;
     v_answers pgjobs.reviewed_element[] := '{}';
 begin
@@ -4263,27 +4270,25 @@ begin
             elsif v_open_jobs is null then
                 perform pgjobs._refuse('54V01', null, v_element.ordinal);
             else
+                select
+                    count(*) + 1, coalesce(max(result.run_no), v_element.run_no)
+                into v_review_no, v_runs_before
+                from pgjobs.review as review
+                join pgjobs.review_result as result on result.review_id = review.review_id
+                where review.job_id = v_element.job_id;
                 v_outcome := 'queued';
                 v_review_id := nextval('pgjobs.job_job_id_seq');
                 insert into pgjobs.review (
-                    review_id, job_id, requested_at, priority, runs_before, lab_version,
-                    reason, actor, approver, ticket, login
+                    review_id, job_id, requested_at, priority, review_no, runs_before,
+                    lab_version, reason, actor, approver, ticket, login
                 )
                 values (
                     v_review_id, v_element.job_id, clock_timestamp(), reverify.priority,
-                    coalesce(
-                        (
-                            select max(result.run_no)
-                            from pgjobs.review as review
-                            join pgjobs.review_result as result
-                                on result.review_id = review.review_id
-                            where review.job_id = v_element.job_id
-                        ),
-                        v_element.run_no
-                    ),
+                    v_review_no, v_runs_before,
                     coalesce(reverify.lab_version, v_element.lab_version), reverify.reason,
                     reverify.actor, reverify.approver, reverify.ticket, session_user
-                );
+                )
+                on conflict do nothing;
                 insert into pgjobs.waiting (session_id, turn_no, reviewed_job_id)
                 values (v_element.session_id, v_review_id, v_element.job_id);
                 if v_open_jobs = 1 then
@@ -4440,8 +4445,8 @@ as $$
 #variable_conflict use_column
 declare
     v_checked boolean;
-    v_sha256 bytea := coalesce(sha256(add_artifact.content), add_artifact.sha256);
-    v_size_bytes bigint := coalesce(octet_length(add_artifact.content), add_artifact.size_bytes);
+    v_sha256 bytea;
+    v_size_bytes bigint;
     v_job pgjobs.job;
     v_head pgjobs.head;
     v_known pgjobs.artifact;
@@ -4458,6 +4463,8 @@ begin
         and pgjobs._check_artifact(
             kind, name, content, location, sha256, size_bytes, media_type, truncated
         );
+    v_sha256 := coalesce(sha256(add_artifact.content), add_artifact.sha256);
+    v_size_bytes := coalesce(octet_length(add_artifact.content), add_artifact.size_bytes);
     v_job := pgjobs._find_job(add_artifact.job_id);
     select head.* into v_head
     from pgjobs.head as head
@@ -5189,4 +5196,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '427a04570fe19b623c204e7742078adfb966ae0677b7b7a193edc2ad58632970');
+values ('0001.ledger', '769bac57a1ec8e4e98b38e22e14c851e5b3020200351738c4c9869fddb842877');

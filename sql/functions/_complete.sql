@@ -71,9 +71,11 @@ begin
     select result.* into v_result
     from pgjobs.review_result as result
     where result.review_id = (
-        select max(review.review_id)
+        select review.review_id
         from pgjobs.review as review
         where review.job_id = _complete.job_id
+        order by review.review_no desc
+        limit 1
     );
     if v_result.lease_token = lease_token
         and v_result.outcome = status

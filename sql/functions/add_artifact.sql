@@ -23,8 +23,8 @@ as $$
 #variable_conflict use_column
 declare
     v_checked boolean;
-    v_sha256 bytea := coalesce(sha256(add_artifact.content), add_artifact.sha256);
-    v_size_bytes bigint := coalesce(octet_length(add_artifact.content), add_artifact.size_bytes);
+    v_sha256 bytea;
+    v_size_bytes bigint;
     v_job pgjobs.job;
     v_head pgjobs.head;
     v_known pgjobs.artifact;
@@ -41,6 +41,8 @@ begin
         and pgjobs._check_artifact(
             kind, name, content, location, sha256, size_bytes, media_type, truncated
         );
+    v_sha256 := coalesce(sha256(add_artifact.content), add_artifact.sha256);
+    v_size_bytes := coalesce(octet_length(add_artifact.content), add_artifact.size_bytes);
     v_job := pgjobs._find_job(add_artifact.job_id);
     select head.* into v_head
     from pgjobs.head as head

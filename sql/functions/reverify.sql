@@ -2,8 +2,9 @@
 -- with it what they do with any job.
 --
 -- The race: two calls name the same job, or a call and a session's enqueue meet. Who adds to a lane
--- holds its lock, and looks for an open review once more when it has it. Lanes are locked in the
--- order of their sessions.
+-- holds its lock, and looks for an open review once more when it has it. Above READ COMMITTED an
+-- old snapshot may not know a review that has come and gone: the number it takes is then taken, and
+-- it gets 40001. Lanes are locked in the order of their sessions.
 create function pgjobs.reverify(
     job_ids bigint[],
     reason text,
@@ -25,6 +26,8 @@ declare
     v_element record;
     v_outcome text;
     v_open_jobs smallint;
+    v_review_no smallint;
+    v_runs_before smallint;
     v_review_id bigint;
     v_answers pgjobs.reviewed_element[] := '{}';
 begin
@@ -79,27 +82,25 @@ begin
             elsif v_open_jobs is null then
                 perform pgjobs._refuse('54V01', null, v_element.ordinal);
             else
+                select
+                    count(*) + 1, coalesce(max(result.run_no), v_element.run_no)
+                into v_review_no, v_runs_before
+                from pgjobs.review as review
+                join pgjobs.review_result as result on result.review_id = review.review_id
+                where review.job_id = v_element.job_id;
                 v_outcome := 'queued';
                 v_review_id := nextval('pgjobs.job_job_id_seq');
                 insert into pgjobs.review (
-                    review_id, job_id, requested_at, priority, runs_before, lab_version,
-                    reason, actor, approver, ticket, login
+                    review_id, job_id, requested_at, priority, review_no, runs_before,
+                    lab_version, reason, actor, approver, ticket, login
                 )
                 values (
                     v_review_id, v_element.job_id, clock_timestamp(), reverify.priority,
-                    coalesce(
-                        (
-                            select max(result.run_no)
-                            from pgjobs.review as review
-                            join pgjobs.review_result as result
-                                on result.review_id = review.review_id
-                            where review.job_id = v_element.job_id
-                        ),
-                        v_element.run_no
-                    ),
+                    v_review_no, v_runs_before,
                     coalesce(reverify.lab_version, v_element.lab_version), reverify.reason,
                     reverify.actor, reverify.approver, reverify.ticket, session_user
-                );
+                )
+                on conflict do nothing;
                 insert into pgjobs.waiting (session_id, turn_no, reviewed_job_id)
                 values (v_element.session_id, v_review_id, v_element.job_id);
                 if v_open_jobs = 1 then

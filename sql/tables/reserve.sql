@@ -38,10 +38,10 @@ begin
     select job.job_id, now(), now(), 1, 'LEASE_LOST', v_wide from pgjobs.job as job;
 
     insert into pgjobs.review (
-        review_id, job_id, requested_at, priority, runs_before, lab_version, reason, actor,
-        approver, ticket, login
+        review_id, job_id, requested_at, priority, review_no, runs_before, lab_version, reason,
+        actor, approver, ticket, login
     )
-    select job.job_id, job.job_id, now(), 1, 0, '1', v_wide, 'a', 'b', '1', '-'
+    select job.job_id, job.job_id, now(), 1, 1, 0, '1', v_wide, 'a', 'b', '1', '-'
     from pgjobs.job as job;
     insert into pgjobs.review_result (
         review_id, job_id, ended_at, run_no, outcome, detail, actor, login

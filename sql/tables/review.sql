@@ -1,12 +1,14 @@
 -- review: a request to judge a finished job again. Guarantees: only of a job with a verdict
--- (review_job_id_fkey), by two people (review_approver_check), no change ever (the guards). While
--- it is open its job is head of its lane or waits in it, as before its verdict. Its id comes from
--- the sequence of the jobs: within a session jobs and reviews have one order.
+-- (review_job_id_fkey), in one order per job (review_job_id_review_no_key), by two people
+-- (review_approver_check), no change ever (the guards). While it is open its job is head of its
+-- lane or waits in it, as before its verdict. Its id comes from the sequence of the jobs: within a
+-- session jobs and reviews have one order.
 create table pgjobs.review (
     review_id bigint not null,
     job_id bigint not null,
     requested_at timestamptz not null,
     priority pgjobs.priority not null,
+    review_no smallint not null,
     runs_before smallint not null,
     lab_version text collate "C" not null,
     reason text not null,
@@ -15,6 +17,7 @@ create table pgjobs.review (
     ticket text not null,
     login text collate "C" not null,
     constraint review_review_id_pkey primary key (review_id),
+    constraint review_job_id_review_no_key unique (job_id, review_no),
     constraint review_job_id_fkey foreign key (job_id) references pgjobs.verdict (job_id),
     constraint review_approver_check check (lower(actor) <> lower(approver))
 ) with (
@@ -23,15 +26,13 @@ create table pgjobs.review (
     autovacuum_vacuum_insert_threshold = 5000
 );
 
--- Serves "the reviews of a job", the latest last.
-create index review_job_id_review_id_idx on pgjobs.review (job_id, review_id);
-
 comment on table pgjobs.review is
     'Ledger: a request to judge a finished job again.';
 comment on column pgjobs.review.review_id is 'Key, from the sequence of the jobs.';
 comment on column pgjobs.review.job_id is 'The job.';
 comment on column pgjobs.review.requested_at is 'When it was requested, on the database clock.';
 comment on column pgjobs.review.priority is '1 first … 4 last.';
+comment on column pgjobs.review.review_no is 'Order of the reviews of a job, from 1.';
 comment on column pgjobs.review.runs_before is
     'How many runs the job had had; a review''s runs are counted on from there.';
 comment on column pgjobs.review.lab_version is
@@ -42,9 +43,10 @@ comment on column pgjobs.review.approver is 'Who else agreed.';
 comment on column pgjobs.review.ticket is 'Where it was decided.';
 comment on column pgjobs.review.login is 'The database login, session_user.';
 comment on constraint review_review_id_pkey on pgjobs.review is 'Target of review_result.';
+comment on constraint review_job_id_review_no_key on pgjobs.review is
+    'One order per job; serves "the reviews of a job".';
 comment on constraint review_job_id_fkey on pgjobs.review is 'Only a verdict can be reviewed.';
 comment on constraint review_approver_check on pgjobs.review is 'Two people.';
-comment on index pgjobs.review_job_id_review_id_idx is 'Serves "the reviews of a job".';
 
 create trigger review_append_only before update or delete on pgjobs.review
     for each row execute function pgjobs._guard_ledger();

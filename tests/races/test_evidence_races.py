@@ -182,6 +182,27 @@ def test_eight_amendments_at_once_are_numbered_without_a_gap(
     assert numbers == [(number,) for number in range(1, CLIENTS + 1)]
 
 
+@pytest.mark.parametrize("level", LEVELS[1:], ids=level_name)
+@pytest.mark.usefixtures("fresh_dsn")
+def test_an_old_snapshot_that_does_not_know_a_review_is_told_to_retry(
+    connect: Connect, observer: Connection, level: IsolationLevel
+) -> None:
+    done = finish(observer)
+    late = connect()
+    late.isolation_level = level
+    late.execute("select")
+    call(observer, "reverify", job_ids=[done.job_id], **DECISION)
+    complete(observer, claim(observer))
+    with refused("40001"):
+        call(late, "reverify", job_ids=[done.job_id], **DECISION)
+    late.rollback()
+    [answer] = call(late, "reverify", job_ids=[done.job_id], **DECISION)
+    late.commit()
+    assert answer.outcome == "queued"
+    assert claim(observer).run_no == 3
+    assert violations(observer) == []
+
+
 @pytest.mark.parametrize("level", LEVELS, ids=level_name)
 @pytest.mark.usefixtures("fresh_dsn")
 def test_eight_reviews_of_a_job_at_once_are_one(

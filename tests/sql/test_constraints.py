@@ -78,6 +78,7 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
     },
     "review": {
         "review_id_pkey": [{"review_id": 1}],
+        "job_id_review_no_key": [{"job_id": 1}],
         "job_id_fkey": [{"job_id": 3}],
         "approver_check": [{"approver": "a"}, {"approver": "A"}],
     },
@@ -181,6 +182,7 @@ def row(number: int) -> dict[str, dict[str, Any]]:
             **job,
             "requested_at": NOW,
             "priority": 1,
+            "review_no": 1,
             "runs_before": 1,
             "lab_version": "1",
             **decision,
