@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from psycopg import IsolationLevel
+from psycopg.errors import SerializationFailure
 
 from tests.helpers import Connection, rows
 
@@ -18,6 +19,7 @@ T = TypeVar("T")
 # The long run plays more of the same.
 LONG = os.environ.get("PGJOBS_LONG") == "1"
 
+CLIENTS = 8
 LEVELS = (
     IsolationLevel.READ_COMMITTED,
     IsolationLevel.REPEATABLE_READ,
@@ -70,3 +72,22 @@ def background(
         finally:
             if not under_way.future.done():
                 conn.cancel()
+
+
+def at_once(
+    connect: Callable[..., Connection], level: IsolationLevel, work: Callable[[Connection, int], T]
+) -> list[T]:
+    """Let eight connections do the same, each until no rival makes it begin again."""
+    conns = [connect(autocommit=True) for _ in range(CLIENTS)]
+    for conn in conns:
+        begin_at(conn, level)
+
+    def until_done(number: int) -> T:
+        while True:
+            try:
+                return work(conns[number], number)
+            except SerializationFailure:
+                assert level is not IsolationLevel.READ_COMMITTED
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        return list(pool.map(until_done, range(CLIENTS)))

@@ -1,11 +1,8 @@
-"""Artifacts, expiries, amendments and reviews that come at the same time."""
+"""Artifacts that come at the same time, and expiries that run meanwhile."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import psycopg
 import pytest
@@ -13,43 +10,13 @@ from psycopg import IsolationLevel
 
 from tests.conftest import Connect
 from tests.helpers import Connection, call, claim, complete, enqueue, refused, rows
-from tests.races.ledger import violations
-from tests.races.rivals import LEVELS, background, begin_at, level_name
+from tests.races.rivals import CLIENTS, LEVELS, at_once, background, level_name
 from tests.sql.test_add_artifact import add, read
-
-CLIENTS = 8
-DECISION = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t"}
 
 
 @pytest.fixture
 def observer(connect: Connect) -> Connection:
     return connect(autocommit=True)
-
-
-def finish(conn: Connection) -> Any:
-    enqueue(conn)
-    run = claim(conn)
-    complete(conn, run)
-    return run
-
-
-def at_once(
-    connect: Connect, level: IsolationLevel, work: Callable[[Connection, int], Any]
-) -> list[Any]:
-    """Let eight connections do the same, each until no rival makes it begin again."""
-    conns = [connect(autocommit=True) for _ in range(CLIENTS)]
-    for conn in conns:
-        begin_at(conn, level)
-
-    def until_done(number: int) -> Any:
-        while True:
-            try:
-                return work(conns[number], number)
-            except psycopg.errors.SerializationFailure:
-                assert level is not IsolationLevel.READ_COMMITTED
-
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        return list(pool.map(until_done, range(CLIENTS)))
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=level_name)
@@ -152,6 +119,37 @@ def test_bytes_that_a_newcomer_shares_are_not_dropped(
 
 
 @pytest.mark.usefixtures("fresh_dsn")
+def test_while_bodies_are_dropped_what_is_left_agrees_with_its_hash(
+    connect: Connect, observer: Connection
+) -> None:
+    enqueue(observer)
+    run = claim(observer)
+    for number in range(100):
+        add(observer, run, name=f"{number}", content=f"{number}".encode() * 1000)
+    complete(observer, run)
+    recorded = rows(observer, "select xmin::text, * from pgjobs.artifact order by artifact_id")
+    reading = connect(autocommit=True)
+    left: list[int] = []
+
+    def verify() -> None:
+        while not left or left[-1]:
+            [found] = rows(
+                reading,
+                "select count(*) as bodies, bool_and(sha256(content) = sha256) as agrees"
+                " from pgjobs.body",
+            )
+            assert found.agrees is not False
+            left.append(found.bodies)
+
+    with background(reading, observer, verify) as verifying:
+        for _ in range(20):
+            call(observer, "expire_artifacts", older_than="0", max_rows=5, dry_run=False)
+        verifying.result()
+    assert left == sorted(left, reverse=True)
+    assert rows(observer, "select xmin::text, * from pgjobs.artifact order by 2") == recorded
+
+
+@pytest.mark.usefixtures("fresh_dsn")
 def test_no_verdict_comes_between_an_artifact_and_its_commit(
     connect: Connect, observer: Connection
 ) -> None:
@@ -165,57 +163,3 @@ def test_no_verdict_comes_between_an_artifact_and_its_commit(
         waiting.result()
     with refused("23V02"):
         add(observer, run, name="late")
-
-
-@pytest.mark.parametrize("level", LEVELS, ids=level_name)
-@pytest.mark.usefixtures("fresh_dsn")
-def test_eight_amendments_at_once_are_numbered_without_a_gap(
-    connect: Connect, observer: Connection, level: IsolationLevel
-) -> None:
-    job_id = finish(observer).job_id
-    at_once(
-        connect,
-        level,
-        lambda conn, _: call(conn, "amend", job_id=job_id, status="PASSED", **DECISION),
-    )
-    numbers = rows(observer, "select amendment_no from pgjobs.amendment order by 1")
-    assert numbers == [(number,) for number in range(1, CLIENTS + 1)]
-
-
-@pytest.mark.parametrize("level", LEVELS[1:], ids=level_name)
-@pytest.mark.usefixtures("fresh_dsn")
-def test_an_old_snapshot_that_does_not_know_a_review_is_told_to_retry(
-    connect: Connect, observer: Connection, level: IsolationLevel
-) -> None:
-    done = finish(observer)
-    late = connect()
-    late.isolation_level = level
-    late.execute("select")
-    call(observer, "reverify", job_ids=[done.job_id], **DECISION)
-    complete(observer, claim(observer))
-    with refused("40001"):
-        call(late, "reverify", job_ids=[done.job_id], **DECISION)
-    late.rollback()
-    [answer] = call(late, "reverify", job_ids=[done.job_id], **DECISION)
-    late.commit()
-    assert answer.outcome == "queued"
-    assert claim(observer).run_no == 3
-    assert violations(observer) == []
-
-
-@pytest.mark.parametrize("level", LEVELS, ids=level_name)
-@pytest.mark.usefixtures("fresh_dsn")
-def test_eight_reviews_of_a_job_at_once_are_one(
-    connect: Connect, observer: Connection, level: IsolationLevel
-) -> None:
-    done = finish(observer)
-
-    def work(conn: Connection, number: int) -> str:
-        if number % 2:
-            enqueue(conn, session_id=done.session_id)
-        [answer] = call(conn, "reverify", job_ids=[done.job_id], **DECISION)
-        return str(answer.outcome)
-
-    answers = at_once(connect, level, work)
-    assert Counter(answers) == {"queued": 1, "already_queued": CLIENTS - 1}
-    assert violations(observer) == []
