@@ -21,7 +21,8 @@ TRANSACTIONS = 20_000 if LONG else 2_000
 SESSIONS = [uuid4() for _ in range(5)]
 # Few commits, so that they meet; and a session's own, so that nobody is refused for another's.
 COMMITS = {session: [sha() for _ in range(TRANSACTIONS // 4)] for session in SESSIONS}
-DOCUMENTED = {"23V02", "23V05", "54V01", "40001"}
+DOCUMENTED = {"23V02", "23V05", "23V06", "23V07", "54V01", "40001"}
+DECISION = {"reason": "why", "actor": "who", "approver": "and who", "ticket": "where"}
 
 
 @dataclass(slots=True)
@@ -33,12 +34,14 @@ class Client:
     runs: list[Any] = field(default_factory=list)
     created: list[int] = field(default_factory=list)
     verdicts: list[tuple[int, str]] = field(default_factory=list)
+    amendments: list[tuple[int, str]] = field(default_factory=list)
     refused: set[tuple[str, bool]] = field(default_factory=set)
 
     def work(self) -> None:
         acts = [self.enqueue, self.enqueue, self.claim, self.claim, self.complete, self.complete]
         acts += [self.enqueue_many, self.complete_many]
         rare = [self.release, self.heartbeat, self.cancel, self.rescue, self.expire]
+        rare += [self.add_artifact, self.amend, self.reverify, self.expire_artifacts]
         for _ in range(TRANSACTIONS):
             self.transaction(self.dice.choice(acts + rare))
 
@@ -88,8 +91,9 @@ class Client:
         return lambda: self.runs.extend(runs)
 
     def complete(self) -> Callable[[], None]:
-        [said] = call(self.conn, "complete", **self.lease(), status="PASSED")
-        return lambda: self.verdicts.append((said.job_id, said.status))
+        lease = self.lease()
+        [said] = call(self.conn, "complete", **lease, status="PASSED")
+        return lambda: self.told_of(lease).append((said.job_id, said.status))
 
     def complete_many(self) -> Callable[[], None]:
         leases = [self.lease() for _ in range(4)]
@@ -100,8 +104,39 @@ class Client:
             lease_tokens=[lease["lease_token"] for lease in leases],
             statuses=["FAILED"] * 4,
         )
-        written = [(one.job_id, one.status) for one in said if one.outcome == "completed"]
-        return lambda: self.verdicts.extend(written)
+
+        def told() -> None:
+            for lease, one in zip(leases, said, strict=True):
+                if one.outcome == "completed":
+                    self.told_of(lease).append((one.job_id, one.status))
+
+        return told
+
+    def told_of(self, lease: dict[str, Any]) -> list[tuple[int, str]]:
+        """Return where what was written under a lease belongs: the answer of a review amends."""
+        token = lease["lease_token"]
+        [is_review] = {run.review_id is not None for run in self.runs if run.lease_token == token}
+        return self.amendments if is_review else self.verdicts
+
+    def add_artifact(self) -> Callable[[], None]:
+        name, content = self.dice.choice("ab"), self.dice.choice([b"1", b"2"])
+        call(self.conn, "add_artifact", **self.lease(), kind="LOG", name=name, content=content)
+        return lambda: None
+
+    def expire_artifacts(self) -> Callable[[], None]:
+        call(self.conn, "expire_artifacts", older_than="0", dry_run=False)
+        return lambda: None
+
+    def amend(self) -> Callable[[], None]:
+        job_id = self.lease()["job_id"]
+        [said] = call(self.conn, "amend", job_id=job_id, status="ERROR", **DECISION)
+        return lambda: self.amendments.append((said.job_id, said.effective_status))
+
+    def reverify(self) -> Callable[[], None]:
+        job_ids = [self.lease()["job_id"] for _ in range(4)]
+        said = call(self.conn, "reverify", job_ids=job_ids, **DECISION)
+        assert [one.job_id for one in said] == job_ids
+        return lambda: None
 
     def release(self) -> Callable[[], None]:
         call(self.conn, "release", **self.lease(), reason="why", retry_after="0 s")
@@ -149,6 +184,9 @@ def test_no_job_is_lost_stuck_or_run_twice_at_once(fresh_dsn: str, connect: Conn
     verdicts = {row.job_id: row.status for row in rows(observer, "select * from pgjobs.verdict")}
     told = {verdict for client in clients for verdict in client.verdicts}
     assert told <= verdicts.items()
+    amended = {tuple(row) for row in rows(observer, "select job_id, status from pgjobs.amendment")}
+    assert {answer for client in clients for answer in client.amendments} <= amended
+    assert amended
     drain(observer)
     assert open_places(observer) == 0
     assert violations(observer) == []
