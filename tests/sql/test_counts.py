@@ -40,7 +40,7 @@ COUNTS = {
     "add_artifact": Count(1, "+artifact +body", 0, 1003, 35),
     "add_artifact, again": Count(1, "", 0, 54, 10),
     "amend": Count(1, "+amendment", 0, 574, 30),
-    "reverify": Count(1, "+head +lane +review +waiting -waiting", 2, 1175, 60),
+    "reverify": Count(1, "+head +lane +review +waiting -waiting", 2, 1225, 63),
     "claim, a review": Count(1, "~head", 0, 322, 30),
     "complete, a review": Count(1, "+amendment -head -lane +review_result", 0, 1086, 58),
     "is_passed": Count(1, "", 0, 0, 6),
