@@ -20,7 +20,7 @@ from tests.queues import (
 )
 from tests.races.rivals import LONG
 
-# Jobs; of each: rows, ids and WAL bytes (exactly, but of a batch at most), buffers (at most).
+# Jobs; of each: rows and ids, WAL bytes (to two bytes, of a batch at most), buffers (at most).
 COUNTS = {
     "claim, nothing queued": Count(1, "", 0, 0, 26),
     "enqueue, new session": Count(1, "+head +job +lab_attempt +lane", 3, 1529, 40),
@@ -50,11 +50,11 @@ COUNTS = {
     "timeline, 100,000 queued": Count(1, "", 0, 0, 65),
     "timeline, 1,000,000 queued": Count(1, "", 0, 0, 65),
     "claim, 10,000 queued": Count(1, "~head", 0, 320, 20),
-    "claim, 10,000 queued, sweeping": Count(1, "~head", 0, 475, 28),
-    "claim, 100,000 queued": Count(1, "~head", 0, 376, 25),
-    "claim, 100,000 queued, sweeping": Count(1, "~head", 0, 475, 30),
-    "claim, 1,000,000 queued": Count(1, "~head", 0, 376, 25),
-    "claim, 1,000,000 queued, sweeping": Count(1, "~head", 0, 475, 30),
+    "claim, 10,000 queued, sweeping": Count(1, "~head", 0, 476, 28),
+    "claim, 100,000 queued": Count(1, "~head", 0, 377, 25),
+    "claim, 100,000 queued, sweeping": Count(1, "~head", 0, 476, 30),
+    "claim, 1,000,000 queued": Count(1, "~head", 0, 377, 25),
+    "claim, 1,000,000 queued, sweeping": Count(1, "~head", 0, 476, 30),
     "claim, 300,000 dead": Count(1, "~head", 0, 320, 25),
     "claim, 300,000 dead, sweeping": Count(1, "~head", 0, 419, 16_300),
 }
@@ -138,7 +138,9 @@ def test_p10_a_call_logs_so_many_bytes(
     if rows(conn, "show full_page_writes") == [("on",)]:
         pytest.skip("after each checkpoint whole pages are logged")
     logged, known = counts[name].wal, COUNTS[name]
-    assert logged == known.wal or (logged < known.wal and known.jobs > 1), listed(counts)
+    # A byte or two of a row may be those of its former version, by chance, and are not logged.
+    least = 0 if known.jobs > 1 else known.wal - 2
+    assert least <= logged <= known.wal, listed(counts)
 
 
 @EACH
