@@ -73,6 +73,10 @@ class ArtifactExpired(PgjobsError, psycopg.IntegrityError):
     """23V08: the content of the artifact has expired; hash, size and name are still there."""
 
 
+class IsolationTooHigh(PgjobsError, psycopg.errors.InvalidTransactionState):
+    """25000: retention was called above READ COMMITTED; nothing was dropped."""
+
+
 class TooManyOpenJobs(PgjobsError, psycopg.OperationalError):
     """54V01: the session already has 100 open jobs."""
 
@@ -93,6 +97,7 @@ BY_SQLSTATE: dict[str, type[PgjobsError]] = {
     "23V06": ArtifactConflict,
     "23V07": NotFinal,
     "23V08": ArtifactExpired,
+    "25000": IsolationTooHigh,
     "54V01": TooManyOpenJobs,
 }
 

@@ -113,7 +113,7 @@ async def expire_artifacts(
     Calls ``pgjobs.expire_artifacts``. older_than: 0 s … 50 years. max_rows: 1 … 10,000. Bodies of
     open jobs, or shared by a younger artifact, stay; hash, size and name always do.
 
-    Raises: InvalidArgument.
+    Raises: InvalidArgument, IsolationTooHigh.
     """
     arguments = {"older_than": older_than, "max_rows": max_rows, "dry_run": dry_run}
     return await row(conn, ArtifactsExpired, _statements.EXPIRE_ARTIFACTS, arguments)
@@ -132,7 +132,7 @@ async def expire_details(
     Calls ``pgjobs.expire_details``. kinds: ATTEMPT (author, branch, changed files), SUMMARY,
     PAYLOAD. The ledger keeps their hash. older_than and max_rows as in ``expire_artifacts``.
 
-    Raises: InvalidArgument.
+    Raises: InvalidArgument, IsolationTooHigh.
     """
     arguments = {
         "older_than": older_than,

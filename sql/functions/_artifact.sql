@@ -25,9 +25,11 @@ begin
     )
         and pgjobs._check_text(c_routine, 'name', name)
         and (
-            name !~ '(^|[/\\])\.{0,2}([/\\]|$)'
+            -- chr(92) is a backslash, which a literal cannot show in every session.
+            (name !~ '(^|/)[.]{0,2}(/|$)' and strpos(name, chr(92)) = 0)
             or pgjobs._refuse_argument(
-                c_routine, 'name', name, 'a relative path without empty, . or .. parts'
+                c_routine, 'name', name,
+                'a relative path without backslashes and without empty, . or .. parts'
             )
         )
         and pgjobs._check_text(c_routine, 'media_type', media_type)

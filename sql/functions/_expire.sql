@@ -164,6 +164,10 @@ begin
         or pgjobs._refuse_argument(routine, 'max_rows', max_rows::text, '1 … 10000')
     )
         and (dry_run is not null or pgjobs._refuse_null(routine, 'dry_run'));
+    -- An old snapshot does not see who shares a body since, and no lock would tell.
+    if current_setting('transaction_isolation') <> 'read committed' then
+        perform pgjobs._refuse('25000', routine);
+    end if;
     return clock_timestamp()
         - pgjobs._check_duration(routine, 'older_than', older_than, 0, 1577880000);
 end

@@ -64,6 +64,10 @@ begin
             using errcode = '23V08', schema = 'pgjobs', table = 'expiry',
                   constraint = 'expiry_kind_id_pkey',
                   hint = 'Its hash, size and name stay in verification_artifact; the bytes do not.';
+    when '25000' then
+        raise exception '% needs READ COMMITTED', subject
+            using errcode = '25000', schema = 'pgjobs', table = subject,
+                  hint = 'Nothing was dropped. Call it in a transaction of its own.';
     when '54V01' then
         raise exception '%the session has 100 open jobs', v_element
             using errcode = '54V01', schema = 'pgjobs', table = 'lane',
@@ -74,7 +78,7 @@ end
 $$;
 comment on function pgjobs._refuse is
     'Raises the error of the contract with that code. subject: the differing field of 23V04 or '
-    '23V06, or what is missing; element: ordinal in a batch.';
+    '23V06, what is missing, or the function; element: ordinal in a batch.';
 
 
 -- 22004 for a null argument, 22023 for one out of its range or form. At most 64 characters of the

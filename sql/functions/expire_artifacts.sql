@@ -49,4 +49,4 @@ $$;
 comment on function pgjobs.expire_artifacts is
     'Drops up to max_rows (1 … 10,000) bodies, the oldest first, all of whose artifacts are older '
     'than older_than (0 s … 50 years) and of finished jobs; hash, size and name stay. A dry run '
-    'counts the same. Errors: 22023, 22004.';
+    'counts the same. Errors: 22023, 22004, 25000.';

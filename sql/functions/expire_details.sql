@@ -16,7 +16,7 @@ declare
     v_kind text;
     v_table text;
     v_ids bigint[];
-    v_details bigint;
+    v_details integer;
 begin
     v_checked := (kinds is not null or pgjobs._refuse_null('expire_details', 'kinds'))
         and (
@@ -34,15 +34,15 @@ begin
             from unnest(case v_kind when 'SUMMARY' then '{SUMMARY,REVIEW}' else array[v_kind] end)
                 as part
         loop
-            v_ids := pgjobs._old_details(v_table, v_before, max_rows);
+            v_ids := pgjobs._old_details(v_table, v_before, max_rows - v_details);
             v_details := v_details
                 + case when dry_run then cardinality(v_ids) else pgjobs._expire(v_table, v_ids) end;
         end loop;
-        return query select v_kind, v_details;
+        return query select v_kind, v_details::bigint;
     end loop;
 end
 $$;
 comment on function pgjobs.expire_details is
     'Drops up to max_rows (1 … 10,000) rows of each kind that are older than older_than (0 s … 50 '
     'years) and of finished jobs: ATTEMPT (author, branch, changed files), SUMMARY, PAYLOAD; the '
-    'ledger keeps their hash. A dry run counts the same. Errors: 22023, 22004.';
+    'ledger keeps their hash. A dry run counts the same. Errors: 22023, 22004, 25000.';

@@ -18,6 +18,7 @@ from tests.helpers import Connection, sha
 FAMILIES = {
     "22": psycopg.DataError,
     "23": psycopg.IntegrityError,
+    "25": psycopg.InternalError,
     "54": psycopg.OperationalError,
     "P0": psycopg.errors.NoDataFound,
 }
@@ -76,6 +77,11 @@ def artifact_expired(conn: Connection) -> None:
     pgjobs.read_artifact(conn, artifact_id=log.artifact_id)
 
 
+def isolation_too_high(conn: Connection) -> None:
+    conn.execute("set transaction isolation level repeatable read")
+    pgjobs.expire_artifacts(conn, older_than=timedelta(0))
+
+
 def too_many_open_jobs(conn: Connection) -> None:
     session = uuid4()
     for _ in range(101):
@@ -97,6 +103,7 @@ REFUSALS: list[tuple[str, type[pgjobs.PgjobsError], Callable[[Connection], objec
     ("23V06", pgjobs.ArtifactConflict, artifact_conflict),
     ("23V07", pgjobs.NotFinal, not_final),
     ("23V08", pgjobs.ArtifactExpired, artifact_expired),
+    ("25000", pgjobs.IsolationTooHigh, isolation_too_high),
     ("54V01", pgjobs.TooManyOpenJobs, too_many_open_jobs),
 ]
 

@@ -140,7 +140,8 @@ def test_details_go_and_their_hashes_stay(conn: Connection) -> None:
         "PAYLOAD": 0,
         "SUMMARY": 0,
     }
-    assert expire_details(conn, kinds=["SUMMARY"], max_rows=1) == {"SUMMARY": 2}
+    for _ in range(2):
+        assert expire_details(conn, kinds=["SUMMARY"], max_rows=1) == {"SUMMARY": 1}
     assert expire_details(conn) == {"ATTEMPT": 1, "PAYLOAD": 1, "SUMMARY": 0}
     assert None not in hashes
     assert rows(conn, HASHES) == [hashes]
