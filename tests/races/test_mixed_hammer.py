@@ -21,7 +21,7 @@ TRANSACTIONS = 20_000 if LONG else 2_000
 SESSIONS = [uuid4() for _ in range(5)]
 # Few commits, so that they meet; and a session's own, so that nobody is refused for another's.
 COMMITS = {session: [sha() for _ in range(TRANSACTIONS // 4)] for session in SESSIONS}
-DOCUMENTED = {"23V02", "23V05", "23V06", "23V07", "54V01", "40001"}
+DOCUMENTED = {"23V02", "23V05", "23V06", "23V07", "25000", "54V01", "40001"}
 DECISION = {"reason": "why", "actor": "who", "approver": "and who", "ticket": "where"}
 
 
