@@ -41,8 +41,10 @@ test-%: $(READY) $(SERVERS)/%/bin/postgres
 bench: $(BENCH)/ready ## measure beside the peers (ARGS="--quick", ARGS="--help")
 	$(BENCH)/bin/python -m bench $(ARGS)
 
-generate: $(READY) ## write _sync, the unreleased migration and its sums
+generate: $(READY) $(MAJORS:%=$(SERVERS)/%/bin/postgres) ## write _sync, fingerprints, the unreleased migrations and sums
 	$(BIN)/python .ci/write_sync.py
+	$(BIN)/python .ci/write_migration.py
+	$(BIN)/python .ci/write_fingerprints.py $(MAJORS:%=$(SERVERS)/%/bin)
 	$(BIN)/python .ci/write_migration.py
 	cd migrations && sha256sum *.sql > SHA256SUMS
 

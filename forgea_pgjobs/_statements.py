@@ -107,3 +107,5 @@ EXPIRE_DETAILS = _call(
     "max_rows integer",
     "dry_run boolean",
 )
+VERIFY = _call("verify")
+VERIFY_BODIES = _call("verify_bodies", "after_body_id bigint", "max_bodies integer")

@@ -234,6 +234,25 @@ class WaitingReason:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """Answer of ``verify``: what is not as released; severity is error, warning or info."""
+
+    severity: str
+    object: str
+    finding: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class BodiesVerified:
+    """Answer of ``verify_bodies``; last_body_id is None when there are no more."""
+
+    bodies: int
+    last_body_id: int | None
+    wrong: list[int]
+
+
+@dataclass(frozen=True, slots=True)
 class VerificationJob(_WithStatus, _WithEffectiveStatus):
     """A row of the view ``pgjobs.verification_job``."""
 

@@ -24,13 +24,13 @@ $$;
 
 drop view
     pgjobs.verification_run, pgjobs.verification_attempt, pgjobs.verification_artifact,
-    pgjobs.verification_amendment, pgjobs.verification_review;
+    pgjobs.verification_amendment, pgjobs.verification_review, pgjobs._installed;
 drop function
     pgjobs.enqueue, pgjobs.enqueue_many, pgjobs.record_attempt, pgjobs.get_job, pgjobs.claim,
     pgjobs.heartbeat, pgjobs.complete, pgjobs.complete_many, pgjobs.complete_and_claim,
     pgjobs.release, pgjobs.rescue, pgjobs.cancel, pgjobs.wake, pgjobs.amend, pgjobs.reverify,
     pgjobs.add_artifact, pgjobs.read_artifact, pgjobs.expire_artifacts, pgjobs.expire_details,
-    pgjobs.is_passed, pgjobs.timeline, pgjobs.why_waiting;
+    pgjobs.is_passed, pgjobs.timeline, pgjobs.why_waiting, pgjobs.verify, pgjobs.verify_bodies;
 drop function
     pgjobs._add_amendment, pgjobs._add_attempt, pgjobs._answer_review, pgjobs._check_artifact,
     pgjobs._check_batch, pgjobs._check_claim, pgjobs._check_commit_sha, pgjobs._check_decision,
@@ -41,10 +41,12 @@ drop function
     pgjobs._is_shared, pgjobs._keep_body, pgjobs._last_run_no, pgjobs._leave_lane,
     pgjobs._lock_head, pgjobs._next_head, pgjobs._old_bodies, pgjobs._old_details, pgjobs._promote,
     pgjobs._refuse, pgjobs._refuse_argument, pgjobs._refuse_lease, pgjobs._refuse_null,
-    pgjobs._status, pgjobs._sweep, pgjobs._take_leases;
+    pgjobs._status, pgjobs._sweep, pgjobs._take_leases, pgjobs._verify_ledger,
+    pgjobs._verify_objects, pgjobs._verify_open_jobs, pgjobs._verify_roles, pgjobs._verify_server;
 drop view pgjobs.verification_job, pgjobs.verification_verdict;
 drop table
-    pgjobs.migration, pgjobs.waiting, pgjobs.head, pgjobs.lane, pgjobs.expiry, pgjobs.body,
+    pgjobs.fingerprint, pgjobs.migration, pgjobs.waiting, pgjobs.head, pgjobs.lane,
+    pgjobs.expiry, pgjobs.body,
     pgjobs.artifact, pgjobs.amendment, pgjobs.review_summary, pgjobs.review_result,
     pgjobs.review, pgjobs.setback,
     pgjobs.verdict_summary, pgjobs.verdict, pgjobs.job_payload, pgjobs.job,
@@ -57,6 +59,7 @@ drop type
     pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed, pgjobs.completed,
     pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled,
     pgjobs.artifact_added, pgjobs.amended, pgjobs.reviewed_element, pgjobs.artifacts_expired,
-    pgjobs.details_expired, pgjobs.event, pgjobs.waiting_reason;
+    pgjobs.details_expired, pgjobs.event, pgjobs.waiting_reason, pgjobs.finding,
+    pgjobs.bodies_verified;
 drop domain pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs;
 drop schema pgjobs;

@@ -267,6 +267,25 @@ create type pgjobs.waiting_reason as (
 comment on type pgjobs.waiting_reason is 'Answer of why_waiting.';
 
 
+create type pgjobs.finding as (
+    severity text,
+    object text,
+    finding text,
+    hint text
+);
+comment on type pgjobs.finding is
+    'Answer of verify: severity is error, warning or info.';
+
+
+create type pgjobs.bodies_verified as (
+    bodies bigint,
+    last_body_id bigint,
+    wrong bigint[]
+);
+comment on type pgjobs.bodies_verified is
+    'Answer of verify_bodies: last_body_id is null when there are no more; wrong has body ids.';
+
+
 create sequence pgjobs.ready_no as bigint;
 comment on sequence pgjobs.ready_no is
     'Numbers heads in the order in which they become claimable; never goes back.';
@@ -1250,6 +1269,7 @@ create table pgjobs.migration (
     migration_id text not null,
     checksum text not null,
     applied_at timestamptz not null default now(),
+    applied_by text not null default session_user,
     constraint migration_migration_id_pkey primary key (migration_id)
 );
 
@@ -1259,8 +1279,28 @@ comment on column pgjobs.migration.migration_id is 'File name without its ending
 comment on column pgjobs.migration.checksum is
     'SHA-256, in hex, of the file''s text above the line that inserts this row.';
 comment on column pgjobs.migration.applied_at is 'When it was applied.';
+comment on column pgjobs.migration.applied_by is 'The login that applied it.';
 comment on constraint migration_migration_id_pkey on pgjobs.migration is
     'A migration is applied once.';
+
+
+-- fingerprint: the objects of this version, each with its state and the digests that its definition
+-- may have: one, or one per form in which majors of PostgreSQL write it. The migrations write the
+-- rows, which .ci/write_fingerprints.py computes; verify() holds them against the view _installed.
+create table pgjobs.fingerprint (
+    object text collate "C" not null,
+    state text collate "C" not null,
+    digest text collate "C" not null,
+    constraint fingerprint_object_digest_pkey primary key (object, digest)
+);
+
+comment on table pgjobs.fingerprint is 'The objects of this version, as published.';
+comment on column pgjobs.fingerprint.object is 'Kind and name, as the view _installed says them.';
+comment on column pgjobs.fingerprint.state is 'Such as present, or enabled always.';
+comment on column pgjobs.fingerprint.digest is
+    'Half of the SHA-256, in hex, of the definition without the word pgjobs.';
+comment on constraint fingerprint_object_digest_pkey on pgjobs.fingerprint is
+    'A definition is published once.';
 
 
 -- reserve: every table starts with pages to spare, and vacuum does not take them back. For a small
@@ -1736,6 +1776,210 @@ comment on view pgjobs.verification_review is
 create trigger verification_review_read_only instead of insert or update or delete
     on pgjobs.verification_review for each row execute function pgjobs._guard_ledger();
 comment on trigger verification_review_read_only on pgjobs.verification_review is
+    'Refuses INSERT, UPDATE and DELETE with 23V01.';
+
+
+-- _installed: every object of the schema as this database has it, with a digest of its definition.
+-- verify() holds it against pgjobs.fingerprint, the digests that this version was published with;
+-- `forgea-pgjobs verify` sends the same query by itself, against the digests in the package, so
+-- that neither this view nor that table has to be believed. The word pgjobs is left out of what is
+-- digested: under another schema name the digests are the same.
+create view pgjobs._installed as
+select
+    found.object,
+    found.state,
+    left(
+        encode(sha256(convert_to(replace(found.definition, 'pgjobs', '-'), 'UTF8')), 'hex'), 32
+    ) as digest
+from (
+    -- Functions: arguments, answer, attributes, settings and body.
+    select
+        'function ' || routine.pronamespace::regnamespace || '.' || quote_ident(routine.proname)
+            as object,
+        'present' as state,
+        case routine.prokind when 'a' then 'aggregate' else pg_get_functiondef(routine.oid) end
+            as definition
+    from pg_proc as routine
+    where routine.pronamespace = 'pgjobs'::regnamespace
+    union all
+    -- Tables and composite types: their columns.
+    select
+        case relation.relkind when 'c' then 'type ' else 'table ' end || relation.oid::regclass,
+        concat_ws(
+            ', ',
+            case relation.relkind when 'r' then 'present' when 'c' then 'present'
+                else format('of kind %s', relation.relkind) end,
+            case relation.relpersistence when 'p' then null else 'not logged' end,
+            case when relation.relrowsecurity then 'with row security' end,
+            case when relation.relispartition then 'a partition' end
+        ),
+        string_agg(
+            concat_ws(
+                ' ', attribute.attname, format_type(attribute.atttypid, attribute.atttypmod),
+                case when attribute.attnotnull then 'not null' end,
+                collation_.collname, attribute.attidentity, attribute.attgenerated,
+                pg_get_expr(default_.adbin, default_.adrelid)
+            ),
+            ', ' order by attribute.attnum
+        )
+    from pg_class as relation
+    left join pg_attribute as attribute
+        on attribute.attrelid = relation.oid and attribute.attnum > 0
+        and not attribute.attisdropped
+    left join pg_attrdef as default_
+        on default_.adrelid = attribute.attrelid and default_.adnum = attribute.attnum
+    left join pg_collation as collation_ on collation_.oid = attribute.attcollation
+    where relation.relnamespace = 'pgjobs'::regnamespace
+        and relation.relkind not in ('v', 'S', 'i', 'I', 't')
+    group by relation.oid
+    union all
+    select
+        'view ' || relation.oid::regclass,
+        'present',
+        concat_ws(' ', relation.reloptions::text, pg_get_viewdef(relation.oid))
+    from pg_class as relation
+    where relation.relnamespace = 'pgjobs'::regnamespace and relation.relkind = 'v'
+    union all
+    select
+        'sequence ' || sequence.seqrelid::regclass,
+        'present',
+        concat_ws(
+            ' ', format_type(sequence.seqtypid, null), sequence.seqstart, sequence.seqincrement,
+            sequence.seqmin, sequence.seqmax, sequence.seqcache, sequence.seqcycle
+        )
+    from pg_sequence as sequence
+    join pg_class as relation on relation.oid = sequence.seqrelid
+    where relation.relnamespace = 'pgjobs'::regnamespace
+    union all
+    -- Domains, and types that nobody expects; arrays and the rows of relations go with what they
+    -- are of.
+    select
+        'type ' || type.oid::regtype,
+        'present',
+        concat_ws(
+            ' ', type.typtype, format_type(type.typbasetype, type.typtypmod), type.typnotnull,
+            type.typdefault
+        )
+    from pg_type as type
+    where type.typnamespace = 'pgjobs'::regnamespace and type.typrelid = 0 and type.typelem = 0
+    union all
+    -- Constraints; those that only say "not null" are with their columns.
+    select
+        'constraint ' || constraint_.conname || ' on '
+            || coalesce(relation.oid::regclass::text, constraint_.contypid::regtype::text),
+        concat_ws(
+            ', ',
+            'present',
+            case when not constraint_.convalidated then 'not validated' end,
+            case when to_jsonb(constraint_) ->> 'conenforced' = 'false' then 'not enforced' end,
+            case when exists (
+                select from pg_trigger as trigger
+                where trigger.tgconstraint = constraint_.oid and trigger.tgenabled <> 'O'
+            ) then 'its triggers switched' end
+        ),
+        pg_get_constraintdef(constraint_.oid)
+    from pg_constraint as constraint_
+    left join pg_class as relation on relation.oid = constraint_.conrelid
+    where constraint_.connamespace = 'pgjobs'::regnamespace
+        and constraint_.contype not in ('n', 't')
+    union all
+    select
+        case when index.indisunique then 'unique ' else '' end || 'index '
+            || index.indexrelid::regclass,
+        case when index.indisvalid and index.indisready and index.indislive then 'present'
+            else 'not valid' end,
+        pg_get_indexdef(index.indexrelid)
+    from pg_index as index
+    join pg_class as relation on relation.oid = index.indrelid
+    where relation.relnamespace = 'pgjobs'::regnamespace
+    union all
+    select
+        'trigger ' || trigger.tgname || ' on ' || trigger.tgrelid::regclass,
+        case trigger.tgenabled
+            when 'A' then 'enabled always'
+            when 'O' then 'enabled, but not always'
+            when 'R' then 'enabled on replicas only'
+            else 'disabled'
+        end,
+        pg_get_triggerdef(trigger.oid)
+    from pg_trigger as trigger
+    join pg_class as relation on relation.oid = trigger.tgrelid
+    where relation.relnamespace = 'pgjobs'::regnamespace and not trigger.tgisinternal
+    union all
+    select
+        'rule ' || rule.rulename || ' on ' || rule.ev_class::regclass,
+        'present',
+        pg_get_ruledef(rule.oid)
+    from pg_rewrite as rule
+    join pg_class as relation on relation.oid = rule.ev_class
+    where relation.relnamespace = 'pgjobs'::regnamespace and rule.rulename <> '_RETURN'
+    union all
+    select 'policy ' || policy.polname || ' on ' || policy.polrelid::regclass, 'present', ''
+    from pg_policy as policy
+    join pg_class as relation on relation.oid = policy.polrelid
+    where relation.relnamespace = 'pgjobs'::regnamespace
+    union all
+    -- Who inherits from a table, or is its partition, is read and written with it.
+    select
+        'inheritance of ' || inheritance.inhrelid::regclass || ' from '
+            || inheritance.inhparent::regclass,
+        'present',
+        ''
+    from pg_inherits as inheritance
+    join pg_class as relation on relation.oid in (inheritance.inhrelid, inheritance.inhparent)
+    where relation.relnamespace = 'pgjobs'::regnamespace
+    union all
+    -- What anybody but the owner may do.
+    select
+        'grant ' || lower(acl.privilege_type) || ' on ' || granted.object || ' to '
+            || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text end,
+        case when acl.is_grantable then 'with grant option' else 'present' end,
+        ''
+    from (
+        select 'schema ' || namespace.nspname, namespace.nspowner, namespace.nspacl
+        from pg_namespace as namespace
+        where namespace.oid = 'pgjobs'::regnamespace
+        union all
+        select
+            case relation.relkind when 'S' then 'sequence ' when 'v' then 'view ' else 'table ' end
+                || relation.oid::regclass,
+            relation.relowner, relation.relacl
+        from pg_class as relation
+        where relation.relnamespace = 'pgjobs'::regnamespace
+        union all
+        select
+            'column ' || attribute.attrelid::regclass || '.' || attribute.attname,
+            relation.relowner, attribute.attacl
+        from pg_attribute as attribute
+        join pg_class as relation on relation.oid = attribute.attrelid
+        where relation.relnamespace = 'pgjobs'::regnamespace
+        union all
+        select
+            'function ' || routine.pronamespace::regnamespace || '.'
+                || quote_ident(routine.proname),
+            routine.proowner, coalesce(routine.proacl, acldefault('f', routine.proowner))
+        from pg_proc as routine
+        where routine.pronamespace = 'pgjobs'::regnamespace
+        union all
+        select
+            'type ' || type.oid::regtype,
+            type.typowner, coalesce(type.typacl, acldefault('T', type.typowner))
+        from pg_type as type
+        left join pg_class as relation on relation.oid = type.typrelid
+        where type.typnamespace = 'pgjobs'::regnamespace and type.typelem = 0
+            and coalesce(relation.relkind, 'c') = 'c'
+    ) as granted (object, owner, acl)
+    cross join lateral aclexplode(granted.acl) as acl
+    where acl.grantee <> granted.owner
+) as found;
+
+comment on view pgjobs._installed is
+    'Every object of the schema, its state and a digest of its definition; what verify() checks. '
+    'Read-only, for the owner alone.';
+
+create trigger _installed_read_only instead of insert or update or delete
+    on pgjobs._installed for each row execute function pgjobs._guard_ledger();
+comment on trigger _installed_read_only on pgjobs._installed is
     'Refuses INSERT, UPDATE and DELETE with 23V01.';
 
 
@@ -5146,6 +5390,582 @@ comment on function pgjobs.why_waiting is
     'Errors: 22004, P0002.';
 
 
+-- What verify() looks at: the objects of the schema, who owns and may use them, the rows, and the
+-- server. Each check is one statement that reads a table a fixed number of times; of many rows with
+-- the same fault the first 100 are named.
+
+create function pgjobs._verify_objects()
+    returns setof pgjobs.finding
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    -- Without the group roles the grants are the DBA's own.
+    v_owner constant oid := namespace.nspowner
+        from pg_namespace as namespace where namespace.nspname = 'pgjobs';
+    v_has_roles constant boolean := (v_owner = to_regrole('pgjobs_owner')) is true;
+begin
+    return query
+    with live as materialized (
+        select installed.object, installed.state, installed.digest
+        from pgjobs._installed as installed
+    )
+    select
+        'error', published.object, 'is missing',
+        'Restore it from the release: sql/ has its definition.'
+    from pgjobs.fingerprint as published
+    where not exists (select from live where live.object = published.object)
+        and (v_has_roles or published.object not like 'grant %')
+    group by published.object
+    union all
+    select
+        'error', live.object,
+        case
+            when bool_or(published.state = live.state) then 'is not as released'
+            else 'is ' || live.state || ', not ' || min(published.state)
+        end,
+        'Restore it from the release: sql/ has its definition.'
+    from live
+    join pgjobs.fingerprint as published on published.object = live.object
+    group by live.object, live.state, live.digest
+    having not bool_or(published.state = live.state and published.digest = live.digest)
+    union all
+    select extra.severity, extra.object, extra.finding, extra.hint
+    from (
+        select
+            case
+                when live.object like any ('{grant % to PUBLIC,grant % to pgjobs\_%}') then 'error'
+                when live.object like 'grant references on %' then null
+                when live.object like any (
+                    '{grant execute on function %,grant select on view %,'
+                    'grant usage on schema %,grant usage on type %}'
+                ) then case when v_has_roles then 'warning' end
+                when live.object like 'index %' then 'warning'
+                -- The link of link_lab_sessions.
+                when live.object = 'constraint lab_attempt_session_id_fkey on pgjobs.lab_attempt'
+                    then case when live.state <> 'present' then 'warning' end
+                else 'error'
+            end,
+            live.object,
+            case live.state when 'present' then '' else 'is ' || live.state || ', and ' end
+                || 'is not of this version',
+            case
+                when live.object like 'grant %' then 'Revoke it, or grant one of the group roles.'
+                when live.object like 'index %' then 'It is no fault, but every write pays for it.'
+                when live.object like 'constraint lab_attempt_session_id_fkey %'
+                    then 'Call link_lab_sessions again to validate it.'
+                else 'Drop it, if nobody can say what it is for.'
+            end
+        from live
+        where not exists (
+            select from pgjobs.fingerprint as published where published.object = live.object
+        )
+    ) as extra (severity, object, finding, hint)
+    where extra.severity is not null;
+
+    return query
+    select
+        'error', owned.object, 'belongs to ' || owned.owner::regrole,
+        format('alter … owner to %s', v_owner::regrole)
+    from (
+        select
+            case relation.relkind when 'v' then 'view ' when 'S' then 'sequence ' else 'table ' end
+                || relation.oid::regclass,
+            relation.relowner
+        from pg_class as relation
+        where relation.relnamespace = 'pgjobs'::regnamespace
+            and relation.relkind not in ('i', 'I', 'c')
+        union all
+        select
+            'function ' || routine.pronamespace::regnamespace || '.' || routine.proname,
+            routine.proowner
+        from pg_proc as routine
+        where routine.pronamespace = 'pgjobs'::regnamespace
+        union all
+        select 'type ' || type.oid::regtype, type.typowner
+        from pg_type as type
+        left join pg_class as relation on relation.oid = type.typrelid
+        where type.typnamespace = 'pgjobs'::regnamespace
+            and coalesce(relation.relkind, 'c') = 'c' and type.typelem = 0
+    ) as owned (object, owner)
+    where owned.owner <> v_owner;
+end
+$$;
+comment on function pgjobs._verify_objects is
+    'Objects that are missing, changed, switched off, not of this version, or of another owner.';
+
+
+create function pgjobs._verify_roles()
+    returns setof pgjobs.finding
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_owner constant oid := namespace.nspowner
+        from pg_namespace as namespace where namespace.nspname = 'pgjobs';
+begin
+    return query
+    select
+        case when v_owner = to_regrole('pgjobs_owner') or role.rolsuper then 'error'
+            else 'warning' end,
+        'role ' || role.oid::regrole,
+        'owns everything and ' || case when role.rolsuper then 'is a superuser' else 'can log in'
+            end,
+        'alter role … nosuperuser nologin'
+    from pg_roles as role
+    where role.oid = v_owner and (role.rolcanlogin or role.rolsuper)
+    union all
+    select
+        case when role.rolname in (select migration.applied_by from pgjobs.migration)
+            then 'warning' else 'error' end,
+        'role ' || role.oid::regrole,
+        format('is a member of %s, which owns everything', v_owner::regrole),
+        format('revoke %s from %s', v_owner::regrole, role.oid::regrole)
+    from pg_roles as role
+    where role.oid <> v_owner and not role.rolsuper
+        and pg_has_role(role.oid, v_owner, 'member')
+    union all
+    select
+        'warning', 'role ' || role.oid::regrole,
+        'is a member of ' || everything.name || ', which opens every table',
+        'The ledger stays as it is, but leases can be read, and with pg_write_all_data taken.'
+    from pg_roles as role
+    join unnest(array['pg_read_all_data', 'pg_write_all_data']) as everything (name)
+        on pg_has_role(role.oid, everything.name, 'member')
+    where not role.rolsuper and role.rolname <> everything.name
+    union all
+    select
+        'error', 'role ' || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text
+            end,
+        'may ' || lower(acl.privilege_type) || ' session_replication_role',
+        'revoke … on parameter session_replication_role from …'
+    from pg_parameter_acl as parameter
+    cross join lateral aclexplode(parameter.paracl) as acl
+    where parameter.parname = 'session_replication_role'
+        and acl.grantee not in (select role.oid from pg_roles as role where role.rolsuper);
+end
+$$;
+comment on function pgjobs._verify_roles is
+    'Roles that can do what only the owner should.';
+
+
+create function pgjobs._verify_open_jobs()
+    returns setof pgjobs.finding
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    c_most constant integer := 100;
+    c_hint constant text := 'Stop the workers, and find out who wrote to the tables.';
+begin
+    -- Every place of a job or a review, and the lane it counts in.
+    return query
+    select
+        'error', 'session ' || coalesce(lane.session_id, place.session_id),
+        format(
+            'counts %s open jobs, has %s, %s of them head',
+            coalesce(lane.open_jobs, 0), coalesce(place.jobs, 0), coalesce(place.heads, 0)
+        ),
+        c_hint
+    from pgjobs.lane as lane
+    full join (
+        select every_place.session_id, count(*) as jobs, sum(every_place.head) as heads
+        from (
+            select head.session_id, 1 as head from pgjobs.head as head
+            union all
+            select waiting.session_id, 0 from pgjobs.waiting as waiting
+        ) as every_place
+        group by every_place.session_id
+    ) as place on place.session_id = lane.session_id
+    where (lane.open_jobs::bigint, 1::bigint) is distinct from (place.jobs, place.heads)
+    limit c_most;
+
+    return query
+    select
+        'error', 'job ' || place.job_id,
+        case
+            when job.job_id is null then 'is ' || place.name || ', but there is no such job'
+            when job.session_id <> place.session_id
+                then 'is ' || place.name || ' of another session'
+            when place.review_id is null then 'is ' || place.name || ', although it has its verdict'
+            else 'is ' || place.name || ' for a review that is not open'
+        end,
+        c_hint
+    from (
+        select 'the head', head.session_id, head.job_id, head.review_id
+        from pgjobs.head as head
+        union all
+        select
+            'waiting', waiting.session_id, coalesce(waiting.reviewed_job_id, waiting.turn_no),
+            case when waiting.reviewed_job_id is not null then waiting.turn_no end
+        from pgjobs.waiting as waiting
+    ) as place (name, session_id, job_id, review_id)
+    left join pgjobs.job as job on job.job_id = place.job_id
+    left join pgjobs.verdict as verdict on verdict.job_id = place.job_id
+    left join pgjobs.review as review
+        on review.review_id = place.review_id and review.job_id = place.job_id
+    left join pgjobs.review_result as result on result.review_id = place.review_id
+    where job.session_id is distinct from place.session_id
+        or case
+            when place.review_id is null then verdict.job_id is not null
+            else review.review_id is null or result.review_id is not null
+        end
+    limit c_most;
+
+    return query
+    select 'error', 'job ' || job.job_id, 'is open, but neither head nor waiting', c_hint
+    from pgjobs.job as job
+    where not exists (select from pgjobs.verdict as verdict where verdict.job_id = job.job_id)
+        and not exists (
+            select from pgjobs.head as head
+            where head.session_id = job.session_id and head.job_id = job.job_id
+                and head.review_id is null
+        )
+        and not exists (
+            select from pgjobs.waiting as waiting
+            where waiting.session_id = job.session_id and waiting.turn_no = job.job_id
+        )
+    limit c_most;
+
+    return query
+    select 'error', 'review ' || review.review_id, 'is open, but neither head nor waiting', c_hint
+    from pgjobs.review as review
+    where not exists (
+        select from pgjobs.review_result as result where result.review_id = review.review_id
+    )
+        and not exists (select from pgjobs.head as head where head.review_id = review.review_id)
+        and not exists (
+            select from pgjobs.waiting as waiting
+            where waiting.reviewed_job_id = review.job_id and waiting.turn_no = review.review_id
+        )
+    limit c_most;
+
+    -- In both places: the head of its session and waiting behind itself.
+    return query
+    select 'error', 'job ' || head.job_id, 'is head, and waits behind itself', c_hint
+    from pgjobs.head as head
+    join pgjobs.waiting as waiting
+        on waiting.session_id = head.session_id
+        and waiting.turn_no = coalesce(head.review_id, head.job_id)
+    limit c_most;
+end
+$$;
+comment on function pgjobs._verify_open_jobs is
+    'Open jobs and reviews that are not in exactly one place, finished ones that are in any, and '
+    'lanes that count wrong.';
+
+
+-- The one place that reads what a foreign key says instead of trusting it: rows can be written past
+-- it, with its triggers switched off.
+create function pgjobs._verify_ledger()
+    returns setof pgjobs.finding
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_key record;
+    v_orphans bigint;
+begin
+    for v_key in
+        select
+            key.conname, key.conrelid::regclass as child, key.confrelid::regclass as parent,
+            has_table_privilege(key.confrelid, 'select') as is_readable,
+            string_agg(
+                format('child.%I = parent.%I', own.attname, theirs.attname), ' and '
+            ) as matches,
+            string_agg(format('child.%I is not null', own.attname), ' and ') as is_given
+        from pg_constraint as key
+        cross join lateral unnest(key.conkey, key.confkey) as pair (own, theirs)
+        join pg_attribute as own on own.attrelid = key.conrelid and own.attnum = pair.own
+        join pg_attribute as theirs
+            on theirs.attrelid = key.confrelid and theirs.attnum = pair.theirs
+        where key.connamespace = 'pgjobs'::regnamespace and key.contype = 'f'
+        group by key.oid
+        order by key.conname
+    loop
+        if not v_key.is_readable then
+            return query
+            select
+                'warning', 'constraint ' || v_key.conname,
+                'cannot be checked: ' || v_key.parent || ' is not readable for the owner',
+                format('grant select on %s to %s', v_key.parent, current_user);
+            continue;
+        end if;
+        execute format(
+            'select count(*) from %s as child where %s'
+            ' and not exists (select from %s as parent where %s)',
+            v_key.child, v_key.is_given, v_key.parent, v_key.matches
+        ) into v_orphans;
+        if v_orphans > 0 then
+            return query
+            select
+                'error', 'constraint ' || v_key.conname,
+                format('%s rows of %s have no row in %s', v_orphans, v_key.child, v_key.parent),
+                'Restore the missing rows from a backup.';
+        end if;
+    end loop;
+
+    return query
+    select
+        'error', 'amendment ' || amendment.amendment_id, 'does not agree with its verdict',
+        'One of the two was changed: compare them with a backup.'
+    from pgjobs.amendment as amendment
+    join pgjobs.verdict as verdict on verdict.job_id = amendment.job_id
+    where (amendment.completed_at, amendment.verdict_status)
+        is distinct from (verdict.completed_at, verdict.status)
+    limit 100;
+
+    return query
+    select
+        'error', 'artifact ' || artifact.artifact_id,
+        'its content is gone, and no expiry is on record',
+        'Restore the row of pgjobs.body from a backup.'
+    from pgjobs.artifact as artifact
+    where artifact.body_id is not null
+        and not exists (
+            select from pgjobs.body as body where body.body_id = artifact.body_id
+        )
+        and not exists (
+            select from pgjobs.expiry as expiry
+            where expiry.kind = 'BODY' and expiry.id = artifact.body_id
+        )
+    limit 100;
+
+    return query
+    select
+        'error', 'sequence pgjobs.' || used.name, 'gives ids that are taken',
+        format('select setval(%L, %s)', 'pgjobs.' || used.name, used.highest)
+    from (
+        select
+            'lab_attempt_attempt_id_seq', sequence.last_value + sequence.is_called::integer,
+            (select max(attempt.attempt_id) from pgjobs.lab_attempt as attempt)
+        from pgjobs.lab_attempt_attempt_id_seq as sequence
+        union all
+        select
+            'job_job_id_seq', sequence.last_value + sequence.is_called::integer,
+            greatest(
+                (select max(job.job_id) from pgjobs.job as job),
+                (select max(review.review_id) from pgjobs.review as review)
+            )
+        from pgjobs.job_job_id_seq as sequence
+        union all
+        select
+            'amendment_amendment_id_seq', sequence.last_value + sequence.is_called::integer,
+            (select max(amendment.amendment_id) from pgjobs.amendment as amendment)
+        from pgjobs.amendment_amendment_id_seq as sequence
+        union all
+        select
+            'artifact_artifact_id_seq', sequence.last_value + sequence.is_called::integer,
+            (select max(artifact.artifact_id) from pgjobs.artifact as artifact)
+        from pgjobs.artifact_artifact_id_seq as sequence
+        union all
+        select
+            'body_body_id_seq', sequence.last_value + sequence.is_called::integer,
+            (select max(artifact.body_id) from pgjobs.artifact as artifact)
+        from pgjobs.body_body_id_seq as sequence
+        union all
+        select
+            'ready_no', sequence.last_value + sequence.is_called::integer,
+            (select max(head.ready_no) from pgjobs.head as head)
+        from pgjobs.ready_no as sequence
+    ) as used (name, next, highest)
+    where used.highest >= used.next;
+end
+$$;
+comment on function pgjobs._verify_ledger is
+    'Rows whose foreign key leads nowhere, amendments that do not agree with their verdict, '
+    'content that is gone without an expiry, and sequences that are behind.';
+
+
+create function pgjobs._verify_server()
+    returns setof pgjobs.finding
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+    select
+        'warning', format('sequence %s.%s', sequence.schemaname, sequence.sequencename),
+        'has given more than 80 % of its numbers', 'Plan for a larger one.'
+    from pg_sequences as sequence
+    where sequence.schemaname = 'pgjobs' and sequence.last_value > 0.8 * sequence.max_value
+    union all
+    -- What a new session gets, not what this one has set.
+    select 'warning', 'setting ' || risk.name, 'is ' || setting.reset_val, risk.hint
+    from (
+        values
+            ('data_checksums', 'off', 'A flipped byte is not noticed: pg_checksums --enable'),
+            ('ignore_checksum_failure', 'on', 'Damaged pages are read as if they were whole.'),
+            ('zero_damaged_pages', 'on', 'Damaged pages lose their rows without a word.'),
+            ('synchronous_commit', 'off', 'Acknowledged calls can be lost in a crash.'),
+            ('fsync', 'off', 'A crash can destroy the cluster.'),
+            ('full_page_writes', 'off', 'A crash can destroy pages.')
+    ) as risk (name, value, hint)
+    join pg_settings as setting on setting.name = risk.name and setting.reset_val = risk.value
+    union all
+    select
+        case when setting.value like 'synchronous_commit=%' then 'warning' else 'error' end,
+        case when scope.setrole = 0 then 'database ' || current_database()
+            else 'role ' || scope.setrole::regrole end,
+        'sets ' || setting.value,
+        'alter … reset ' || split_part(setting.value, '=', 1)
+    from pg_db_role_setting as scope
+    cross join lateral unnest(scope.setconfig) as setting (value)
+    where scope.setdatabase in (
+            0, (select oid from pg_database where datname = current_database())
+        )
+        and setting.value in (
+            'synchronous_commit=off', 'session_replication_role=replica',
+            'session_replication_role=local'
+        )
+    union all
+    select
+        'warning', 'prepared transaction ' || prepared.gid,
+        'holds its locks since ' || prepared.prepared, 'commit prepared, or rollback prepared'
+    from pg_prepared_xacts as prepared
+    where prepared.database = current_database()
+    union all
+    select
+        'warning', 'notification queue', 'is more than half full',
+        'Find the session that listens and stays in its transaction; enqueue goes on, wake fails.'
+    where pg_notification_queue_usage() > 0.5
+    union all
+    select
+        'warning', 'replication slot ' || slot.slot_name,
+        'is not in use, and keeps WAL and dead rows', 'select pg_drop_replication_slot(…)'
+    from pg_replication_slots as slot
+    where not slot.active
+    union all
+    select
+        'warning', 'database ' || current_database(),
+        'has used more than 80 % of its transaction ids', 'Let vacuum finish: end old snapshots.'
+    from pg_database as database
+    where database.datname = current_database() and age(database.datfrozenxid) > 1717986918;
+end
+$$;
+comment on function pgjobs._verify_server is
+    'Sequences that are nearly used up, settings that lose data, and what keeps vacuum from its '
+    'work.';
+
+
+create function pgjobs.verify_bodies(
+    after_body_id bigint default 0,
+    max_bodies integer default 1000
+)
+    returns pgjobs.bodies_verified
+    language plpgsql
+    stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_checked boolean;
+    v_bodies bigint;
+    v_last_body_id bigint;
+    v_wrong bigint[];
+begin
+    v_checked := (
+        verify_bodies.after_body_id is not null
+        or pgjobs._refuse_null('verify_bodies', 'after_body_id')
+    )
+        and (
+            (max_bodies between 1 and 10000) is true
+            or pgjobs._refuse_argument(
+                'verify_bodies', 'max_bodies', max_bodies::text, '1 … 10000'
+            )
+        );
+    select
+        count(*), max(part.body_id),
+        coalesce(array_agg(part.body_id order by part.body_id) filter (where part.is_wrong), '{}')
+    into v_bodies, v_last_body_id, v_wrong
+    from (
+        select
+            body.body_id,
+            sha256(body.content) <> body.sha256
+                or exists (
+                    select from pgjobs.artifact as artifact
+                    where artifact.body_id = body.body_id
+                        and (artifact.sha256, artifact.size_bytes)
+                            <> (body.sha256, octet_length(body.content)::bigint)
+                ) as is_wrong
+        from pgjobs.body as body
+        where body.body_id > verify_bodies.after_body_id
+        order by body.body_id
+        limit max_bodies
+    ) as part;
+    if v_bodies < max_bodies then
+        v_last_body_id := null;
+    end if;
+    return (v_bodies, v_last_body_id, v_wrong)::pgjobs.bodies_verified;
+end
+$$;
+comment on function pgjobs.verify_bodies is
+    'Computes again the hashes of up to max_bodies (1 … 10,000) bodies of artifacts behind '
+    'after_body_id; last_body_id is where to go on, null at the end; wrong: bodies whose bytes '
+    'have another hash or size than recorded. Errors: 22023, 22004.';
+
+
+-- Everything is read as of one snapshot, and nothing is locked or written.
+create function pgjobs.verify()
+    returns setof pgjobs.finding
+    language plpgsql
+    stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_named pgjobs.finding[];
+    v_bodies pgjobs.bodies_verified;
+begin
+    v_named := array(select named from pgjobs._verify_objects() as named);
+    return query select named.* from unnest(v_named) as named order by named.severity, named.object;
+    return query
+    select named.* from pgjobs._verify_server() as named order by named.severity, named.object;
+    if exists (
+        select from unnest(v_named) as named
+        where named.severity = 'error' and named.object like any ('{table %,type %}')
+    ) then
+        return query
+        select 'error', 'roles and rows', 'were not looked at', 'Mend the tables and types first.';
+        return;
+    end if;
+    return query
+    select named.* from pgjobs._verify_roles() as named order by named.severity, named.object;
+    return query select named.* from pgjobs._verify_open_jobs() as named;
+    return query select named.* from pgjobs._verify_ledger() as named;
+    v_bodies := pgjobs.verify_bodies();
+    return query
+    select
+        'error', 'body ' || wrong, 'its bytes are not those of its hash',
+        'Restore the row of pgjobs.body from a backup.'
+    from unnest(v_bodies.wrong) as wrong;
+    if v_bodies.last_body_id is not null then
+        return query
+        select
+            'info', 'artifacts', format('the hashes of %s bodies were checked', v_bodies.bodies),
+            format(
+                'The rest: select * from pgjobs.verify_bodies(after_body_id => %s)',
+                v_bodies.last_body_id
+            );
+    end if;
+end
+$$;
+comment on function pgjobs.verify is
+    'Whether this installation is as released and its rows agree: no row of severity error. '
+    'Compares every object, owner and grant with the published fingerprint, asks for the foreign '
+    'keys, the places of open jobs and the first 1,000 bodies again, and warns of settings.';
+
+
 -- Grants: callers may execute the functions of their role and read the views, nothing else; PUBLIC
 -- has nothing. Functions run as their owner, so no caller needs a right on a table.
 revoke all on schema pgjobs from public;
@@ -5156,7 +5976,8 @@ revoke all on type
     pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed, pgjobs.completed,
     pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled,
     pgjobs.artifact_added, pgjobs.amended, pgjobs.reviewed_element, pgjobs.artifacts_expired,
-    pgjobs.details_expired, pgjobs.event, pgjobs.waiting_reason,
+    pgjobs.details_expired, pgjobs.event, pgjobs.waiting_reason, pgjobs.finding,
+    pgjobs.bodies_verified,
     pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs
 from public;
 
@@ -5191,7 +6012,7 @@ begin
 
     grant execute on function
         pgjobs.cancel, pgjobs.rescue, pgjobs.wake, pgjobs.amend, pgjobs.reverify,
-        pgjobs.expire_artifacts, pgjobs.expire_details
+        pgjobs.expire_artifacts, pgjobs.expire_details, pgjobs.verify, pgjobs.verify_bodies
     to pgjobs_operator;
 
     grant execute on function pgjobs.read_artifact to pgjobs_reader, pgjobs_operator;
@@ -5205,5 +6026,648 @@ end
 $$;
 
 
+-- The objects of migration 0001.ledger, as published; written by `make generate`.
+insert into pgjobs.fingerprint (object, state, digest)
+values
+    ('constraint amendment_amendment_id_pkey on pgjobs.amendment',
+        'present', '0f1f4bf3e06e95e278b00dbfa117850c'),
+    ('constraint amendment_approver_check on pgjobs.amendment',
+        'present', '18a782c85c895011ec6db0f62a28d205'),
+    ('constraint amendment_job_id_amendment_no_key on pgjobs.amendment',
+        'present', '8491e52bf6dd98cffff4527c355d4a4c'),
+    ('constraint amendment_job_id_fkey on pgjobs.amendment',
+        'present', '2f431301241f1c41dd7b263f0eef8e4f'),
+    ('constraint amendment_review_id_fkey on pgjobs.amendment',
+        'present', '722f58f6f6dabebb8a0ac22a0b5d00a2'),
+    ('constraint amendment_review_id_key on pgjobs.amendment',
+        'present', '2078de64a3ff4bc0ec3a650ec81d7ba0'),
+    ('constraint amendment_status_check on pgjobs.amendment',
+        'present', '63daa01157c1e1e65b5d13ae404c9f38'),
+    ('constraint artifact_artifact_id_pkey on pgjobs.artifact',
+        'present', 'f42184eece76ddfbec19791428972b54'),
+    ('constraint artifact_artifact_no_check on pgjobs.artifact',
+        'present', 'ca194ad5974419ea608f4b44b4fda0f9'),
+    ('constraint artifact_inline_bytes_check on pgjobs.artifact',
+        'present', '0c81689bb16b0b0eb82cfb3d784b885e'),
+    ('constraint artifact_job_id_fkey on pgjobs.artifact',
+        'present', '4a5c1bb3e4965bb02595050e16abb2f9'),
+    ('constraint artifact_job_id_run_no_artifact_no_key on pgjobs.artifact',
+        'present', 'e96c4f70a3e7d6ba865a0e77b2c42a10'),
+    ('constraint artifact_job_id_run_no_name_key on pgjobs.artifact',
+        'present', '311456e8f6a31f136107af2b36be93b3'),
+    ('constraint artifact_kind_check on pgjobs.artifact',
+        'present', 'f147222c85473ff2f929c8904453c618'),
+    ('constraint artifact_location_check on pgjobs.artifact',
+        'present', '5b7d89e6ff11686ac9b5cdf9b756b198'),
+    ('constraint artifact_sha256_check on pgjobs.artifact',
+        'present', 'df42bede200ebd517613ceace3009983'),
+    ('constraint artifact_size_bytes_check on pgjobs.artifact',
+        'present', 'f54086968f6c320f10ad6291e4607c6d'),
+    ('constraint attempt_detail_attempt_id_fkey on pgjobs.attempt_detail',
+        'present', '0a71327c79d63b08a9d9c1f721fc2932'),
+    ('constraint attempt_detail_attempt_id_pkey on pgjobs.attempt_detail',
+        'present', '2be533aeb4035f98d57d4c210ced67ca'),
+    ('constraint body_body_id_pkey on pgjobs.body',
+        'present', '2f1a0f222aca3317e06dd78f20746ee5'),
+    ('constraint body_content_check on pgjobs.body',
+        'present', '71270cabef36a10da156d1fd1a2f829e'),
+    ('constraint body_sha256_check on pgjobs.body',
+        'present', 'df42bede200ebd517613ceace3009983'),
+    ('constraint body_sha256_key on pgjobs.body',
+        'present', '3addb13d0fc44ad72debc9cdefa24d19'),
+    ('constraint expiry_kind_check on pgjobs.expiry',
+        'present', 'fac34b062b286672bc55f4dc6a2c9f4d'),
+    ('constraint expiry_kind_id_pkey on pgjobs.expiry',
+        'present', 'c2c26ba183b72d3d4ce2e26debac8fe9'),
+    ('constraint fingerprint_object_digest_pkey on pgjobs.fingerprint',
+        'present', 'fe79408f8e87b51f7a4ca46299e44671'),
+    ('constraint head_lease_token_check on pgjobs.head',
+        'present', '1cbc2fbb2fc63faf79763148bc4de09e'),
+    ('constraint head_session_id_pkey on pgjobs.head',
+        'present', 'fa57ddb4a88770a478bd64d3fa0349ab'),
+    ('constraint job_commit_sha_key on pgjobs.job',
+        'present', '3b465284361112bf0d98eb44909f3eab'),
+    ('constraint job_job_id_pkey on pgjobs.job',
+        'present', '29678e1c3ab7cd9b0fc3d750121a0c25'),
+    ('constraint job_max_runs_check on pgjobs.max_runs',
+        'present', '3e2af4e392df39ff7e0a6e9190c71a3b'),
+    ('constraint job_payload_job_id_fkey on pgjobs.job_payload',
+        'present', '4a5c1bb3e4965bb02595050e16abb2f9'),
+    ('constraint job_payload_job_id_pkey on pgjobs.job_payload',
+        'present', '29678e1c3ab7cd9b0fc3d750121a0c25'),
+    ('constraint job_priority_check on pgjobs.priority',
+        'present', '77669aaae5473b6cfcbb10291288af17'),
+    ('constraint job_session_id_commit_sha_fkey on pgjobs.job',
+        'present', '96f4a517e12369bcd1f9b5e84fecd695'),
+    ('constraint lab_attempt_attempt_id_pkey on pgjobs.lab_attempt',
+        'present', '2be533aeb4035f98d57d4c210ced67ca'),
+    ('constraint lab_attempt_commit_sha_check on pgjobs.lab_attempt',
+        'present', '5e3d194047155f8eb4dbbf17ae76ae30'),
+    ('constraint lab_attempt_session_id_commit_sha_key on pgjobs.lab_attempt',
+        'present', '40efac0493784ef8fa2ee1901da86c0f'),
+    ('constraint lane_open_jobs_check on pgjobs.open_jobs',
+        'present', 'ce0259a1684582897d7ce16cb1233ac7'),
+    ('constraint lane_session_id_pkey on pgjobs.lane',
+        'present', 'fa57ddb4a88770a478bd64d3fa0349ab'),
+    ('constraint migration_migration_id_pkey on pgjobs.migration',
+        'present', 'a6765841c98fe29343f8fd102aa5052b'),
+    ('constraint review_approver_check on pgjobs.review',
+        'present', '18a782c85c895011ec6db0f62a28d205'),
+    ('constraint review_job_id_fkey on pgjobs.review',
+        'present', '2f431301241f1c41dd7b263f0eef8e4f'),
+    ('constraint review_job_id_review_no_key on pgjobs.review',
+        'present', '9cea96133c5f3609a8ec31d4f7259b95'),
+    ('constraint review_result_lease_token_check on pgjobs.review_result',
+        'present', '4cde27035d9a677ea3652c6e0c15a07e'),
+    ('constraint review_result_outcome_check on pgjobs.review_result',
+        'present', 'aa0feee8a5fcd5cce73d3516fd3db68a'),
+    ('constraint review_result_review_id_fkey on pgjobs.review_result',
+        'present', '7472af1ea7a7099646efa844ed16c43e'),
+    ('constraint review_result_review_id_pkey on pgjobs.review_result',
+        'present', '831b702eeeafb42162c75b735e2b5e13'),
+    ('constraint review_review_id_pkey on pgjobs.review',
+        'present', '831b702eeeafb42162c75b735e2b5e13'),
+    ('constraint review_summary_review_id_fkey on pgjobs.review_summary',
+        'present', '722f58f6f6dabebb8a0ac22a0b5d00a2'),
+    ('constraint review_summary_review_id_pkey on pgjobs.review_summary',
+        'present', '831b702eeeafb42162c75b735e2b5e13'),
+    ('constraint setback_job_id_fkey on pgjobs.setback',
+        'present', '4a5c1bb3e4965bb02595050e16abb2f9'),
+    ('constraint setback_job_id_run_no_pkey on pgjobs.setback',
+        'present', '33284e06596db7a9ae087ccf7355fa3f'),
+    ('constraint setback_outcome_check on pgjobs.setback',
+        'present', '412a2d8f5ddce19c76caab04ac066ed5'),
+    ('constraint setback_reason_check on pgjobs.setback',
+        'present', '7cae2331bf43f0501b05e9efc0d74fa5'),
+    ('constraint setback_run_no_check on pgjobs.setback',
+        'present', '99eafe9ce7b4bae0a5606c42036cb5af'),
+    ('constraint verdict_error_reason_check on pgjobs.verdict',
+        'present', '79f72eb9f9a3a94725fdb8ff66007fd4'),
+    ('constraint verdict_job_id_fkey on pgjobs.verdict',
+        'present', '4a5c1bb3e4965bb02595050e16abb2f9'),
+    ('constraint verdict_job_id_pkey on pgjobs.verdict',
+        'present', '29678e1c3ab7cd9b0fc3d750121a0c25'),
+    ('constraint verdict_lease_token_check on pgjobs.verdict',
+        'present', 'e32fd621b46a307f112d560e31b9c9f5'),
+    ('constraint verdict_status_check on pgjobs.verdict',
+        'present', '63daa01157c1e1e65b5d13ae404c9f38'),
+    ('constraint verdict_summary_job_id_fkey on pgjobs.verdict_summary',
+        'present', '2f431301241f1c41dd7b263f0eef8e4f'),
+    ('constraint verdict_summary_job_id_pkey on pgjobs.verdict_summary',
+        'present', '29678e1c3ab7cd9b0fc3d750121a0c25'),
+    ('constraint waiting_session_id_turn_no_pkey on pgjobs.waiting',
+        'present', '735e977c762637cd20358332a7a1fe39'),
+    ('function pgjobs._add_amendment',
+        'present', 'bdc7955fd5b744cbafa33bb465eecef2'),
+    ('function pgjobs._add_attempt',
+        'present', 'da449ad274c47d0b69a24213c08c69db'),
+    ('function pgjobs._answer_review',
+        'present', 'cfd14b2840e431620e37356d28323a5c'),
+    ('function pgjobs._check_artifact',
+        'present', '1ab2e0844dff31c2c4de832ff6c26632'),
+    ('function pgjobs._check_batch',
+        'present', '56eda5da8240eec208e23c2cbf28eb21'),
+    ('function pgjobs._check_claim',
+        'present', '7701fefe39bece4836dd4d7c3d92133d'),
+    ('function pgjobs._check_commit_sha',
+        'present', '71af35422d92c657af182238136cba1f'),
+    ('function pgjobs._check_decision',
+        'present', '0e5e575d6479e6953adf3796f094f3d3'),
+    ('function pgjobs._check_document',
+        'present', '9e6949ab35a2fa6709731ddf8afdec54'),
+    ('function pgjobs._check_duration',
+        'present', '8998d8a1d6eee46df2b6cfcf80a723ba'),
+    ('function pgjobs._check_expiry',
+        'present', 'aab11162939121b30dd03fef9913408a'),
+    ('function pgjobs._check_no_null',
+        'present', 'fcccc65b9e46950bdf6b6b3fddb49f65'),
+    ('function pgjobs._check_push',
+        'present', '0e1182978adf41ebef7bce4b1bf03bef'),
+    ('function pgjobs._check_status',
+        'present', '85027f3bd210a8ef9f14d398c3d453ba'),
+    ('function pgjobs._check_text',
+        'present', '4a659c3a95d91bdee5398976f6eb19cb'),
+    ('function pgjobs._check_verdict',
+        'present', '1939e0cc58ac0dbd0c5e9fd6c92fbc5e'),
+    ('function pgjobs._complete',
+        'present', '817534f71cbff6d5a1c60305da2c3daa'),
+    ('function pgjobs._effective_status',
+        'present', 'a05381198e9f37790144504c70bed882'),
+    ('function pgjobs._end_run',
+        'present', '190963e85e4f524944ab83de6c1b5f54'),
+    ('function pgjobs._enqueue',
+        'present', '1897d7ff93aa80b6ef47b63041e3fb55'),
+    ('function pgjobs._enqueue_new',
+        'present', 'eef6299f79286c0e0a09ec0df740062a'),
+    ('function pgjobs._expire',
+        'present', '2b2349ae3399855e873fb994e042d06c'),
+    ('function pgjobs._find_attempt',
+        'present', '296ffd58f8fc18d22855c41c4f47df3e'),
+    ('function pgjobs._find_job',
+        'present', '9012bdca67ccef10d15d046741e7d054'),
+    ('function pgjobs._guard_detail',
+        'present', '975cbd27037f89e6f0eadc77ae388f00'),
+    ('function pgjobs._guard_ledger',
+        'present', '9d5d901854cd7607677df36f1023bd3b'),
+    ('function pgjobs._is_open',
+        'present', '73260f160476eaa96257cfa1cc336d61'),
+    ('function pgjobs._is_shared',
+        'present', '506ddd9b46238abbce5234ad9aad4b2a'),
+    ('function pgjobs._keep_body',
+        'present', '1221811737e72bad35ed6c6861f29fb1'),
+    ('function pgjobs._last_run_no',
+        'present', '19c4c9908d6a35168658737ea189ccf8'),
+    ('function pgjobs._leave_lane',
+        'present', 'ecb375c7c90c13666781b6a47ff9dfb9'),
+    ('function pgjobs._lock_head',
+        'present', 'c8833a70f571e91aafa547502bf2da00'),
+    ('function pgjobs._next_head',
+        'present', '21665fd54436b89a52b4e21eabf4cc67'),
+    ('function pgjobs._old_bodies',
+        'present', 'ea428183289e1602e3831b7133da50f4'),
+    ('function pgjobs._old_details',
+        'present', '16e0496693f4a1593161e84395249c1a'),
+    ('function pgjobs._promote',
+        'present', '37358f9c22cb7b7c05867886bf98dd00'),
+    ('function pgjobs._refuse',
+        'present', 'c8c0cb140822e2da499b670e889b5150'),
+    ('function pgjobs._refuse_argument',
+        'present', 'a26ff63e3fe01534885e1c677e35bfb3'),
+    ('function pgjobs._refuse_lease',
+        'present', '1d3ab4995d760fe6e63bf36d9ce83ea2'),
+    ('function pgjobs._refuse_null',
+        'present', '26ea1cdac17e14c31a122fe815ac481a'),
+    ('function pgjobs._status',
+        'present', '73b9039c58754ef743f2d0bf3d8c57a6'),
+    ('function pgjobs._sweep',
+        'present', '1be95820672554e4144f5d7e59771a25'),
+    ('function pgjobs._take_leases',
+        'present', '49ade890a57333fc5b9d87c65e7ac877'),
+    ('function pgjobs._verify_ledger',
+        'present', '7f9481d2e042582d88a5d6cb497d48bb'),
+    ('function pgjobs._verify_objects',
+        'present', 'b493e4419f130d18b2b25748c7cbd20d'),
+    ('function pgjobs._verify_open_jobs',
+        'present', '2adb62ac81f03f04deac4839ef9f4578'),
+    ('function pgjobs._verify_roles',
+        'present', '70d5b8dfb351bceb6c931dfa487113df'),
+    ('function pgjobs._verify_server',
+        'present', '0c1129caa1b91fd64291b7b8f6815ca1'),
+    ('function pgjobs.add_artifact',
+        'present', '599c9fbebb20c00288131133c09e1114'),
+    ('function pgjobs.amend',
+        'present', '3d2a5c0c503fa2f0d702501bdea135bd'),
+    ('function pgjobs.cancel',
+        'present', '7a1b84703c04108778184ca0998724d8'),
+    ('function pgjobs.claim',
+        'present', 'ee96c860275ba8345c69dc0f59ee6e47'),
+    ('function pgjobs.complete',
+        'present', '5627d4460bd03e51a1c5274335b96d6e'),
+    ('function pgjobs.complete_and_claim',
+        'present', '71a6f4321e73705c368aa7f2d5c19f1a'),
+    ('function pgjobs.complete_many',
+        'present', '172df6bd02398991dcc8bad59fbc288c'),
+    ('function pgjobs.enqueue',
+        'present', 'efe79b644dae196f98cf1475e71df8f7'),
+    ('function pgjobs.enqueue_many',
+        'present', '8061916fc56cf841942cd7e78cd5e5fb'),
+    ('function pgjobs.expire_artifacts',
+        'present', 'd2d20dc03f137ca17721d952271ac44f'),
+    ('function pgjobs.expire_details',
+        'present', 'b82723e8b2f363a48f6542cfc6405188'),
+    ('function pgjobs.get_job',
+        'present', '5d88b22e1ba57fdc06c1618cd86cba36'),
+    ('function pgjobs.heartbeat',
+        'present', '2a7b06654fc115b70da02d50e87a0299'),
+    ('function pgjobs.is_passed',
+        'present', '21de89ac81af285707c778176e59262d'),
+    ('function pgjobs.read_artifact',
+        'present', 'c1bf25cb4cc6b51f1efb9b483ca3092c'),
+    ('function pgjobs.record_attempt',
+        'present', '7a7d95908b24b3c47de1d94ed6f08a43'),
+    ('function pgjobs.release',
+        'present', 'b7170defab062e946ac6940e64f92846'),
+    ('function pgjobs.rescue',
+        'present', '04f035b685b09a9c283a8afdd367cfe7'),
+    ('function pgjobs.reverify',
+        'present', 'ffb75c2bff186eeae6bc27efeea5ee50'),
+    ('function pgjobs.timeline',
+        'present', '520465aad2a82d62cf3b553b60be8c52'),
+    ('function pgjobs.verify',
+        'present', '4fde8b4dd0a58391fa55cca121d464c4'),
+    ('function pgjobs.verify_bodies',
+        'present', 'f764c88dc347d5800dc1c33d6c91bb5b'),
+    ('function pgjobs.wake',
+        'present', '843732cdb3833863964b41bfa4c0c1c4'),
+    ('function pgjobs.why_waiting',
+        'present', 'c4719c114d49364b5ab34ed0e0e73fa2'),
+    ('grant execute on function pgjobs.add_artifact to pgjobs_worker',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.amend to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.cancel to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.claim to pgjobs_worker',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.complete to pgjobs_worker',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.complete_and_claim to pgjobs_worker',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.complete_many to pgjobs_worker',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.enqueue to pgjobs_app',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.enqueue_many to pgjobs_app',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.expire_artifacts to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.expire_details to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.get_job to pgjobs_app',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.heartbeat to pgjobs_worker',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.is_passed to pgjobs_app',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.is_passed to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.is_passed to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.read_artifact to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.read_artifact to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.record_attempt to pgjobs_app',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.release to pgjobs_worker',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.rescue to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.reverify to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.timeline to pgjobs_app',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.timeline to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.timeline to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.verify to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.verify_bodies to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.wake to pgjobs_app',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.wake to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.why_waiting to pgjobs_app',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.why_waiting to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.why_waiting to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_amendment to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_amendment to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_artifact to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_artifact to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_attempt to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_attempt to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_job to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_job to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_review to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_review to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_run to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_run to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_verdict to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_verdict to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant usage on schema pgjobs to pgjobs_app',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant usage on schema pgjobs to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant usage on schema pgjobs to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant usage on schema pgjobs to pgjobs_worker',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('index pgjobs.amendment_status_completed_at_idx',
+        'present', 'bfb3b6070b5bad3e92d98d1e930f66fe'),
+    ('index pgjobs.amendment_verdict_status_completed_at_idx',
+        'present', 'a72e6ece105ea9f3cbb023daa04d2595'),
+    ('index pgjobs.artifact_body_id_idx',
+        'present', 'a3318e042f848b89790b8be20498f1eb'),
+    ('index pgjobs.body_created_at_idx',
+        'present', 'd4c8b81e6a0130985cd055e807a524ae'),
+    ('index pgjobs.head_available_at_idx',
+        'present', 'e54b873deadde7bd73c72b54a5b374da'),
+    ('index pgjobs.head_lease_expires_at_idx',
+        'present', '2861754ca8991ddcfec167ec5cbb9c58'),
+    ('index pgjobs.head_priority_ready_no_idx',
+        'present', 'e0d9d056419f8fe708c31afaf7fd7e27'),
+    ('index pgjobs.verdict_status_completed_at_idx',
+        'present', '22bde0cbf6434474014e038dda481e0b'),
+    ('sequence pgjobs.amendment_amendment_id_seq',
+        'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
+    ('sequence pgjobs.artifact_artifact_id_seq',
+        'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
+    ('sequence pgjobs.body_body_id_seq',
+        'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
+    ('sequence pgjobs.job_job_id_seq',
+        'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
+    ('sequence pgjobs.lab_attempt_attempt_id_seq',
+        'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
+    ('sequence pgjobs.low_water_1',
+        'present', 'c1a18014dccba64b1f1a23fab388c7bc'),
+    ('sequence pgjobs.low_water_2',
+        'present', 'c1a18014dccba64b1f1a23fab388c7bc'),
+    ('sequence pgjobs.low_water_3',
+        'present', 'c1a18014dccba64b1f1a23fab388c7bc'),
+    ('sequence pgjobs.low_water_4',
+        'present', 'c1a18014dccba64b1f1a23fab388c7bc'),
+    ('sequence pgjobs.ready_no',
+        'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
+    ('sequence pgjobs.swept_at',
+        'present', 'c1a18014dccba64b1f1a23fab388c7bc'),
+    ('table pgjobs.amendment',
+        'present', 'fdd96023c3b263a29835eefa39f3769e'),
+    ('table pgjobs.artifact',
+        'present', 'e1a36c55300803348c92cdb6e8e34380'),
+    ('table pgjobs.attempt_detail',
+        'present', 'e3dfe3070426314b3841897e3e4968e6'),
+    ('table pgjobs.body',
+        'present', '24d1771621eeec5d6f48cca0df691723'),
+    ('table pgjobs.expiry',
+        'present', '0bd168729a6f8380b3d47f2fc9a27a1b'),
+    ('table pgjobs.fingerprint',
+        'present', '9c47cf9e64073aa0942ff5ddf5ef09e1'),
+    ('table pgjobs.head',
+        'present', 'b6997571f46e6d2332c09d9ecf79f016'),
+    ('table pgjobs.job',
+        'present', '8926b3afa8f6790750339e8e5bd48cc1'),
+    ('table pgjobs.job_payload',
+        'present', 'a8639c53fcdf2a2b6448df07d4cc252a'),
+    ('table pgjobs.lab_attempt',
+        'present', '69bc550ecbb8ed3d28f749cb0c760912'),
+    ('table pgjobs.lane',
+        'present', 'c03eb6a78201c3de04a939f5f1d24fd1'),
+    ('table pgjobs.migration',
+        'present', 'e3d5cd2f94c84ed10e26206850d152eb'),
+    ('table pgjobs.review',
+        'present', '8ea1bc1a4a1aa4c353570b04527b9938'),
+    ('table pgjobs.review_result',
+        'present', 'ee01f8d2d9d66bea5dabeebc66ca6e9f'),
+    ('table pgjobs.review_summary',
+        'present', 'e604fcad997e6d28628a132bfd138768'),
+    ('table pgjobs.setback',
+        'present', 'f1f66318c88b91e9eb0680b75c6ad9d3'),
+    ('table pgjobs.verdict',
+        'present', '7c6db21ce297db9070edfdc12f6859c2'),
+    ('table pgjobs.verdict_summary',
+        'present', '93eb50b84951a71047b885a57d1980bc'),
+    ('table pgjobs.waiting',
+        'present', 'd7f8571796ce538a325a93da13ed7337'),
+    ('trigger _installed_read_only on pgjobs._installed',
+        'enabled, but not always', 'edb0ff51df4e036aaf72512927fdef67'),
+    ('trigger amendment_append_only on pgjobs.amendment',
+        'enabled always', '491b72cd30754203ad6e74c169b035fd'),
+    ('trigger amendment_no_truncate on pgjobs.amendment',
+        'enabled always', '5473af225d6c3b709fb1912aa04d4141'),
+    ('trigger artifact_append_only on pgjobs.artifact',
+        'enabled always', '00fb5fb37121ecbc3912ea8dab129b68'),
+    ('trigger artifact_no_truncate on pgjobs.artifact',
+        'enabled always', '2d2da3e2d09e8904cf22065381ef8c84'),
+    ('trigger attempt_detail_append_only on pgjobs.attempt_detail',
+        'enabled always', '0ae473bce67315436c0da4cf788593cf'),
+    ('trigger attempt_detail_no_truncate on pgjobs.attempt_detail',
+        'enabled always', 'e3c885e102e1f2533f776f521bf52180'),
+    ('trigger body_append_only on pgjobs.body',
+        'enabled always', 'eb3bd50f3a17833155194bb3ce97e14f'),
+    ('trigger body_no_truncate on pgjobs.body',
+        'enabled always', 'ddd5cee17fc8258b810b8dcbb898189e'),
+    ('trigger expiry_append_only on pgjobs.expiry',
+        'enabled always', '37aac16ca43404058d594ad6293ae081'),
+    ('trigger expiry_no_truncate on pgjobs.expiry',
+        'enabled always', '72f35e3b0cb6a44fe1fc8098cd6038b9'),
+    ('trigger job_append_only on pgjobs.job',
+        'enabled always', 'ff77a026f84abc5a92cb68f81a7fda83'),
+    ('trigger job_no_truncate on pgjobs.job',
+        'enabled always', 'f184cc5d5f205bc66d36d6ee0ca05ca7'),
+    ('trigger job_payload_append_only on pgjobs.job_payload',
+        'enabled always', '6f385d1ab6d8449a81ee8ad67f40a9aa'),
+    ('trigger job_payload_no_truncate on pgjobs.job_payload',
+        'enabled always', 'cee2d0cbb322da02e91096b3ba161643'),
+    ('trigger lab_attempt_append_only on pgjobs.lab_attempt',
+        'enabled always', 'ad768bf220d78534948cc576cc50dd2a'),
+    ('trigger lab_attempt_no_truncate on pgjobs.lab_attempt',
+        'enabled always', 'b3312972cd3eb59a0d8740f4b217f9b5'),
+    ('trigger review_append_only on pgjobs.review',
+        'enabled always', '2c67e8eb2d0f900881b8da72f53bcaa5'),
+    ('trigger review_no_truncate on pgjobs.review',
+        'enabled always', '871ca22e87fe3b06122205ee21ab1926'),
+    ('trigger review_result_append_only on pgjobs.review_result',
+        'enabled always', '3151526e486b64cb50d094bec108ba92'),
+    ('trigger review_result_no_truncate on pgjobs.review_result',
+        'enabled always', '6b6ceabd0c2b1850dbddba4219e2849e'),
+    ('trigger review_summary_append_only on pgjobs.review_summary',
+        'enabled always', 'bfec54533adcab5a82e6f1f9dc18cb7b'),
+    ('trigger review_summary_no_truncate on pgjobs.review_summary',
+        'enabled always', '8e018160573f715c40d0e5d18952d002'),
+    ('trigger setback_append_only on pgjobs.setback',
+        'enabled always', '10a959836dfafd00efdb9cdc6f748af7'),
+    ('trigger setback_no_truncate on pgjobs.setback',
+        'enabled always', '5826f34348685d1513fc4094c1ee4b21'),
+    ('trigger verdict_append_only on pgjobs.verdict',
+        'enabled always', '8b2a1f10c91889a6e68767ed9e612a69'),
+    ('trigger verdict_no_truncate on pgjobs.verdict',
+        'enabled always', '00bcb71cf146a1c5eb2605d0d2bf4943'),
+    ('trigger verdict_summary_append_only on pgjobs.verdict_summary',
+        'enabled always', '58e9166ca2952ba766fda8322f7c5ebb'),
+    ('trigger verdict_summary_no_truncate on pgjobs.verdict_summary',
+        'enabled always', 'b353a9e256d4d47ed6010f6aeee05d8b'),
+    ('trigger verification_amendment_read_only on pgjobs.verification_amendment',
+        'enabled, but not always', '2d909cf7c9f470a07caf509b6c2ab5a7'),
+    ('trigger verification_artifact_read_only on pgjobs.verification_artifact',
+        'enabled, but not always', '528f9db3af82eb9e71350c9608e4fb04'),
+    ('trigger verification_attempt_read_only on pgjobs.verification_attempt',
+        'enabled, but not always', '4db7ec686699babcf007cf23593254b3'),
+    ('trigger verification_job_read_only on pgjobs.verification_job',
+        'enabled, but not always', '6bc08c5199f92d03b7265bd9b941631b'),
+    ('trigger verification_review_read_only on pgjobs.verification_review',
+        'enabled, but not always', '4afb86b15cd6106c7bdfa70fd29ca244'),
+    ('trigger verification_run_read_only on pgjobs.verification_run',
+        'enabled, but not always', '521d32f6c6c62232330c1c99be14693a'),
+    ('trigger verification_verdict_read_only on pgjobs.verification_verdict',
+        'enabled, but not always', '77f2dc97c13f4a02e2b3b441094db909'),
+    ('type pgjobs.amended',
+        'present', '45f48bc615381dd9c42f72c72d49cfeb'),
+    ('type pgjobs.artifact_added',
+        'present', 'dcbcc347d2976980b8f5b4e35c3786a0'),
+    ('type pgjobs.artifacts_expired',
+        'present', '97cf914a402636261941c923fdf61f0b'),
+    ('type pgjobs.bodies_verified',
+        'present', '50f5ea66f4e1e72c9d4ef7b3cc0bf269'),
+    ('type pgjobs.cancelled',
+        'present', '8c38a3d8ab1b8e130c02d4815bc912a7'),
+    ('type pgjobs.claimed',
+        'present', 'e59be8e4398bbb6bbfa989e7ac37942c'),
+    ('type pgjobs.completed',
+        'present', '0d72d8a47b01095d3931dced5d80c0bd'),
+    ('type pgjobs.completed_element',
+        'present', '43a612dd6f916b77815cc91b74cc0b41'),
+    ('type pgjobs.details_expired',
+        'present', '5096fca47ea17000c911227254273bdc'),
+    ('type pgjobs.enqueued',
+        'present', '6c5b5e3d1d4042d11c512c30700dcc2f'),
+    ('type pgjobs.enqueued_element',
+        'present', '4955ca3aada598bc40f20c3e7f220904'),
+    ('type pgjobs.event',
+        'present', 'e645fe38524e90ee630eb11659615a11'),
+    ('type pgjobs.finding',
+        'present', 'f5bc18383b0b2e536b6678f52bb4d6b4'),
+    ('type pgjobs.max_runs',
+        'present', 'bc9233b5032bbcc79bdf7168b30f7de3'),
+    ('type pgjobs.open_jobs',
+        'present', 'bc9233b5032bbcc79bdf7168b30f7de3'),
+    ('type pgjobs.priority',
+        'present', 'bc9233b5032bbcc79bdf7168b30f7de3'),
+    ('type pgjobs.recorded',
+        'present', '95e2c6a35e6f819cc4d8f0b2362b9664'),
+    ('type pgjobs.released',
+        'present', '36e09208a72fbba4b951df596e59f5e6'),
+    ('type pgjobs.rescued',
+        'present', 'bea2482674e4bee32262644841a3cc2c'),
+    ('type pgjobs.reviewed_element',
+        'present', 'd2d9d08fd2079bdb47d13504393cfffe'),
+    ('type pgjobs.waiting_reason',
+        'present', 'd073a778fcf21acf3e93da56495b09fd'),
+    ('unique index pgjobs.amendment_amendment_id_pkey',
+        'present', '73e311131066e3f3dc4addf81232f9fd'),
+    ('unique index pgjobs.amendment_job_id_amendment_no_key',
+        'present', '7316f971d0735c25a2e58adfe0df2483'),
+    ('unique index pgjobs.amendment_review_id_key',
+        'present', 'cb36387b8dca9f87b596c556c7f30241'),
+    ('unique index pgjobs.artifact_artifact_id_pkey',
+        'present', '1bf057047ffbbc3217d9c3ff8b762247'),
+    ('unique index pgjobs.artifact_job_id_run_no_artifact_no_key',
+        'present', 'e1a565bdf2ec7e5d20b845988a2439df'),
+    ('unique index pgjobs.artifact_job_id_run_no_name_key',
+        'present', '7d8c08023582409cc2a5591afd78aded'),
+    ('unique index pgjobs.attempt_detail_attempt_id_pkey',
+        'present', '868a02c049d415b004d73a9fafd9da51'),
+    ('unique index pgjobs.body_body_id_pkey',
+        'present', '17dbc223c5a679cada6529fc73c3a486'),
+    ('unique index pgjobs.body_sha256_key',
+        'present', 'a2f2b724e8f28d3d8763d727c174c2f8'),
+    ('unique index pgjobs.expiry_kind_id_pkey',
+        'present', 'bffec36f84e952d4357c47e65ed23e4a'),
+    ('unique index pgjobs.fingerprint_object_digest_pkey',
+        'present', '3a86a8287e57c99f7dc321a5f936409f'),
+    ('unique index pgjobs.head_session_id_pkey',
+        'present', 'b624cca2acfbb301c1a5b183c210bb7a'),
+    ('unique index pgjobs.job_commit_sha_key',
+        'present', '188c496c0176182083ba5e4369a09186'),
+    ('unique index pgjobs.job_job_id_pkey',
+        'present', '7eb1fb72cf4e9947fa8c24f2bde2d5fa'),
+    ('unique index pgjobs.job_payload_job_id_pkey',
+        'present', '08b432b4d2bd7d68a950c6a5939d6e2b'),
+    ('unique index pgjobs.lab_attempt_attempt_id_pkey',
+        'present', '454218fa8bf50ae8f3ae743a91723405'),
+    ('unique index pgjobs.lab_attempt_session_id_commit_sha_key',
+        'present', '2cbc07b177f96c813309c0dd7f07b039'),
+    ('unique index pgjobs.lab_attempt_session_id_delivery_id_key',
+        'present', '08f8fde983e0780386157a68dc1ddb19'),
+    ('unique index pgjobs.lane_session_id_pkey',
+        'present', '91dcb7bc75f7a6da081e7bbe5f5eb35b'),
+    ('unique index pgjobs.migration_migration_id_pkey',
+        'present', 'c472a797cc9f627a7a06b1c824430bf6'),
+    ('unique index pgjobs.review_job_id_review_no_key',
+        'present', 'e10bdeb5213ee7e65329c88d31583396'),
+    ('unique index pgjobs.review_result_review_id_pkey',
+        'present', '98e27ee0aa8f3a1e22a1582c7194a704'),
+    ('unique index pgjobs.review_review_id_pkey',
+        'present', '3a72972f0b9ef74fa6bd4a0aecef8618'),
+    ('unique index pgjobs.review_summary_review_id_pkey',
+        'present', 'ea4fd24363cf25d77f298d40377834e8'),
+    ('unique index pgjobs.setback_job_id_run_no_pkey',
+        'present', '4b22df12c1ff4888e1ef8c6159eaeea9'),
+    ('unique index pgjobs.verdict_job_id_pkey',
+        'present', '37d530e2f7f83fea424736ff04c28326'),
+    ('unique index pgjobs.verdict_summary_job_id_pkey',
+        'present', 'd9a6111da96831c7d4d6b28c29805831'),
+    ('unique index pgjobs.waiting_session_id_turn_no_pkey',
+        'present', '16e9d18808c2d59d7f2743b0829cb3de'),
+    ('view pgjobs._installed',
+        'present', '25073c671181dcc9fb4dc7748ac598f9'),
+    ('view pgjobs._installed',
+        'present', '69a3ad9d5e0abb9add5e1773d5c56836'),
+    ('view pgjobs.verification_amendment',
+        'present', 'c56352d11041d74d19ee524fc5f24b50'),
+    ('view pgjobs.verification_amendment',
+        'present', 'c6e87461e7c349b5391863e8040bb183'),
+    ('view pgjobs.verification_artifact',
+        'present', '8718e24fbc788d37cbf36b862b1ba137'),
+    ('view pgjobs.verification_attempt',
+        'present', '404b62124841143780f94efa3581b2fe'),
+    ('view pgjobs.verification_job',
+        'present', 'aa1b6ea9d7a1cd543c96264cbd0b813a'),
+    ('view pgjobs.verification_review',
+        'present', 'fba4db790a82ea2d27b94cd043bdb643'),
+    ('view pgjobs.verification_run',
+        'present', 'dfe40371ff144b415e098e70e98b3e5c'),
+    ('view pgjobs.verification_verdict',
+        'present', 'e9dcff0ec688aa749df05b3734e68245');
+
+
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'fc9cd28604c5806cfbd1963197b06112b6b18b274c1ca7a212a08f5fe0f96835');
+values ('0001.ledger', 'bd7cdc4ed9f11691d4e4ce758c08d6160b8aa3439863da4843426a8fa42700ff');

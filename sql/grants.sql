@@ -8,7 +8,8 @@ revoke all on type
     pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed, pgjobs.completed,
     pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled,
     pgjobs.artifact_added, pgjobs.amended, pgjobs.reviewed_element, pgjobs.artifacts_expired,
-    pgjobs.details_expired, pgjobs.event, pgjobs.waiting_reason,
+    pgjobs.details_expired, pgjobs.event, pgjobs.waiting_reason, pgjobs.finding,
+    pgjobs.bodies_verified,
     pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs
 from public;
 
@@ -43,7 +44,7 @@ begin
 
     grant execute on function
         pgjobs.cancel, pgjobs.rescue, pgjobs.wake, pgjobs.amend, pgjobs.reverify,
-        pgjobs.expire_artifacts, pgjobs.expire_details
+        pgjobs.expire_artifacts, pgjobs.expire_details, pgjobs.verify, pgjobs.verify_bodies
     to pgjobs_operator;
 
     grant execute on function pgjobs.read_artifact to pgjobs_reader, pgjobs_operator;

@@ -40,6 +40,7 @@
 \ir tables/head.sql
 \ir tables/waiting.sql
 \ir tables/migration.sql
+\ir tables/fingerprint.sql
 \ir tables/reserve.sql
 \ir views/verification_attempt.sql
 \ir views/verification_verdict.sql
@@ -48,6 +49,7 @@
 \ir views/verification_artifact.sql
 \ir views/verification_amendment.sql
 \ir views/verification_review.sql
+\ir views/_installed.sql
 \ir functions/_refuse.sql
 \ir functions/_check.sql
 \ir functions/_attempt.sql
@@ -81,4 +83,8 @@
 \ir functions/is_passed.sql
 \ir functions/timeline.sql
 \ir functions/why_waiting.sql
+\ir functions/_verify.sql
+\ir functions/verify_bodies.sql
+\ir functions/verify.sql
 \ir grants.sql
+\ir fingerprints/ledger.sql

@@ -178,6 +178,25 @@ create type pgjobs.waiting_reason as (
 comment on type pgjobs.waiting_reason is 'Answer of why_waiting.';
 
 
+create type pgjobs.finding as (
+    severity text,
+    object text,
+    finding text,
+    hint text
+);
+comment on type pgjobs.finding is
+    'Answer of verify: severity is error, warning or info.';
+
+
+create type pgjobs.bodies_verified as (
+    bodies bigint,
+    last_body_id bigint,
+    wrong bigint[]
+);
+comment on type pgjobs.bodies_verified is
+    'Answer of verify_bodies: last_body_id is null when there are no more; wrong has body ids.';
+
+
 create sequence pgjobs.ready_no as bigint;
 comment on sequence pgjobs.ready_no is
     'Numbers heads in the order in which they become claimable; never goes back.';

@@ -8,10 +8,12 @@ from pathlib import Path
 from tests.helpers import Connection, rows
 
 TABLES = Path(__file__).parent.parent / "sql/tables"
-NOT_LEDGER = {"lane", "head", "waiting", "migration"}
+NOT_LEDGER = {"lane", "head", "waiting", "migration", "fingerprint"}
 DETAIL = {"attempt_detail", "job_payload", "verdict_summary", "review_summary", "body"}
 STABLE = {
     *("get_job", "is_passed", "read_artifact", "timeline", "why_waiting"),
+    *("verify", "verify_bodies", "_verify_ledger", "_verify_objects", "_verify_open_jobs"),
+    *("_verify_roles", "_verify_server"),
     *("_effective_status", "_find_attempt", "_find_job", "_is_open", "_is_shared"),
     *("_last_run_no", "_old_bodies", "_old_details", "_status"),
 }

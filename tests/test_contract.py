@@ -148,6 +148,12 @@ FUNCTIONS = {
         False,
         "artifacts bigint, bodies bigint, bytes bigint",
     ),
+    "verify": ("", True, "severity text, object text, finding text, hint text"),
+    "verify_bodies": (
+        "after_body_id bigint = 0, max_bodies integer = 1000",
+        False,
+        "bodies bigint, last_body_id bigint, wrong bigint[]",
+    ),
     "expire_details": (
         """
         older_than interval, kinds text[] = '{ATTEMPT,SUMMARY,PAYLOAD}', max_rows integer = 1000,
@@ -214,6 +220,9 @@ def test_the_contract_is_the_whole_of_what_is_public(conn: Connection) -> None:
         "select proname from pg_proc where pronamespace = 'pgjobs'::regnamespace"
         " and proname not like '\\_%'",
     )
-    views = rows(conn, "select viewname from pg_views where schemaname = 'pgjobs'")
+    views = rows(
+        conn,
+        "select viewname from pg_views where schemaname = 'pgjobs' and viewname not like '\\_%'",
+    )
     assert sorted(name for (name,) in functions) == sorted(FUNCTIONS)
     assert sorted(name for (name,) in views) == sorted(VIEWS)

@@ -36,6 +36,7 @@ select class.relname, array_agg(attribute.attname::text)
 from pg_class as class
 join pg_attribute as attribute on attribute.attrelid = class.oid and attribute.attnum > 0
 where class.relnamespace = 'pgjobs'::regnamespace and class.relkind = 'v'
+    and class.relname not like '\\_%'
 group by class.oid
 """
 CODES = """

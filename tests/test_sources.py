@@ -27,6 +27,10 @@ FORBIDDEN = {
 }
 
 
+# The tables of a foreign key are known only to the catalogue.
+EXEMPT = {"dynamic SQL": {"sql/functions/_verify.sql"}}
+
+
 def code(file: Path) -> str:
     """Return a file's text without its comments."""
     text = re.sub(rf"({STRING})|--[^\n]*", lambda m: m[1] or "", file.read_text(encoding="utf-8"))
@@ -44,8 +48,12 @@ def relative(path: Path) -> str:
 
 @pytest.mark.parametrize("what", FORBIDDEN)
 def test_no_file_has(what: str) -> None:
-    found = {relative(file): re.findall(FORBIDDEN[what], bare(file)) for file in FILES}
-    assert not {file: finds for file, finds in found.items() if finds}
+    found = {relative(file) for file in FILES if re.search(FORBIDDEN[what], bare(file))}
+    exempt = EXEMPT.get(what, set[str]())
+    assert {file for file in found if file.startswith("sql/")} == exempt
+    # A migration has what sql/ has, and a down has no reason of its own.
+    assert not {file for file in found if file.endswith(".rollback.sql")}
+    assert bool(found - exempt) == bool(exempt)
 
 
 def test_every_raise_has_an_errcode() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from forgea_pgjobs._async.audit import verify, verify_bodies
 from forgea_pgjobs._async.operator import (
     amend,
     cancel,
@@ -45,6 +46,8 @@ __all__ = [
     "retry",
     "reverify",
     "timeline",
+    "verify",
+    "verify_bodies",
     "wake",
     "why_waiting",
 ]

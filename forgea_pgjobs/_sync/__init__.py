@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from forgea_pgjobs._sync.audit import verify, verify_bodies
 from forgea_pgjobs._sync.operator import (
     amend,
     cancel,
@@ -46,6 +47,8 @@ __all__ = [
     "retry",
     "reverify",
     "timeline",
+    "verify",
+    "verify_bodies",
     "wake",
     "why_waiting",
 ]

@@ -28,6 +28,11 @@ def recorded_install_sql() -> str:
     return "\n\n".join([install_sql(), *records])
 
 
+def sql_file(name: str) -> str:
+    """Return the text of a file of sql/."""
+    return (_folder("sql") / name).read_text(encoding="utf-8")
+
+
 def migrations_folder() -> Path:
     """Return the folder of the migrations."""
     return _folder("migrations")

@@ -3,6 +3,7 @@ create table pgjobs.migration (
     migration_id text not null,
     checksum text not null,
     applied_at timestamptz not null default now(),
+    applied_by text not null default session_user,
     constraint migration_migration_id_pkey primary key (migration_id)
 );
 
@@ -12,5 +13,6 @@ comment on column pgjobs.migration.migration_id is 'File name without its ending
 comment on column pgjobs.migration.checksum is
     'SHA-256, in hex, of the file''s text above the line that inserts this row.';
 comment on column pgjobs.migration.applied_at is 'When it was applied.';
+comment on column pgjobs.migration.applied_by is 'The login that applied it.';
 comment on constraint migration_migration_id_pkey on pgjobs.migration is
     'A migration is applied once.';

@@ -88,4 +88,6 @@ SCENARIO: list[tuple[str, dict[str, Any], str | None]] = [
     ("timeline", {"commit_sha": C}, None),
     ("timeline", {"commit_sha": "d" * 40}, None),
     ("timeline", {"commit_sha": "C"}, "22023"),
+    ("verify_bodies", {}, None),
+    ("verify_bodies", {"max_bodies": 0}, "22023"),
 ]

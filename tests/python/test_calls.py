@@ -152,6 +152,9 @@ def judge_again(conn: AnyConnection, job: pgjobs.VerificationJob) -> None:
     events = pgjobs.timeline(conn, commit_sha=job.commit_sha)
     assert [event.event for event in events[-2:]] == ["artifact_expired", "detail_expired"]
     assert events[-1].detail == {"kind": "SUMMARY"}
+    assert "error" not in {finding.severity for finding in pgjobs.verify(conn)}
+    verified = pgjobs.verify_bodies(conn, after_body_id=0, max_bodies=1)
+    assert verified == pgjobs.BodiesVerified(bodies=0, last_body_id=None, wrong=[])
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)

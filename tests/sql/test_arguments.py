@@ -42,6 +42,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "why_waiting": {"job_id": 1},
     "expire_artifacts": {"older_than": "1 day", "max_rows": 1, "dry_run": True},
     "expire_details": {"older_than": "1 day", "max_rows": 1, "dry_run": True},
+    "verify_bodies": {"after_body_id": 0, "max_bodies": 1},
 }
 
 HEX = sha(0xABCDEF)
@@ -164,6 +165,7 @@ BAD: dict[tuple[str, ...], dict[str, Any]] = {
     **{(f, "older_than"): AGES for f in ("expire_artifacts", "expire_details")},
     **{(f, "max_rows"): numbers(-1, 0, 10_001) for f in ("expire_artifacts", "expire_details")},
     ("expire_details", "kinds"): KINDS,
+    ("verify_bodies", "max_bodies"): numbers(-1, 0, 10_001),
     ("amend", "status"): STATUSES,
     ("reverify", "job_ids"): {"nested": [[1], [2]], "10001": [1] * 10_001},
     ("reverify", "priority"): numbers(-1, 0, 5, 32_768),
@@ -249,6 +251,7 @@ NULLS = {
     "why_waiting": ("job_id",),
     "expire_artifacts": ("older_than", "max_rows", "dry_run"),
     "expire_details": ("older_than", "kinds", "max_rows", "dry_run"),
+    "verify_bodies": ("after_body_id", "max_bodies"),
 }
 
 

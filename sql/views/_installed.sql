@@ -1,0 +1,202 @@
+-- _installed: every object of the schema as this database has it, with a digest of its definition.
+-- verify() holds it against pgjobs.fingerprint, the digests that this version was published with;
+-- `forgea-pgjobs verify` sends the same query by itself, against the digests in the package, so
+-- that neither this view nor that table has to be believed. The word pgjobs is left out of what is
+-- digested: under another schema name the digests are the same.
+create view pgjobs._installed as
+select
+    found.object,
+    found.state,
+    left(
+        encode(sha256(convert_to(replace(found.definition, 'pgjobs', '-'), 'UTF8')), 'hex'), 32
+    ) as digest
+from (
+    -- Functions: arguments, answer, attributes, settings and body.
+    select
+        'function ' || routine.pronamespace::regnamespace || '.' || quote_ident(routine.proname)
+            as object,
+        'present' as state,
+        case routine.prokind when 'a' then 'aggregate' else pg_get_functiondef(routine.oid) end
+            as definition
+    from pg_proc as routine
+    where routine.pronamespace = 'pgjobs'::regnamespace
+    union all
+    -- Tables and composite types: their columns.
+    select
+        case relation.relkind when 'c' then 'type ' else 'table ' end || relation.oid::regclass,
+        concat_ws(
+            ', ',
+            case relation.relkind when 'r' then 'present' when 'c' then 'present'
+                else format('of kind %s', relation.relkind) end,
+            case relation.relpersistence when 'p' then null else 'not logged' end,
+            case when relation.relrowsecurity then 'with row security' end,
+            case when relation.relispartition then 'a partition' end
+        ),
+        string_agg(
+            concat_ws(
+                ' ', attribute.attname, format_type(attribute.atttypid, attribute.atttypmod),
+                case when attribute.attnotnull then 'not null' end,
+                collation_.collname, attribute.attidentity, attribute.attgenerated,
+                pg_get_expr(default_.adbin, default_.adrelid)
+            ),
+            ', ' order by attribute.attnum
+        )
+    from pg_class as relation
+    left join pg_attribute as attribute
+        on attribute.attrelid = relation.oid and attribute.attnum > 0
+        and not attribute.attisdropped
+    left join pg_attrdef as default_
+        on default_.adrelid = attribute.attrelid and default_.adnum = attribute.attnum
+    left join pg_collation as collation_ on collation_.oid = attribute.attcollation
+    where relation.relnamespace = 'pgjobs'::regnamespace
+        and relation.relkind not in ('v', 'S', 'i', 'I', 't')
+    group by relation.oid
+    union all
+    select
+        'view ' || relation.oid::regclass,
+        'present',
+        concat_ws(' ', relation.reloptions::text, pg_get_viewdef(relation.oid))
+    from pg_class as relation
+    where relation.relnamespace = 'pgjobs'::regnamespace and relation.relkind = 'v'
+    union all
+    select
+        'sequence ' || sequence.seqrelid::regclass,
+        'present',
+        concat_ws(
+            ' ', format_type(sequence.seqtypid, null), sequence.seqstart, sequence.seqincrement,
+            sequence.seqmin, sequence.seqmax, sequence.seqcache, sequence.seqcycle
+        )
+    from pg_sequence as sequence
+    join pg_class as relation on relation.oid = sequence.seqrelid
+    where relation.relnamespace = 'pgjobs'::regnamespace
+    union all
+    -- Domains, and types that nobody expects; arrays and the rows of relations go with what they
+    -- are of.
+    select
+        'type ' || type.oid::regtype,
+        'present',
+        concat_ws(
+            ' ', type.typtype, format_type(type.typbasetype, type.typtypmod), type.typnotnull,
+            type.typdefault
+        )
+    from pg_type as type
+    where type.typnamespace = 'pgjobs'::regnamespace and type.typrelid = 0 and type.typelem = 0
+    union all
+    -- Constraints; those that only say "not null" are with their columns.
+    select
+        'constraint ' || constraint_.conname || ' on '
+            || coalesce(relation.oid::regclass::text, constraint_.contypid::regtype::text),
+        concat_ws(
+            ', ',
+            'present',
+            case when not constraint_.convalidated then 'not validated' end,
+            case when to_jsonb(constraint_) ->> 'conenforced' = 'false' then 'not enforced' end,
+            case when exists (
+                select from pg_trigger as trigger
+                where trigger.tgconstraint = constraint_.oid and trigger.tgenabled <> 'O'
+            ) then 'its triggers switched' end
+        ),
+        pg_get_constraintdef(constraint_.oid)
+    from pg_constraint as constraint_
+    left join pg_class as relation on relation.oid = constraint_.conrelid
+    where constraint_.connamespace = 'pgjobs'::regnamespace
+        and constraint_.contype not in ('n', 't')
+    union all
+    select
+        case when index.indisunique then 'unique ' else '' end || 'index '
+            || index.indexrelid::regclass,
+        case when index.indisvalid and index.indisready and index.indislive then 'present'
+            else 'not valid' end,
+        pg_get_indexdef(index.indexrelid)
+    from pg_index as index
+    join pg_class as relation on relation.oid = index.indrelid
+    where relation.relnamespace = 'pgjobs'::regnamespace
+    union all
+    select
+        'trigger ' || trigger.tgname || ' on ' || trigger.tgrelid::regclass,
+        case trigger.tgenabled
+            when 'A' then 'enabled always'
+            when 'O' then 'enabled, but not always'
+            when 'R' then 'enabled on replicas only'
+            else 'disabled'
+        end,
+        pg_get_triggerdef(trigger.oid)
+    from pg_trigger as trigger
+    join pg_class as relation on relation.oid = trigger.tgrelid
+    where relation.relnamespace = 'pgjobs'::regnamespace and not trigger.tgisinternal
+    union all
+    select
+        'rule ' || rule.rulename || ' on ' || rule.ev_class::regclass,
+        'present',
+        pg_get_ruledef(rule.oid)
+    from pg_rewrite as rule
+    join pg_class as relation on relation.oid = rule.ev_class
+    where relation.relnamespace = 'pgjobs'::regnamespace and rule.rulename <> '_RETURN'
+    union all
+    select 'policy ' || policy.polname || ' on ' || policy.polrelid::regclass, 'present', ''
+    from pg_policy as policy
+    join pg_class as relation on relation.oid = policy.polrelid
+    where relation.relnamespace = 'pgjobs'::regnamespace
+    union all
+    -- Who inherits from a table, or is its partition, is read and written with it.
+    select
+        'inheritance of ' || inheritance.inhrelid::regclass || ' from '
+            || inheritance.inhparent::regclass,
+        'present',
+        ''
+    from pg_inherits as inheritance
+    join pg_class as relation on relation.oid in (inheritance.inhrelid, inheritance.inhparent)
+    where relation.relnamespace = 'pgjobs'::regnamespace
+    union all
+    -- What anybody but the owner may do.
+    select
+        'grant ' || lower(acl.privilege_type) || ' on ' || granted.object || ' to '
+            || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text end,
+        case when acl.is_grantable then 'with grant option' else 'present' end,
+        ''
+    from (
+        select 'schema ' || namespace.nspname, namespace.nspowner, namespace.nspacl
+        from pg_namespace as namespace
+        where namespace.oid = 'pgjobs'::regnamespace
+        union all
+        select
+            case relation.relkind when 'S' then 'sequence ' when 'v' then 'view ' else 'table ' end
+                || relation.oid::regclass,
+            relation.relowner, relation.relacl
+        from pg_class as relation
+        where relation.relnamespace = 'pgjobs'::regnamespace
+        union all
+        select
+            'column ' || attribute.attrelid::regclass || '.' || attribute.attname,
+            relation.relowner, attribute.attacl
+        from pg_attribute as attribute
+        join pg_class as relation on relation.oid = attribute.attrelid
+        where relation.relnamespace = 'pgjobs'::regnamespace
+        union all
+        select
+            'function ' || routine.pronamespace::regnamespace || '.'
+                || quote_ident(routine.proname),
+            routine.proowner, coalesce(routine.proacl, acldefault('f', routine.proowner))
+        from pg_proc as routine
+        where routine.pronamespace = 'pgjobs'::regnamespace
+        union all
+        select
+            'type ' || type.oid::regtype,
+            type.typowner, coalesce(type.typacl, acldefault('T', type.typowner))
+        from pg_type as type
+        left join pg_class as relation on relation.oid = type.typrelid
+        where type.typnamespace = 'pgjobs'::regnamespace and type.typelem = 0
+            and coalesce(relation.relkind, 'c') = 'c'
+    ) as granted (object, owner, acl)
+    cross join lateral aclexplode(granted.acl) as acl
+    where acl.grantee <> granted.owner
+) as found;
+
+comment on view pgjobs._installed is
+    'Every object of the schema, its state and a digest of its definition; what verify() checks. '
+    'Read-only, for the owner alone.';
+
+create trigger _installed_read_only instead of insert or update or delete
+    on pgjobs._installed for each row execute function pgjobs._guard_ledger();
+comment on trigger _installed_read_only on pgjobs._installed is
+    'Refuses INSERT, UPDATE and DELETE with 23V01.';

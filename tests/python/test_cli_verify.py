@@ -1,0 +1,122 @@
+"""``verify``: exit code 0 for an installation as released, 1 when there is an error."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+import forgea_pgjobs as pgjobs
+from forgea_pgjobs.cli import verify as command
+from tests.helpers import sha
+from tests.python.test_cli import Run, run
+
+__all__ = ["run"]  # the fixture
+GUARD = "trigger job_append_only on pgjobs.job"
+QUIET = """
+create or replace function pgjobs.verify() returns setof pgjobs.finding
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as 'begin return; end'
+"""
+
+
+@pytest.fixture
+def operator(fresh_dsn: str) -> str:
+    """A connection string that acts as an operator."""
+    return make_conninfo(fresh_dsn, options="-c role=pgjobs_operator")
+
+
+def execute(dsn: str, *statements: str) -> None:
+    with psycopg.connect(dsn) as conn:
+        for statement in statements:
+            conn.execute(statement.encode())
+
+
+def errors(run: Run, dsn: str) -> dict[str, str]:
+    """Return what verify finds wrong: objects, and what it says of them."""
+    done = run("verify", "--dsn", dsn, "--json")
+    found = json.loads(done.out)
+    assert {tuple(each) for each in found} <= {("severity", "object", "finding", "hint")}
+    wrong = {each["object"]: each["finding"] for each in found if each["severity"] == "error"}
+    assert (done.code, done.err) == (1 if wrong else 0, "")
+    return wrong
+
+
+def test_an_installation_as_released_has_no_error(operator: str, run: Run) -> None:
+    assert errors(run, operator) == {}
+    done = run("verify", "--dsn", operator)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[-1].startswith("no errors in ")
+
+
+def test_an_error_is_a_line_and_exit_code_1(fresh_dsn: str, operator: str, run: Run) -> None:
+    execute(fresh_dsn, "alter table pgjobs.job enable trigger job_append_only")
+    done = run("verify", "--dsn", operator)
+    header, first, *_rest, last = done.out.splitlines()
+    assert (done.code, done.err) == (1, "")
+    assert header.split() == ["severity", "object", "finding", "hint"]
+    assert first.startswith(f"error     {GUARD}")
+    assert last.startswith("1 error in ")
+
+
+def test_a_verify_that_was_replaced_is_found_out(fresh_dsn: str, operator: str, run: Run) -> None:
+    execute(
+        fresh_dsn,
+        QUIET,
+        f"drop {GUARD}",
+        "create function pgjobs.enqueue() returns int language sql as 'select 1'",
+        "grant execute on function pgjobs.claim to pgjobs_app",
+    )
+    wrong = errors(run, operator)
+    assert wrong.keys() == {"function pgjobs.verify", GUARD, "function pgjobs.enqueue"}
+    assert len(set(wrong.values())) == 1
+
+
+def test_a_fingerprint_that_was_rewritten_is_found_out(
+    fresh_dsn: str, operator: str, run: Run
+) -> None:
+    execute(
+        fresh_dsn,
+        "alter table pgjobs.job disable trigger job_append_only",
+        f"update pgjobs.fingerprint set state = 'disabled' where object = '{GUARD}'",
+    )
+    assert errors(run, operator).keys() == {GUARD}
+
+
+def test_every_body_is_checked_batch_by_batch(
+    fresh_dsn: str, operator: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(fresh_dsn) as conn:
+        pgjobs.enqueue(conn, session_id=uuid4(), commit_sha=sha(), lab_version="1")
+        [claimed] = pgjobs.claim(conn, worker="w")
+        lease: dict[str, Any] = {"job_id": claimed.job_id, "lease_token": claimed.lease_token}
+        for name in ("one", "two", "three"):
+            pgjobs.add_artifact(conn, **lease, kind="LOG", name=name, content=name.encode())
+    execute(
+        fresh_dsn,
+        "set session_replication_role = replica",
+        "alter table pgjobs.body disable trigger body_append_only",
+        "update pgjobs.body set content = 'else' where body_id = 3",
+        "alter table pgjobs.body enable always trigger body_append_only",
+        QUIET,
+    )
+    monkeypatch.setattr(command, "BATCH", 1)
+    wrong = errors(run, operator)
+    assert wrong.keys() == {"function pgjobs.verify", "body 3"}
+
+
+def test_a_database_without_the_schema_is_one_line(empty_dsn: str, run: Run) -> None:
+    done = run("verify", "--dsn", empty_dsn)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error 3F000: ")
+    assert done.err.count("\n") == 1
+
+
+def test_one_who_is_no_operator_is_told_so(fresh_dsn: str, run: Run) -> None:
+    done = run("verify", "--dsn", make_conninfo(fresh_dsn, options="-c role=pgjobs_reader"))
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error 42501: ")

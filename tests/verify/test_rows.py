@@ -1,0 +1,125 @@
+"""Rows that do not agree with one another are named by verify(), however they came about."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from tests.helpers import Connection, call, claim, complete, enqueue, refused
+
+SESSION = UUID(int=7)
+DECISION = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t"}
+
+
+@pytest.fixture(scope="module")
+def lived(dsn: str) -> None:
+    """Jobs 1 and 2 have verdicts, 3 is the head of SESSION, 4 waits there, 2 is judged again."""
+    with psycopg.connect(dsn) as conn:
+        first = enqueue(conn, payload="{}", author="a")
+        run = claim(conn)
+        lease = {"job_id": run.job_id, "lease_token": run.lease_token}
+        call(conn, "add_artifact", **lease, kind="LOG", name="log", content=b"log")
+        complete(conn, run, "FAILED", summary="{}")
+        call(conn, "amend", job_id=first.job_id, status="PASSED", **DECISION)
+        enqueue(conn)
+        complete(conn, claim(conn))
+        enqueue(conn, session_id=SESSION)
+        enqueue(conn, session_id=SESSION)
+        call(conn, "reverify", job_ids=[2], **DECISION)
+
+
+@pytest.fixture
+def tampered(lived: None, conn: Connection) -> Connection:
+    """A superuser's connection past which no guard and no foreign key says anything."""
+    conn.execute(
+        "do $$ declare name regclass; begin for name in select oid::regclass from pg_class"
+        " where relnamespace = 'pgjobs'::regnamespace and relkind = 'r' loop"
+        " execute format('alter table %s disable trigger all', name); end loop; end $$"
+    )
+    return conn
+
+
+def errors(conn: Connection) -> set[str]:
+    """Return what is wrong with rows; that the triggers are off is another matter."""
+    return {
+        each.object
+        for each in call(conn, "verify")
+        if each.severity == "error" and not each.object.startswith(("trigger ", "constraint "))
+    } | {each.object for each in call(conn, "verify") if "have no row in" in each.finding}
+
+
+# Statement: the objects that are named.
+TAMPERING: dict[str, set[str]] = {
+    "delete from pgjobs.head where job_id = 3": {f"session {SESSION}", "job 3"},
+    "delete from pgjobs.waiting where turn_no = 4": {f"session {SESSION}", "job 4"},
+    f"delete from pgjobs.lane where session_id = '{SESSION}'": {f"session {SESSION}"},
+    "update pgjobs.lane set open_jobs = 5 where open_jobs = 2": {f"session {SESSION}"},
+    f"insert into pgjobs.waiting values ('{SESSION}', 1)": {f"session {SESSION}", "job 1"},
+    f"insert into pgjobs.waiting values ('{SESSION}', 99)": {f"session {SESSION}", "job 99"},
+    f"insert into pgjobs.waiting values ('{SESSION}', 3)": {f"session {SESSION}", "job 3"},
+    f"insert into pgjobs.waiting values ('{SESSION}', 5, 2)": {
+        f"session {SESSION}",
+        "job 2",
+    },
+    "update pgjobs.head set job_id = 4 where job_id = 3": {"job 3", "job 4"},
+    "delete from pgjobs.verdict where job_id = 2": {
+        "job 2",
+        "constraint review_job_id_fkey",
+    },
+    "delete from pgjobs.head where job_id = 2": {"session SECOND", "review 5"},
+    "insert into pgjobs.review_result (review_id, job_id, ended_at, run_no, outcome)"
+    " values (5, 2, now(), 1, 'RUNS_EXHAUSTED')": {"job 2"},
+    "delete from pgjobs.lab_attempt where attempt_id = 1": {
+        "constraint job_session_id_commit_sha_fkey",
+        "constraint attempt_detail_attempt_id_fkey",
+    },
+    "delete from pgjobs.job where job_id = 1": {
+        "constraint job_payload_job_id_fkey",
+        "constraint verdict_job_id_fkey",
+        "constraint artifact_job_id_fkey",
+    },
+    "update pgjobs.verdict set status = 'PASSED' where job_id = 1": {"amendment 1"},
+    "update pgjobs.body set content = 'lag'": {"body 1"},
+    "update pgjobs.artifact set sha256 = sha256('lag')": {"body 1"},
+    "update pgjobs.artifact set size_bytes = 4": {"body 1"},
+    "delete from pgjobs.body": {"artifact 1"},
+}
+
+
+@pytest.mark.parametrize("statement", TAMPERING)
+def test_it_is_named(statement: str, tampered: Connection) -> None:
+    [(second,)] = tampered.execute("select session_id from pgjobs.job where job_id = 2").fetchall()
+    assert errors(tampered) == set()
+    tampered.execute(statement.encode())
+    expected = {name.replace("SECOND", str(second)) for name in TAMPERING[statement]}
+    assert errors(tampered) == expected
+
+
+def test_jobs_in_every_place_are_no_finding(lived: None, conn: Connection) -> None:
+    for _ in range(2):
+        claim(conn)
+    assert [each for each in call(conn, "verify") if each.severity == "error"] == []
+
+
+def test_bodies_are_checked_in_parts(lived: None, conn: Connection) -> None:
+    enqueue(conn, session_id=uuid4(), priority=1)
+    run = claim(conn)
+    lease: dict[str, Any] = {"job_id": run.job_id, "lease_token": run.lease_token}
+    for name in "abcd":
+        call(conn, "add_artifact", **lease, kind="LOG", name=name, content=name.encode())
+    answers = []
+    after = 0
+    while after is not None:
+        [part] = call(conn, "verify_bodies", after_body_id=after, max_bodies=2)
+        answers.append((part.bodies, part.wrong))
+        after = part.last_body_id
+    assert answers == [(2, []), (2, []), (1, [])]
+
+
+@pytest.mark.parametrize(("argument", "value"), [("max_bodies", 0), ("max_bodies", 10_001)])
+def test_a_bad_part_is_refused(argument: str, value: int, conn: Connection) -> None:
+    with refused("22023", f"verify_bodies_{argument}_check"):
+        call(conn, "verify_bodies", **{argument: value})
