@@ -36,6 +36,7 @@
 \ir tables/amendment.sql
 \ir tables/artifact.sql
 \ir tables/expiry.sql
+\ir tables/backfill.sql
 \ir tables/lane.sql
 \ir tables/head.sql
 \ir tables/waiting.sql
@@ -82,3 +83,4 @@
 \ir functions/timeline.sql
 \ir functions/why_waiting.sql
 \ir grants.sql
+\ir backfill.sql

@@ -48,6 +48,10 @@ VIEWS = {
         login text, requested_at timestamptz, started_at timestamptz, ended_at timestamptz,
         run_no integer, worker text, detail text, summary jsonb
     """,
+    "backfill_report": """
+        log_id uuid, session_id uuid, outcome text, reason text, attempt_id bigint, job_id bigint,
+        commit_sha text, backfilled_at timestamptz, login text
+    """,
 }
 # Function: its parameters, whether it answers any number of rows, and the columns of a row.
 FUNCTIONS = {
