@@ -107,3 +107,7 @@ EXPIRE_DETAILS = _call(
     "max_rows integer",
     "dry_run boolean",
 )
+BACKFILL_VERIFICATION_LOG = _call(
+    "backfill_verification_log", "batch_size integer", "dry_run boolean"
+)
+BACKFILL_RECONCILE = _call("backfill_reconcile")

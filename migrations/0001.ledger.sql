@@ -544,8 +544,9 @@ comment on trigger job_payload_no_truncate on pgjobs.job_payload is 'Refuses TRU
 
 -- verdict: how a job ended. Guarantees: one per job (verdict_job_id_pkey), only PASSED, FAILED or
 -- ERROR (verdict_status_check), a reason exactly for ERROR (verdict_error_reason_check), a worker's
--- lease behind every verdict a worker gave (verdict_lease_token_check), no change ever (the
--- guards).
+-- lease behind every verdict a worker gave (verdict_lease_token_check), a mark on what the history
+-- of the host says, which had no run and is never FAILED (verdict_origin_check), no change ever
+-- (the guards).
 create table pgjobs.verdict (
     job_id bigint not null,
     completed_at timestamptz not null,
@@ -559,20 +560,36 @@ create table pgjobs.verdict (
     actor text,
     summary_sha256 bytea,
     login text collate "C",
+    origin text collate "C",
     constraint verdict_job_id_pkey primary key (job_id),
     constraint verdict_job_id_fkey foreign key (job_id) references pgjobs.job (job_id),
     constraint verdict_status_check check (status in ('PASSED', 'FAILED', 'ERROR')),
     constraint verdict_error_reason_check check (
         (status = 'ERROR') = (error_reason is not null)
-        and error_reason in ('REPORTED', 'RUNS_EXHAUSTED', 'CANCELLED')
+        and error_reason in ('REPORTED', 'RUNS_EXHAUSTED', 'CANCELLED', 'BACKFILL_UNKNOWN')
     ),
     constraint verdict_lease_token_check check (
-        case error_reason
-            when 'CANCELLED' then actor is not null and login is not null
-            when 'RUNS_EXHAUSTED' then actor is null and lease_token is null
+        case
+            when origin is not null then actor is null and lease_token is null
+            when error_reason = 'CANCELLED' then actor is not null and login is not null
+            when error_reason = 'RUNS_EXHAUSTED' then actor is null and lease_token is null
             else actor is null and lease_token is not null
         end
         and (lease_token is null or (worker is not null and started_at is not null and run_no > 0))
+    ),
+    constraint verdict_origin_check check (
+        case
+            when origin is null then error_reason is distinct from 'BACKFILL_UNKNOWN'
+            else origin = 'BACKFILL'
+                and run_no = 0
+                and num_nonnulls(started_at, worker, summary_sha256) = 0
+                and login is not null
+                and case status
+                    when 'PASSED' then error_detail is null
+                    when 'ERROR' then error_reason = 'BACKFILL_UNKNOWN' and error_detail is not null
+                    else false
+                end
+        end
     )
 ) with (
     vacuum_truncate = off,
@@ -596,19 +613,24 @@ comment on column pgjobs.verdict.status is
 comment on column pgjobs.verdict.worker is
     'The worker of the latest run; null where there was none.';
 comment on column pgjobs.verdict.error_reason is
-    'REPORTED by the worker, RUNS_EXHAUSTED or CANCELLED; null unless ERROR.';
-comment on column pgjobs.verdict.error_detail is 'The reason given to release or cancel.';
+    'REPORTED by the worker, RUNS_EXHAUSTED, CANCELLED or BACKFILL_UNKNOWN; null unless ERROR.';
+comment on column pgjobs.verdict.error_detail is
+    'The reason given to release or cancel, or what a backfill knew instead.';
 comment on column pgjobs.verdict.actor is 'Who cancelled.';
 comment on column pgjobs.verdict.login is
-    'The database login, session_user, of who cancelled.';
+    'The database login, session_user, of who cancelled or backfilled.';
 comment on column pgjobs.verdict.summary_sha256 is
     'SHA-256 of the summary''s text, null where none was given.';
+comment on column pgjobs.verdict.origin is
+    'BACKFILL: the history of the host says so, no run of ours; else null.';
 comment on constraint verdict_job_id_pkey on pgjobs.verdict is 'One verdict per job.';
 comment on constraint verdict_job_id_fkey on pgjobs.verdict is 'A verdict belongs to a job.';
 comment on constraint verdict_status_check on pgjobs.verdict is 'The three verdicts.';
 comment on constraint verdict_error_reason_check on pgjobs.verdict is 'A reason exactly for ERROR.';
 comment on constraint verdict_lease_token_check on pgjobs.verdict is
     'A worker''s verdict has its lease, a cancel its actor.';
+comment on constraint verdict_origin_check on pgjobs.verdict is
+    'A backfilled verdict had no run, is PASSED or unknown, and is marked; no other is unknown.';
 comment on index pgjobs.verdict_status_completed_at_idx is 'Serves "the newest 50 of a verdict".';
 
 create trigger verdict_append_only before update or delete on pgjobs.verdict
@@ -1502,17 +1524,20 @@ select
         as error_detail,
     summary.summary,
     standing.effective_status,
-    standing.amended_at
+    standing.amended_at,
+    coalesce(standing.origin, amended.origin, 'QUEUE' collate "C") as origin
 from (
     select
         verdict.job_id, verdict.status, verdict.status as effective_status, verdict.completed_at,
         null::timestamptz as amended_at, 0::smallint as amendment_no, verdict.started_at,
-        verdict.run_no, verdict.worker, verdict.error_reason, verdict.error_detail, verdict.actor
+        verdict.run_no, verdict.worker, verdict.error_reason, verdict.error_detail, verdict.actor,
+        verdict.origin
     from pgjobs.verdict as verdict
     union all
     select
         amendment.job_id, amendment.verdict_status, amendment.status, amendment.completed_at,
-        amendment.amended_at, amendment.amendment_no, null, null, null, null, null, null
+        amendment.amended_at, amendment.amendment_no, null, null, null, null, null, null,
+        null
     from pgjobs.amendment as amendment
 ) as standing
 join pgjobs.job as job on job.job_id = standing.job_id
@@ -1578,7 +1603,8 @@ select
     null::text as error_detail,
     null::jsonb as summary,
     'QUEUED'::text collate "C" as effective_status,
-    null::timestamptz as amended_at
+    null::timestamptz as amended_at,
+    'QUEUE'::text collate "C" as origin
 from pgjobs.waiting as waiting
 join open_job on open_job.session_id = waiting.session_id and open_job.job_id = waiting.turn_no
 where waiting.reviewed_job_id is null
@@ -1603,7 +1629,8 @@ select
     null,
     null,
     'QUEUED'::text collate "C",
-    null
+    null,
+    'QUEUE'::text collate "C"
 from pgjobs.head as head
 join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
 where head.lease_token is null and head.review_id is null
@@ -1628,7 +1655,8 @@ select
     null,
     null,
     'RUNNING'::text collate "C",
-    null
+    null,
+    'QUEUE'::text collate "C"
 from pgjobs.head as head
 join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
 where head.lease_token is not null and head.review_id is null
@@ -1636,27 +1664,27 @@ union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'PASSED'::text collate "C", priority,
     payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
-    error_reason, error_detail, summary, effective_status, amended_at
+    error_reason, error_detail, summary, effective_status, amended_at, origin
 from pgjobs.verification_verdict
 where status = 'PASSED'
 union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'FAILED'::text collate "C", priority,
     payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
-    error_reason, error_detail, summary, effective_status, amended_at
+    error_reason, error_detail, summary, effective_status, amended_at, origin
 from pgjobs.verification_verdict
 where status = 'FAILED'
 union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'ERROR'::text collate "C", priority,
     payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
-    error_reason, error_detail, summary, effective_status, amended_at
+    error_reason, error_detail, summary, effective_status, amended_at, origin
 from pgjobs.verification_verdict
 where status = 'ERROR';
 
 comment on view pgjobs.verification_job is
     'Every job once: QUEUED, RUNNING, PASSED, FAILED or ERROR. started_at and worker are those of'
-    ' the latest run. Read-only.';
+    ' the latest run; origin is BACKFILL where a host''s history says so. Read-only.';
 
 create trigger verification_job_read_only instead of insert or update or delete
     on pgjobs.verification_job for each row execute function pgjobs._guard_ledger();
@@ -1888,7 +1916,22 @@ begin
     when '25000' then
         raise exception '% needs READ COMMITTED', subject
             using errcode = '25000', schema = 'pgjobs', table = subject,
-                  hint = 'Nothing was dropped. Call it in a transaction of its own.';
+                  hint = 'Nothing was done. Call it in a transaction of its own.';
+    when '42P01' then
+        raise exception 'there is no table % in schema public', subject
+            using errcode = '42P01', schema = 'pgjobs', table = 'backfill',
+                  constraint = 'backfill_log_id_pkey',
+                  hint = 'A backfill reads "VerificationLog", "LabSession" and "Lab": in a '
+                         'database without them there is nothing to move in.';
+    when '42501' then
+        raise exception '% may not read the table % of schema public', current_user, subject
+            using errcode = '42501', schema = 'pgjobs', table = 'backfill',
+                  constraint = 'backfill_log_id_pkey',
+                  hint = format(
+                      'As the owner of the tables: grant usage on schema public to %1$I; '
+                      'grant select on "VerificationLog", "LabSession", "Lab" to %1$I;',
+                      current_user
+                  );
     when '54V01' then
         raise exception '%the session has 100 open jobs', v_element
             using errcode = '54V01', schema = 'pgjobs', table = 'lane',
@@ -1899,7 +1942,7 @@ end
 $$;
 comment on function pgjobs._refuse is
     'Raises the error of the contract with that code. subject: the differing field of 23V04 or '
-    '23V06, what is missing, or the function; element: ordinal in a batch.';
+    '23V06, what is missing or closed, or the function; element: ordinal in a batch.';
 
 
 -- 22004 for a null argument, 22023 for one out of its range or form. At most 64 characters of the
@@ -1959,7 +2002,8 @@ comment on function pgjobs._refuse_null is
 
 -- Argument checks: each answers true or refuses, before any table is touched. Callers join them
 -- with "and" in one expression; a rule of one place stands there as (rule) is true or
--- _refuse_argument(…). Lengths come first: no pattern sees a long value.
+-- _refuse_argument(…). Lengths come first: no pattern sees a long value. Where nobody is to be
+-- refused (routine is null), the form of a commit or a text is answered: true or false.
 
 create function pgjobs._check_commit_sha(
     routine text,
@@ -1979,8 +2023,11 @@ begin
         octet_length(value) in (40, 64)
         and value collate "C" !~ '[^0-9a-f]'
         and value collate "C" ~ '[^0]'
-    ) is true or pgjobs._refuse_argument(
-        routine, argument, value, '40 or 64 lower-case hex digits, not all zeros', element
+    ) is true or (
+        routine is not null
+        and pgjobs._refuse_argument(
+            routine, argument, value, '40 or 64 lower-case hex digits, not all zeros', element
+        )
     );
 end
 $$;
@@ -2006,9 +2053,12 @@ begin
         and char_length(value) between 1 and 200
         and value collate "C" !~ '[\u0001-\u001f\u007f-\u009f]'
         and value collate "C" ~ '[^ \u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]'
-    ) is true or pgjobs._refuse_argument(
-        routine, argument, value,
-        '1 … 200 characters, not blank, without control characters', element
+    ) is true or (
+        routine is not null
+        and pgjobs._refuse_argument(
+            routine, argument, value,
+            '1 … 200 characters, not blank, without control characters', element
+        )
     );
 end
 $$;
@@ -3328,7 +3378,8 @@ begin
             verdict.status,
             case when head.lease_token is null then 'QUEUED' else 'RUNNING' end collate "C"
         ),
-        amendment.amended_at
+        amendment.amended_at,
+        coalesce(verdict.origin, 'QUEUE')
     from pgjobs.job as job
     cross join lateral (
         select attempt.attempt_id
@@ -5050,15 +5101,16 @@ begin
         union all
         select
             7, 0, verdict.completed_at,
-            case verdict.error_reason
-                when 'CANCELLED' then 'cancelled'
-                when 'RUNS_EXHAUSTED' then 'runs_exhausted'
+            case
+                when verdict.origin is not null then 'backfilled'
+                when verdict.error_reason = 'CANCELLED' then 'cancelled'
+                when verdict.error_reason = 'RUNS_EXHAUSTED' then 'runs_exhausted'
                 else 'completed'
             end,
             nullif(verdict.run_no, 0),
-            case verdict.error_reason
-                when 'CANCELLED' then verdict.actor
-                when 'RUNS_EXHAUSTED' then null
+            case
+                when verdict.error_reason = 'CANCELLED' then verdict.actor
+                when verdict.error_reason = 'RUNS_EXHAUSTED' then null
                 else verdict.worker
             end,
             jsonb_build_object(
@@ -5130,10 +5182,10 @@ end
 $$;
 comment on function pgjobs.timeline is
     'What happened to a commit that has a job, in order: recorded, enqueued, claimed, '
-    'artifact_added, lease_lost, released, completed, cancelled, runs_exhausted, review_queued, '
-    'review_completed, review_cancelled, review_runs_exhausted, amended, artifact_expired, '
-    'detail_expired. actor: the worker of a run, who decided, or the login of an expiry. No rows '
-    'for a commit without a job. Errors: 22023, 22004.';
+    'artifact_added, lease_lost, released, completed, cancelled, runs_exhausted, backfilled, '
+    'review_queued, review_completed, review_cancelled, review_runs_exhausted, amended, '
+    'artifact_expired, detail_expired. actor: the worker of a run, who decided, or the login of an '
+    'expiry. No rows for a commit without a job. Errors: 22023, 22004.';
 
 
 create function pgjobs.why_waiting(job_id bigint)
@@ -5286,4 +5338,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '8c3b42418b6163b6cb2f4a5329286f73459bbac4061ed7766b1cefe79d7ebe5e');
+values ('0001.ledger', '35b19d835c9ea497e581a3d994ea2842e603837b42c2e02d88f90d642946d20c');

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from forgea_pgjobs._async.operator import (
     amend,
+    backfill_reconcile,
+    backfill_verification_log,
     cancel,
     expire_artifacts,
     expire_details,
@@ -26,6 +28,8 @@ from forgea_pgjobs._async.worker import (
 __all__ = [
     "add_artifact",
     "amend",
+    "backfill_reconcile",
+    "backfill_verification_log",
     "cancel",
     "claim",
     "complete",

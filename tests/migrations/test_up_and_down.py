@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
 import forgea_pgjobs as pgjobs
 from forgea_pgjobs import schema

@@ -16,6 +16,14 @@ LEASE = {"lease_token": UUID(int=9), "lease_for": "1 day", "lease_expires_at": N
 CANCELLED = {"status": "ERROR", "error_reason": "CANCELLED"}
 SIGNED = {"actor": "an operator", "login": "l"}
 RUNS_EXHAUSTED = {"status": "ERROR", "error_reason": "RUNS_EXHAUSTED", "lease_token": None}
+BACKFILLED = {
+    "origin": "BACKFILL",
+    "lease_token": None,
+    "worker": None,
+    "started_at": None,
+    "run_no": 0,
+    "login": "l",
+}
 
 # Table, rule: how row(2) must differ to be refused beside row(1).
 CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
@@ -51,6 +59,8 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
             {"status": "ERROR"},
             {"status": "FAILED", "error_reason": "REPORTED"},
             {"status": "ERROR", "error_reason": "BORED"},
+            {**BACKFILLED, "status": "ERROR"},
+            {**BACKFILLED, "error_reason": "BACKFILL_UNKNOWN"},
         ],
         "lease_token_check": [
             {"lease_token": None},
@@ -63,6 +73,21 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
             {**CANCELLED, "login": "l"},
             {**RUNS_EXHAUSTED, "lease_token": UUID(int=9)},
             {**RUNS_EXHAUSTED, "actor": "an operator"},
+            {**BACKFILLED, "actor": "an operator"},
+            {**BACKFILLED, "lease_token": UUID(int=9)},
+        ],
+        "origin_check": [
+            {**BACKFILLED, "origin": "HEARSAY"},
+            {**BACKFILLED, "status": "FAILED"},
+            {**BACKFILLED, "run_no": 1},
+            {**BACKFILLED, "started_at": NOW},
+            {**BACKFILLED, "worker": "w"},
+            {**BACKFILLED, "summary_sha256": b"1"},
+            {**BACKFILLED, "login": None},
+            {**BACKFILLED, "error_detail": "none"},
+            {**BACKFILLED, "status": "ERROR", "error_reason": "REPORTED", "error_detail": "d"},
+            {**BACKFILLED, "status": "ERROR", "error_reason": "BACKFILL_UNKNOWN"},
+            {"status": "ERROR", "error_reason": "BACKFILL_UNKNOWN"},
         ],
     },
     "verdict_summary": {
