@@ -1,7 +1,7 @@
 """Write sql/fingerprints from the migrations, on every major whose binaries are named.
 
 Some views are written out differently by different majors; such an object has several digests.
-What a migration publishes is no part of its digests, so it may be stale while this runs.
+What a migration publishes comes last in it, and is left out here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from forgea_pgjobs import embedded
 from forgea_pgjobs.schema import migration_files
-from forgea_pgjobs.schema.fingerprints import Fingerprint, installed, rendered
+from forgea_pgjobs.schema.fingerprints import PUBLISH, Fingerprint, installed, rendered
 
 FOLDER = Path(__file__).parent.parent / "sql/fingerprints"
 
@@ -27,7 +27,7 @@ def brought_by_each() -> dict[str, set[Fingerprint]]:
     with embedded.run_server(fsync=False) as server:
         for name, path in migration_files().items():
             with psycopg.connect(server.dsn()) as conn:
-                conn.execute(path.read_bytes())
+                conn.execute(path.read_bytes().partition(PUBLISH.encode())[0])
                 found[name] = installed(conn).difference(*found.values())
     return found
 

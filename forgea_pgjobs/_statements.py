@@ -109,3 +109,7 @@ EXPIRE_DETAILS = _call(
 )
 VERIFY = _call("verify")
 VERIFY_BODIES = _call("verify_bodies", "after_body_id bigint", "max_bodies integer")
+BACKFILL_VERIFICATION_LOG = _call(
+    "backfill_verification_log", "batch_size integer", "dry_run boolean"
+)
+BACKFILL_RECONCILE = _call("backfill_reconcile")

@@ -74,7 +74,15 @@ class ArtifactExpired(PgjobsError, psycopg.IntegrityError):
 
 
 class IsolationTooHigh(PgjobsError, psycopg.errors.InvalidTransactionState):
-    """25000: retention was called above READ COMMITTED; nothing was dropped."""
+    """25000: retention or a backfill was called above READ COMMITTED; nothing was done."""
+
+
+class HostTableMissing(PgjobsError, psycopg.errors.UndefinedTable):
+    """42P01: a table that the backfill reads is not there."""
+
+
+class HostTableClosed(PgjobsError, psycopg.errors.InsufficientPrivilege):
+    """42501: the owner of pgjobs may not read a table of the backfill; the hint is the grant."""
 
 
 class TooManyOpenJobs(PgjobsError, psycopg.OperationalError):
@@ -98,6 +106,8 @@ BY_SQLSTATE: dict[str, type[PgjobsError]] = {
     "23V07": NotFinal,
     "23V08": ArtifactExpired,
     "25000": IsolationTooHigh,
+    "42P01": HostTableMissing,
+    "42501": HostTableClosed,
     "54V01": TooManyOpenJobs,
 }
 

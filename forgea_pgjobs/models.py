@@ -215,6 +215,27 @@ class DetailsExpired:
 
 
 @dataclass(frozen=True, slots=True)
+class Backfilled:
+    """Answer of ``backfill_verification_log``: logs looked at, rows made, logs that gave no job."""
+
+    seen: int
+    attempts: int
+    jobs: int
+    artifacts: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillCheck:
+    """A row of ``backfill_reconcile``: what should be there, what is, and whether they agree."""
+
+    check_name: str
+    expected: str
+    actual: str
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A row of ``timeline``: what happened to a commit, and when."""
 
@@ -276,6 +297,7 @@ class VerificationJob(_WithStatus, _WithEffectiveStatus):
     summary: Any
     effective_status: JobStatus
     amended_at: datetime | None
+    origin: str
 
     def __post_init__(self) -> None:
         _WithStatus.__post_init__(self)

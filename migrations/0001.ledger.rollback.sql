@@ -1,16 +1,25 @@
--- Undoes 0001.ledger. Refuses while there are ledger rows, unless the operator says, in the same
--- session: set pgjobs.force_rollback = on. It holds the tables from that question to the drop. The
--- group roles stay: they belong to the cluster, and other databases may use them.
+-- Undoes 0001.ledger. Refuses while a later migration is there; and while there are ledger rows,
+-- unless the operator says, in the same session: set pgjobs.force_rollback = on. It holds the
+-- tables from that question to the drop. The group roles stay: they belong to the cluster, and
+-- other databases may use them.
 set local lock_timeout = '5s';
 set local search_path = pg_catalog, pg_temp;
 
 lock table
     pgjobs.lab_attempt, pgjobs.attempt_detail, pgjobs.job, pgjobs.job_payload, pgjobs.verdict,
-    pgjobs.verdict_summary, pgjobs.setback, pgjobs.lane, pgjobs.head, pgjobs.waiting
+    pgjobs.verdict_summary, pgjobs.setback, pgjobs.lane, pgjobs.head, pgjobs.waiting,
+    pgjobs.migration
 in access exclusive mode;
 
 do $$
 begin
+    if exists (select from pgjobs.migration where migration_id > '0001.ledger') then
+        raise exception 'a later migration is there, and stands on this one'
+            using errcode = '55000', schema = 'pgjobs', table = 'migration',
+                  constraint = 'migration_migration_id_pkey',
+                  hint = 'Undo the later ones first, the newest before the others: '
+                         'select migration_id from pgjobs.migration.';
+    end if;
     if exists (select from pgjobs.lab_attempt)
         and current_setting('pgjobs.force_rollback', true) is distinct from 'on'
     then
@@ -46,8 +55,7 @@ drop function
 drop view pgjobs.verification_job, pgjobs.verification_verdict;
 drop table
     pgjobs.fingerprint, pgjobs.migration, pgjobs.waiting, pgjobs.head, pgjobs.lane,
-    pgjobs.expiry, pgjobs.body,
-    pgjobs.artifact, pgjobs.amendment, pgjobs.review_summary, pgjobs.review_result,
+    pgjobs.backfill, pgjobs.expiry, pgjobs.body, pgjobs.artifact, pgjobs.amendment, pgjobs.review_summary, pgjobs.review_result,
     pgjobs.review, pgjobs.setback,
     pgjobs.verdict_summary, pgjobs.verdict, pgjobs.job_payload, pgjobs.job,
     pgjobs.attempt_detail, pgjobs.lab_attempt;

@@ -563,8 +563,9 @@ comment on trigger job_payload_no_truncate on pgjobs.job_payload is 'Refuses TRU
 
 -- verdict: how a job ended. Guarantees: one per job (verdict_job_id_pkey), only PASSED, FAILED or
 -- ERROR (verdict_status_check), a reason exactly for ERROR (verdict_error_reason_check), a worker's
--- lease behind every verdict a worker gave (verdict_lease_token_check), no change ever (the
--- guards).
+-- lease behind every verdict a worker gave (verdict_lease_token_check), a mark on what the history
+-- of the host says, which had no run and is never FAILED (verdict_origin_check), no change ever
+-- (the guards).
 create table pgjobs.verdict (
     job_id bigint not null,
     completed_at timestamptz not null,
@@ -578,20 +579,36 @@ create table pgjobs.verdict (
     actor text,
     summary_sha256 bytea,
     login text collate "C",
+    origin text collate "C",
     constraint verdict_job_id_pkey primary key (job_id),
     constraint verdict_job_id_fkey foreign key (job_id) references pgjobs.job (job_id),
     constraint verdict_status_check check (status in ('PASSED', 'FAILED', 'ERROR')),
     constraint verdict_error_reason_check check (
         (status = 'ERROR') = (error_reason is not null)
-        and error_reason in ('REPORTED', 'RUNS_EXHAUSTED', 'CANCELLED')
+        and error_reason in ('REPORTED', 'RUNS_EXHAUSTED', 'CANCELLED', 'BACKFILL_UNKNOWN')
     ),
     constraint verdict_lease_token_check check (
-        case error_reason
-            when 'CANCELLED' then actor is not null and login is not null
-            when 'RUNS_EXHAUSTED' then actor is null and lease_token is null
+        case
+            when origin is not null then actor is null and lease_token is null
+            when error_reason = 'CANCELLED' then actor is not null and login is not null
+            when error_reason = 'RUNS_EXHAUSTED' then actor is null and lease_token is null
             else actor is null and lease_token is not null
         end
         and (lease_token is null or (worker is not null and started_at is not null and run_no > 0))
+    ),
+    constraint verdict_origin_check check (
+        case
+            when origin is null then error_reason is distinct from 'BACKFILL_UNKNOWN'
+            else origin = 'BACKFILL'
+                and run_no = 0
+                and num_nonnulls(started_at, worker, summary_sha256) = 0
+                and login is not null
+                and case status
+                    when 'PASSED' then error_detail is null
+                    when 'ERROR' then error_reason = 'BACKFILL_UNKNOWN' and error_detail is not null
+                    else false
+                end
+        end
     )
 ) with (
     vacuum_truncate = off,
@@ -615,19 +632,24 @@ comment on column pgjobs.verdict.status is
 comment on column pgjobs.verdict.worker is
     'The worker of the latest run; null where there was none.';
 comment on column pgjobs.verdict.error_reason is
-    'REPORTED by the worker, RUNS_EXHAUSTED or CANCELLED; null unless ERROR.';
-comment on column pgjobs.verdict.error_detail is 'The reason given to release or cancel.';
+    'REPORTED by the worker, RUNS_EXHAUSTED, CANCELLED or BACKFILL_UNKNOWN; null unless ERROR.';
+comment on column pgjobs.verdict.error_detail is
+    'The reason given to release or cancel, or what a backfill knew instead.';
 comment on column pgjobs.verdict.actor is 'Who cancelled.';
 comment on column pgjobs.verdict.login is
-    'The database login, session_user, of who cancelled.';
+    'The database login, session_user, of who cancelled or backfilled.';
 comment on column pgjobs.verdict.summary_sha256 is
     'SHA-256 of the summary''s text, null where none was given.';
+comment on column pgjobs.verdict.origin is
+    'BACKFILL: the history of the host says so, no run of ours; else null.';
 comment on constraint verdict_job_id_pkey on pgjobs.verdict is 'One verdict per job.';
 comment on constraint verdict_job_id_fkey on pgjobs.verdict is 'A verdict belongs to a job.';
 comment on constraint verdict_status_check on pgjobs.verdict is 'The three verdicts.';
 comment on constraint verdict_error_reason_check on pgjobs.verdict is 'A reason exactly for ERROR.';
 comment on constraint verdict_lease_token_check on pgjobs.verdict is
     'A worker''s verdict has its lease, a cancel its actor.';
+comment on constraint verdict_origin_check on pgjobs.verdict is
+    'A backfilled verdict had no run, is PASSED or unknown, and is marked; no other is unknown.';
 comment on index pgjobs.verdict_status_completed_at_idx is 'Serves "the newest 50 of a verdict".';
 
 create trigger verdict_append_only before update or delete on pgjobs.verdict
@@ -1146,6 +1168,86 @@ comment on trigger expiry_append_only on pgjobs.expiry is 'Refuses UPDATE and DE
 comment on trigger expiry_no_truncate on pgjobs.expiry is 'Refuses TRUNCATE with 23V01.';
 
 
+-- backfill: what became of a log of the host's history (backfill.sql). Guarantees: a log is looked
+-- at once (backfill_log_id_pkey), a job comes from one log (backfill_job_id_key), an outcome has
+-- its reason and its rows (backfill_reason_check, backfill_outcome_check), no change ever (the
+-- guards). Two hashes keep what was read and what then stood in the ledger.
+create table pgjobs.backfill (
+    log_id uuid not null,
+    session_id uuid not null,
+    attempt_id bigint,
+    job_id bigint,
+    backfilled_at timestamptz not null,
+    outcome text collate "C" not null,
+    reason text collate "C" not null,
+    login text collate "C" not null,
+    log_sha256 bytea not null,
+    ledger_sha256 bytea not null,
+    constraint backfill_log_id_pkey primary key (log_id),
+    constraint backfill_job_id_key unique (job_id),
+    constraint backfill_job_id_fkey foreign key (job_id) references pgjobs.job (job_id),
+    -- No index of its own: the referenced rows are never updated or deleted.
+    constraint backfill_attempt_id_fkey foreign key (attempt_id)
+        references pgjobs.lab_attempt (attempt_id),
+    constraint backfill_outcome_check check (
+        case outcome
+            when 'JOB' then attempt_id is not null and job_id is not null
+            when 'ATTEMPT' then attempt_id is not null and job_id is null
+            when 'SKIPPED' then attempt_id is null and job_id is null
+            else false
+        end
+    ),
+    constraint backfill_reason_check check (
+        case outcome
+            when 'JOB' then reason in ('VERIFIED_PASS', 'BACKFILL_UNKNOWN')
+            when 'ATTEMPT' then reason in ('COMMIT_HAS_JOB', 'BAD_LAB_VERSION')
+            else reason in ('BAD_COMMIT_SHA', 'BAD_TIME')
+        end
+    ),
+    constraint backfill_log_sha256_check check (octet_length(log_sha256) = 32),
+    constraint backfill_ledger_sha256_check check (octet_length(ledger_sha256) = 32)
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = 5000
+);
+
+comment on table pgjobs.backfill is 'Ledger: what became of a log of the host''s history.';
+comment on column pgjobs.backfill.log_id is 'The host''s log.';
+comment on column pgjobs.backfill.session_id is 'The lab session of the log.';
+comment on column pgjobs.backfill.attempt_id is
+    'The attempt of its session and commit, made for it or there before.';
+comment on column pgjobs.backfill.job_id is 'The job that was made of it.';
+comment on column pgjobs.backfill.backfilled_at is 'When, on the database clock.';
+comment on column pgjobs.backfill.outcome is 'JOB, ATTEMPT (no job of its own) or SKIPPED.';
+comment on column pgjobs.backfill.reason is
+    'JOB: VERIFIED_PASS or BACKFILL_UNKNOWN. ATTEMPT: COMMIT_HAS_JOB or BAD_LAB_VERSION. SKIPPED: '
+    'BAD_COMMIT_SHA or BAD_TIME.';
+comment on column pgjobs.backfill.login is 'The database login, session_user.';
+comment on column pgjobs.backfill.log_sha256 is 'SHA-256 of the log as it was read.';
+comment on column pgjobs.backfill.ledger_sha256 is
+    'SHA-256 of its attempt, job, verdict and artifacts as they stood then.';
+comment on constraint backfill_log_id_pkey on pgjobs.backfill is 'A log is looked at once.';
+comment on constraint backfill_job_id_key on pgjobs.backfill is 'A job comes from one log.';
+comment on constraint backfill_job_id_fkey on pgjobs.backfill is 'The job is there.';
+comment on constraint backfill_attempt_id_fkey on pgjobs.backfill is 'The attempt is there.';
+comment on constraint backfill_outcome_check on pgjobs.backfill is
+    'An outcome names the rows it has.';
+comment on constraint backfill_reason_check on pgjobs.backfill is 'The reasons of each outcome.';
+comment on constraint backfill_log_sha256_check on pgjobs.backfill is 'The length of a SHA-256.';
+comment on constraint backfill_ledger_sha256_check on pgjobs.backfill is 'The length of a SHA-256.';
+
+create trigger backfill_append_only before update or delete on pgjobs.backfill
+    for each row execute function pgjobs._guard_ledger();
+create trigger backfill_no_truncate before truncate on pgjobs.backfill
+    for each statement execute function pgjobs._guard_ledger();
+alter table pgjobs.backfill enable always trigger backfill_append_only;
+alter table pgjobs.backfill enable always trigger backfill_no_truncate;
+comment on trigger backfill_append_only on pgjobs.backfill is
+    'Refuses UPDATE and DELETE with 23V01.';
+comment on trigger backfill_no_truncate on pgjobs.backfill is 'Refuses TRUNCATE with 23V01.';
+
+
 -- lane: a session with open jobs, and how many. Guarantees: at most 100 (the domain open_jobs,
 -- asked by enqueue before it is hit). Its row lock is what makes "the next job of a session" safe:
 -- every call that adds or ends a job changes this row, so two of them never pass each other, and
@@ -1288,6 +1390,7 @@ comment on constraint migration_migration_id_pkey on pgjobs.migration is
 -- may have: one, or one per form in which majors of PostgreSQL write it. The migrations write the
 -- rows, which .ci/write_fingerprints.py computes; verify() holds them against the view _installed.
 create table pgjobs.fingerprint (
+    migration_id text not null,
     object text collate "C" not null,
     state text collate "C" not null,
     digest text collate "C" not null,
@@ -1295,6 +1398,7 @@ create table pgjobs.fingerprint (
 );
 
 comment on table pgjobs.fingerprint is 'The objects of this version, as published.';
+comment on column pgjobs.fingerprint.migration_id is 'The migration that brings it.';
 comment on column pgjobs.fingerprint.object is 'Kind and name, as the view _installed says them.';
 comment on column pgjobs.fingerprint.state is 'Such as present, or enabled always.';
 comment on column pgjobs.fingerprint.digest is
@@ -1462,17 +1566,20 @@ select
         as error_detail,
     summary.summary,
     standing.effective_status,
-    standing.amended_at
+    standing.amended_at,
+    coalesce(standing.origin, amended.origin, 'QUEUE' collate "C") as origin
 from (
     select
         verdict.job_id, verdict.status, verdict.status as effective_status, verdict.completed_at,
         null::timestamptz as amended_at, 0::smallint as amendment_no, verdict.started_at,
-        verdict.run_no, verdict.worker, verdict.error_reason, verdict.error_detail, verdict.actor
+        verdict.run_no, verdict.worker, verdict.error_reason, verdict.error_detail, verdict.actor,
+        verdict.origin
     from pgjobs.verdict as verdict
     union all
     select
         amendment.job_id, amendment.verdict_status, amendment.status, amendment.completed_at,
-        amendment.amended_at, amendment.amendment_no, null, null, null, null, null, null
+        amendment.amended_at, amendment.amendment_no, null, null, null, null, null, null,
+        null
     from pgjobs.amendment as amendment
 ) as standing
 join pgjobs.job as job on job.job_id = standing.job_id
@@ -1538,7 +1645,8 @@ select
     null::text as error_detail,
     null::jsonb as summary,
     'QUEUED'::text collate "C" as effective_status,
-    null::timestamptz as amended_at
+    null::timestamptz as amended_at,
+    'QUEUE'::text collate "C" as origin
 from pgjobs.waiting as waiting
 join open_job on open_job.session_id = waiting.session_id and open_job.job_id = waiting.turn_no
 where waiting.reviewed_job_id is null
@@ -1563,7 +1671,8 @@ select
     null,
     null,
     'QUEUED'::text collate "C",
-    null
+    null,
+    'QUEUE'::text collate "C"
 from pgjobs.head as head
 join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
 where head.lease_token is null and head.review_id is null
@@ -1588,7 +1697,8 @@ select
     null,
     null,
     'RUNNING'::text collate "C",
-    null
+    null,
+    'QUEUE'::text collate "C"
 from pgjobs.head as head
 join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
 where head.lease_token is not null and head.review_id is null
@@ -1596,27 +1706,27 @@ union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'PASSED'::text collate "C", priority,
     payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
-    error_reason, error_detail, summary, effective_status, amended_at
+    error_reason, error_detail, summary, effective_status, amended_at, origin
 from pgjobs.verification_verdict
 where status = 'PASSED'
 union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'FAILED'::text collate "C", priority,
     payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
-    error_reason, error_detail, summary, effective_status, amended_at
+    error_reason, error_detail, summary, effective_status, amended_at, origin
 from pgjobs.verification_verdict
 where status = 'FAILED'
 union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'ERROR'::text collate "C", priority,
     payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
-    error_reason, error_detail, summary, effective_status, amended_at
+    error_reason, error_detail, summary, effective_status, amended_at, origin
 from pgjobs.verification_verdict
 where status = 'ERROR';
 
 comment on view pgjobs.verification_job is
     'Every job once: QUEUED, RUNNING, PASSED, FAILED or ERROR. started_at and worker are those of'
-    ' the latest run. Read-only.';
+    ' the latest run; origin is BACKFILL where a host''s history says so. Read-only.';
 
 create trigger verification_job_read_only instead of insert or update or delete
     on pgjobs.verification_job for each row execute function pgjobs._guard_ledger();
@@ -1804,7 +1914,8 @@ from (
     union all
     -- Tables and composite types: their columns.
     select
-        case relation.relkind when 'c' then 'type ' else 'table ' end || relation.oid::regclass,
+        case relation.relkind when 'c' then 'type ' else 'table ' end || relation.oid::regclass
+            as object,
         concat_ws(
             ', ',
             case relation.relkind when 'r' then 'present' when 'c' then 'present'
@@ -1812,7 +1923,7 @@ from (
             case relation.relpersistence when 'p' then null else 'not logged' end,
             case when relation.relrowsecurity then 'with row security' end,
             case when relation.relispartition then 'a partition' end
-        ),
+        ) as state,
         string_agg(
             concat_ws(
                 ' ', attribute.attname, format_type(attribute.atttypid, attribute.atttypmod),
@@ -1821,7 +1932,7 @@ from (
                 pg_get_expr(default_.adbin, default_.adrelid)
             ),
             ', ' order by attribute.attnum
-        )
+        ) as definition
     from pg_class as relation
     left join pg_attribute as attribute
         on attribute.attrelid = relation.oid and attribute.attnum > 0
@@ -1834,19 +1945,19 @@ from (
     group by relation.oid
     union all
     select
-        'view ' || relation.oid::regclass,
-        'present',
-        concat_ws(' ', relation.reloptions::text, pg_get_viewdef(relation.oid))
+        'view ' || relation.oid::regclass as object,
+        'present' as state,
+        concat_ws(' ', relation.reloptions::text, pg_get_viewdef(relation.oid)) as definition
     from pg_class as relation
     where relation.relnamespace = 'pgjobs'::regnamespace and relation.relkind = 'v'
     union all
     select
-        'sequence ' || sequence.seqrelid::regclass,
-        'present',
+        'sequence ' || sequence.seqrelid::regclass as object,
+        'present' as state,
         concat_ws(
             ' ', format_type(sequence.seqtypid, null), sequence.seqstart, sequence.seqincrement,
             sequence.seqmin, sequence.seqmax, sequence.seqcache, sequence.seqcycle
-        )
+        ) as definition
     from pg_sequence as sequence
     join pg_class as relation on relation.oid = sequence.seqrelid
     where relation.relnamespace = 'pgjobs'::regnamespace
@@ -1854,19 +1965,20 @@ from (
     -- Domains, and types that nobody expects; arrays and the rows of relations go with what they
     -- are of.
     select
-        'type ' || type.oid::regtype,
-        'present',
+        'type ' || type.oid::regtype as object,
+        'present' as state,
         concat_ws(
             ' ', type.typtype, format_type(type.typbasetype, type.typtypmod), type.typnotnull,
             type.typdefault
-        )
+        ) as definition
     from pg_type as type
     where type.typnamespace = 'pgjobs'::regnamespace and type.typrelid = 0 and type.typelem = 0
     union all
     -- Constraints; those that only say "not null" are with their columns.
     select
         'constraint ' || constraint_.conname || ' on '
-            || coalesce(relation.oid::regclass::text, constraint_.contypid::regtype::text),
+            || coalesce(relation.oid::regclass::text, constraint_.contypid::regtype::text)
+            as object,
         concat_ws(
             ', ',
             'present',
@@ -1876,8 +1988,8 @@ from (
                 select from pg_trigger as trigger
                 where trigger.tgconstraint = constraint_.oid and trigger.tgenabled <> 'O'
             ) then 'its triggers switched' end
-        ),
-        pg_get_constraintdef(constraint_.oid)
+        ) as state,
+        pg_get_constraintdef(constraint_.oid) as definition
     from pg_constraint as constraint_
     left join pg_class as relation on relation.oid = constraint_.conrelid
     where constraint_.connamespace = 'pgjobs'::regnamespace
@@ -1885,36 +1997,39 @@ from (
     union all
     select
         case when index.indisunique then 'unique ' else '' end || 'index '
-            || index.indexrelid::regclass,
+            || index.indexrelid::regclass as object,
         case when index.indisvalid and index.indisready and index.indislive then 'present'
-            else 'not valid' end,
-        pg_get_indexdef(index.indexrelid)
+            else 'not valid' end as state,
+        pg_get_indexdef(index.indexrelid) as definition
     from pg_index as index
     join pg_class as relation on relation.oid = index.indrelid
     where relation.relnamespace = 'pgjobs'::regnamespace
     union all
     select
-        'trigger ' || trigger.tgname || ' on ' || trigger.tgrelid::regclass,
+        'trigger ' || trigger.tgname || ' on ' || trigger.tgrelid::regclass as object,
         case trigger.tgenabled
             when 'A' then 'enabled always'
             when 'O' then 'enabled, but not always'
             when 'R' then 'enabled on replicas only'
             else 'disabled'
-        end,
-        pg_get_triggerdef(trigger.oid)
+        end as state,
+        pg_get_triggerdef(trigger.oid) as definition
     from pg_trigger as trigger
     join pg_class as relation on relation.oid = trigger.tgrelid
     where relation.relnamespace = 'pgjobs'::regnamespace and not trigger.tgisinternal
     union all
     select
-        'rule ' || rule.rulename || ' on ' || rule.ev_class::regclass,
-        'present',
-        pg_get_ruledef(rule.oid)
+        'rule ' || rule.rulename || ' on ' || rule.ev_class::regclass as object,
+        'present' as state,
+        pg_get_ruledef(rule.oid) as definition
     from pg_rewrite as rule
     join pg_class as relation on relation.oid = rule.ev_class
     where relation.relnamespace = 'pgjobs'::regnamespace and rule.rulename <> '_RETURN'
     union all
-    select 'policy ' || policy.polname || ' on ' || policy.polrelid::regclass, 'present', ''
+    select
+        'policy ' || policy.polname || ' on ' || policy.polrelid::regclass as object,
+        'present' as state,
+        '' as definition
     from pg_policy as policy
     join pg_class as relation on relation.oid = policy.polrelid
     where relation.relnamespace = 'pgjobs'::regnamespace
@@ -1922,9 +2037,9 @@ from (
     -- Who inherits from a table, or is its partition, is read and written with it.
     select
         'inheritance of ' || inheritance.inhrelid::regclass || ' from '
-            || inheritance.inhparent::regclass,
-        'present',
-        ''
+            || inheritance.inhparent::regclass as object,
+        'present' as state,
+        '' as definition
     from pg_inherits as inheritance
     join pg_class as relation on relation.oid in (inheritance.inhrelid, inheritance.inhparent)
     where relation.relnamespace = 'pgjobs'::regnamespace
@@ -1932,43 +2047,50 @@ from (
     -- What anybody but the owner may do.
     select
         'grant ' || lower(acl.privilege_type) || ' on ' || granted.object || ' to '
-            || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text end,
-        case when acl.is_grantable then 'with grant option' else 'present' end,
-        ''
+            || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text end as object,
+        case when acl.is_grantable then 'with grant option' else 'present' end as state,
+        '' as definition
     from (
-        select 'schema ' || namespace.nspname, namespace.nspowner, namespace.nspacl
+        select
+            'schema ' || namespace.nspname as object,
+            namespace.nspowner as owner,
+            namespace.nspacl as acl
         from pg_namespace as namespace
         where namespace.oid = 'pgjobs'::regnamespace
         union all
         select
             case relation.relkind when 'S' then 'sequence ' when 'v' then 'view ' else 'table ' end
-                || relation.oid::regclass,
-            relation.relowner, relation.relacl
+                || relation.oid::regclass as object,
+            relation.relowner as owner,
+            relation.relacl as acl
         from pg_class as relation
         where relation.relnamespace = 'pgjobs'::regnamespace
         union all
         select
-            'column ' || attribute.attrelid::regclass || '.' || attribute.attname,
-            relation.relowner, attribute.attacl
+            'column ' || attribute.attrelid::regclass || '.' || attribute.attname as object,
+            relation.relowner as owner,
+            attribute.attacl as acl
         from pg_attribute as attribute
         join pg_class as relation on relation.oid = attribute.attrelid
         where relation.relnamespace = 'pgjobs'::regnamespace
         union all
         select
             'function ' || routine.pronamespace::regnamespace || '.'
-                || quote_ident(routine.proname),
-            routine.proowner, coalesce(routine.proacl, acldefault('f', routine.proowner))
+                || quote_ident(routine.proname) as object,
+            routine.proowner as owner,
+            coalesce(routine.proacl, acldefault('f', routine.proowner)) as acl
         from pg_proc as routine
         where routine.pronamespace = 'pgjobs'::regnamespace
         union all
         select
-            'type ' || type.oid::regtype,
-            type.typowner, coalesce(type.typacl, acldefault('T', type.typowner))
+            'type ' || type.oid::regtype as object,
+            type.typowner as owner,
+            coalesce(type.typacl, acldefault('T', type.typowner)) as acl
         from pg_type as type
         left join pg_class as relation on relation.oid = type.typrelid
         where type.typnamespace = 'pgjobs'::regnamespace and type.typelem = 0
             and coalesce(relation.relkind, 'c') = 'c'
-    ) as granted (object, owner, acl)
+    ) as granted
     cross join lateral aclexplode(granted.acl) as acl
     where acl.grantee <> granted.owner
 ) as found;
@@ -2052,7 +2174,22 @@ begin
     when '25000' then
         raise exception '% needs READ COMMITTED', subject
             using errcode = '25000', schema = 'pgjobs', table = subject,
-                  hint = 'Nothing was dropped. Call it in a transaction of its own.';
+                  hint = 'Nothing was done. Call it in a transaction of its own.';
+    when '42P01' then
+        raise exception 'there is no table % in schema public', subject
+            using errcode = '42P01', schema = 'pgjobs', table = 'backfill',
+                  constraint = 'backfill_log_id_pkey',
+                  hint = 'A backfill reads "VerificationLog", "LabSession" and "Lab": in a '
+                         'database without them there is nothing to move in.';
+    when '42501' then
+        raise exception '% may not read the table % of schema public', current_user, subject
+            using errcode = '42501', schema = 'pgjobs', table = 'backfill',
+                  constraint = 'backfill_log_id_pkey',
+                  hint = format(
+                      'As the owner of the tables: grant usage on schema public to %1$I; '
+                      'grant select on "VerificationLog", "LabSession", "Lab" to %1$I;',
+                      current_user
+                  );
     when '54V01' then
         raise exception '%the session has 100 open jobs', v_element
             using errcode = '54V01', schema = 'pgjobs', table = 'lane',
@@ -2063,7 +2200,7 @@ end
 $$;
 comment on function pgjobs._refuse is
     'Raises the error of the contract with that code. subject: the differing field of 23V04 or '
-    '23V06, what is missing, or the function; element: ordinal in a batch.';
+    '23V06, what is missing or closed, or the function; element: ordinal in a batch.';
 
 
 -- 22004 for a null argument, 22023 for one out of its range or form. At most 64 characters of the
@@ -2123,7 +2260,8 @@ comment on function pgjobs._refuse_null is
 
 -- Argument checks: each answers true or refuses, before any table is touched. Callers join them
 -- with "and" in one expression; a rule of one place stands there as (rule) is true or
--- _refuse_argument(…). Lengths come first: no pattern sees a long value.
+-- _refuse_argument(…). Lengths come first: no pattern sees a long value. Where nobody is to be
+-- refused (routine is null), the form of a commit or a text is answered: true or false.
 
 create function pgjobs._check_commit_sha(
     routine text,
@@ -2143,8 +2281,11 @@ begin
         octet_length(value) in (40, 64)
         and value collate "C" !~ '[^0-9a-f]'
         and value collate "C" ~ '[^0]'
-    ) is true or pgjobs._refuse_argument(
-        routine, argument, value, '40 or 64 lower-case hex digits, not all zeros', element
+    ) is true or (
+        routine is not null
+        and pgjobs._refuse_argument(
+            routine, argument, value, '40 or 64 lower-case hex digits, not all zeros', element
+        )
     );
 end
 $$;
@@ -2170,9 +2311,12 @@ begin
         and char_length(value) between 1 and 200
         and value collate "C" !~ '[\u0001-\u001f\u007f-\u009f]'
         and value collate "C" ~ '[^ \u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]'
-    ) is true or pgjobs._refuse_argument(
-        routine, argument, value,
-        '1 … 200 characters, not blank, without control characters', element
+    ) is true or (
+        routine is not null
+        and pgjobs._refuse_argument(
+            routine, argument, value,
+            '1 … 200 characters, not blank, without control characters', element
+        )
     );
 end
 $$;
@@ -3492,7 +3636,8 @@ begin
             verdict.status,
             case when head.lease_token is null then 'QUEUED' else 'RUNNING' end collate "C"
         ),
-        amendment.amended_at
+        amendment.amended_at,
+        coalesce(verdict.origin, 'QUEUE')
     from pgjobs.job as job
     cross join lateral (
         select attempt.attempt_id
@@ -5214,15 +5359,16 @@ begin
         union all
         select
             7, 0, verdict.completed_at,
-            case verdict.error_reason
-                when 'CANCELLED' then 'cancelled'
-                when 'RUNS_EXHAUSTED' then 'runs_exhausted'
+            case
+                when verdict.origin is not null then 'backfilled'
+                when verdict.error_reason = 'CANCELLED' then 'cancelled'
+                when verdict.error_reason = 'RUNS_EXHAUSTED' then 'runs_exhausted'
                 else 'completed'
             end,
             nullif(verdict.run_no, 0),
-            case verdict.error_reason
-                when 'CANCELLED' then verdict.actor
-                when 'RUNS_EXHAUSTED' then null
+            case
+                when verdict.error_reason = 'CANCELLED' then verdict.actor
+                when verdict.error_reason = 'RUNS_EXHAUSTED' then null
                 else verdict.worker
             end,
             jsonb_build_object(
@@ -5294,10 +5440,10 @@ end
 $$;
 comment on function pgjobs.timeline is
     'What happened to a commit that has a job, in order: recorded, enqueued, claimed, '
-    'artifact_added, lease_lost, released, completed, cancelled, runs_exhausted, review_queued, '
-    'review_completed, review_cancelled, review_runs_exhausted, amended, artifact_expired, '
-    'detail_expired. actor: the worker of a run, who decided, or the login of an expiry. No rows '
-    'for a commit without a job. Errors: 22023, 22004.';
+    'artifact_added, lease_lost, released, completed, cancelled, runs_exhausted, backfilled, '
+    'review_queued, review_completed, review_cancelled, review_runs_exhausted, amended, '
+    'artifact_expired, detail_expired. actor: the worker of a run, who decided, or the login of an '
+    'expiry. No rows for a commit without a job. Errors: 22023, 22004.';
 
 
 create function pgjobs.why_waiting(job_id bigint)
@@ -6027,647 +6173,675 @@ $$;
 
 
 -- The objects of migration 0001.ledger, as published; written by `make generate`.
-insert into pgjobs.fingerprint (object, state, digest)
+insert into pgjobs.fingerprint (migration_id, object, state, digest)
 values
-    ('constraint amendment_amendment_id_pkey on pgjobs.amendment',
+    ('0001.ledger', 'constraint amendment_amendment_id_pkey on pgjobs.amendment',
         'present', '0f1f4bf3e06e95e278b00dbfa117850c'),
-    ('constraint amendment_approver_check on pgjobs.amendment',
+    ('0001.ledger', 'constraint amendment_approver_check on pgjobs.amendment',
         'present', '18a782c85c895011ec6db0f62a28d205'),
-    ('constraint amendment_job_id_amendment_no_key on pgjobs.amendment',
+    ('0001.ledger', 'constraint amendment_job_id_amendment_no_key on pgjobs.amendment',
         'present', '8491e52bf6dd98cffff4527c355d4a4c'),
-    ('constraint amendment_job_id_fkey on pgjobs.amendment',
+    ('0001.ledger', 'constraint amendment_job_id_fkey on pgjobs.amendment',
         'present', '2f431301241f1c41dd7b263f0eef8e4f'),
-    ('constraint amendment_review_id_fkey on pgjobs.amendment',
+    ('0001.ledger', 'constraint amendment_review_id_fkey on pgjobs.amendment',
         'present', '722f58f6f6dabebb8a0ac22a0b5d00a2'),
-    ('constraint amendment_review_id_key on pgjobs.amendment',
+    ('0001.ledger', 'constraint amendment_review_id_key on pgjobs.amendment',
         'present', '2078de64a3ff4bc0ec3a650ec81d7ba0'),
-    ('constraint amendment_status_check on pgjobs.amendment',
+    ('0001.ledger', 'constraint amendment_status_check on pgjobs.amendment',
         'present', '63daa01157c1e1e65b5d13ae404c9f38'),
-    ('constraint artifact_artifact_id_pkey on pgjobs.artifact',
+    ('0001.ledger', 'constraint artifact_artifact_id_pkey on pgjobs.artifact',
         'present', 'f42184eece76ddfbec19791428972b54'),
-    ('constraint artifact_artifact_no_check on pgjobs.artifact',
+    ('0001.ledger', 'constraint artifact_artifact_no_check on pgjobs.artifact',
         'present', 'ca194ad5974419ea608f4b44b4fda0f9'),
-    ('constraint artifact_inline_bytes_check on pgjobs.artifact',
+    ('0001.ledger', 'constraint artifact_inline_bytes_check on pgjobs.artifact',
         'present', '0c81689bb16b0b0eb82cfb3d784b885e'),
-    ('constraint artifact_job_id_fkey on pgjobs.artifact',
+    ('0001.ledger', 'constraint artifact_job_id_fkey on pgjobs.artifact',
         'present', '4a5c1bb3e4965bb02595050e16abb2f9'),
-    ('constraint artifact_job_id_run_no_artifact_no_key on pgjobs.artifact',
+    ('0001.ledger', 'constraint artifact_job_id_run_no_artifact_no_key on pgjobs.artifact',
         'present', 'e96c4f70a3e7d6ba865a0e77b2c42a10'),
-    ('constraint artifact_job_id_run_no_name_key on pgjobs.artifact',
+    ('0001.ledger', 'constraint artifact_job_id_run_no_name_key on pgjobs.artifact',
         'present', '311456e8f6a31f136107af2b36be93b3'),
-    ('constraint artifact_kind_check on pgjobs.artifact',
+    ('0001.ledger', 'constraint artifact_kind_check on pgjobs.artifact',
         'present', 'f147222c85473ff2f929c8904453c618'),
-    ('constraint artifact_location_check on pgjobs.artifact',
+    ('0001.ledger', 'constraint artifact_location_check on pgjobs.artifact',
         'present', '5b7d89e6ff11686ac9b5cdf9b756b198'),
-    ('constraint artifact_sha256_check on pgjobs.artifact',
+    ('0001.ledger', 'constraint artifact_sha256_check on pgjobs.artifact',
         'present', 'df42bede200ebd517613ceace3009983'),
-    ('constraint artifact_size_bytes_check on pgjobs.artifact',
+    ('0001.ledger', 'constraint artifact_size_bytes_check on pgjobs.artifact',
         'present', 'f54086968f6c320f10ad6291e4607c6d'),
-    ('constraint attempt_detail_attempt_id_fkey on pgjobs.attempt_detail',
+    ('0001.ledger', 'constraint attempt_detail_attempt_id_fkey on pgjobs.attempt_detail',
         'present', '0a71327c79d63b08a9d9c1f721fc2932'),
-    ('constraint attempt_detail_attempt_id_pkey on pgjobs.attempt_detail',
+    ('0001.ledger', 'constraint attempt_detail_attempt_id_pkey on pgjobs.attempt_detail',
         'present', '2be533aeb4035f98d57d4c210ced67ca'),
-    ('constraint body_body_id_pkey on pgjobs.body',
+    ('0001.ledger', 'constraint backfill_attempt_id_fkey on pgjobs.backfill',
+        'present', '0a71327c79d63b08a9d9c1f721fc2932'),
+    ('0001.ledger', 'constraint backfill_job_id_fkey on pgjobs.backfill',
+        'present', '4a5c1bb3e4965bb02595050e16abb2f9'),
+    ('0001.ledger', 'constraint backfill_job_id_key on pgjobs.backfill',
+        'present', '15ea35be8f3d3f40b5ca8c37ca9603de'),
+    ('0001.ledger', 'constraint backfill_ledger_sha256_check on pgjobs.backfill',
+        'present', '78f4f5f1b56b2e3e2ec369fa8f9f53d8'),
+    ('0001.ledger', 'constraint backfill_log_id_pkey on pgjobs.backfill',
+        'present', '540dc6277eff06df739a62ddbba0c7f5'),
+    ('0001.ledger', 'constraint backfill_log_sha256_check on pgjobs.backfill',
+        'present', '91aab072e567ebcebf60b69065ecc874'),
+    ('0001.ledger', 'constraint backfill_outcome_check on pgjobs.backfill',
+        'present', 'a3c5ec7e5b32da6e2d6ec689138bb9c1'),
+    ('0001.ledger', 'constraint backfill_reason_check on pgjobs.backfill',
+        'present', '43647a13a278df9c01531bdbe0cfd50a'),
+    ('0001.ledger', 'constraint body_body_id_pkey on pgjobs.body',
         'present', '2f1a0f222aca3317e06dd78f20746ee5'),
-    ('constraint body_content_check on pgjobs.body',
+    ('0001.ledger', 'constraint body_content_check on pgjobs.body',
         'present', '71270cabef36a10da156d1fd1a2f829e'),
-    ('constraint body_sha256_check on pgjobs.body',
+    ('0001.ledger', 'constraint body_sha256_check on pgjobs.body',
         'present', 'df42bede200ebd517613ceace3009983'),
-    ('constraint body_sha256_key on pgjobs.body',
+    ('0001.ledger', 'constraint body_sha256_key on pgjobs.body',
         'present', '3addb13d0fc44ad72debc9cdefa24d19'),
-    ('constraint expiry_kind_check on pgjobs.expiry',
+    ('0001.ledger', 'constraint expiry_kind_check on pgjobs.expiry',
         'present', 'fac34b062b286672bc55f4dc6a2c9f4d'),
-    ('constraint expiry_kind_id_pkey on pgjobs.expiry',
+    ('0001.ledger', 'constraint expiry_kind_id_pkey on pgjobs.expiry',
         'present', 'c2c26ba183b72d3d4ce2e26debac8fe9'),
-    ('constraint fingerprint_object_digest_pkey on pgjobs.fingerprint',
+    ('0001.ledger', 'constraint fingerprint_object_digest_pkey on pgjobs.fingerprint',
         'present', 'fe79408f8e87b51f7a4ca46299e44671'),
-    ('constraint head_lease_token_check on pgjobs.head',
+    ('0001.ledger', 'constraint head_lease_token_check on pgjobs.head',
         'present', '1cbc2fbb2fc63faf79763148bc4de09e'),
-    ('constraint head_session_id_pkey on pgjobs.head',
+    ('0001.ledger', 'constraint head_session_id_pkey on pgjobs.head',
         'present', 'fa57ddb4a88770a478bd64d3fa0349ab'),
-    ('constraint job_commit_sha_key on pgjobs.job',
+    ('0001.ledger', 'constraint job_commit_sha_key on pgjobs.job',
         'present', '3b465284361112bf0d98eb44909f3eab'),
-    ('constraint job_job_id_pkey on pgjobs.job',
+    ('0001.ledger', 'constraint job_job_id_pkey on pgjobs.job',
         'present', '29678e1c3ab7cd9b0fc3d750121a0c25'),
-    ('constraint job_max_runs_check on pgjobs.max_runs',
+    ('0001.ledger', 'constraint job_max_runs_check on pgjobs.max_runs',
         'present', '3e2af4e392df39ff7e0a6e9190c71a3b'),
-    ('constraint job_payload_job_id_fkey on pgjobs.job_payload',
+    ('0001.ledger', 'constraint job_payload_job_id_fkey on pgjobs.job_payload',
         'present', '4a5c1bb3e4965bb02595050e16abb2f9'),
-    ('constraint job_payload_job_id_pkey on pgjobs.job_payload',
+    ('0001.ledger', 'constraint job_payload_job_id_pkey on pgjobs.job_payload',
         'present', '29678e1c3ab7cd9b0fc3d750121a0c25'),
-    ('constraint job_priority_check on pgjobs.priority',
+    ('0001.ledger', 'constraint job_priority_check on pgjobs.priority',
         'present', '77669aaae5473b6cfcbb10291288af17'),
-    ('constraint job_session_id_commit_sha_fkey on pgjobs.job',
+    ('0001.ledger', 'constraint job_session_id_commit_sha_fkey on pgjobs.job',
         'present', '96f4a517e12369bcd1f9b5e84fecd695'),
-    ('constraint lab_attempt_attempt_id_pkey on pgjobs.lab_attempt',
+    ('0001.ledger', 'constraint lab_attempt_attempt_id_pkey on pgjobs.lab_attempt',
         'present', '2be533aeb4035f98d57d4c210ced67ca'),
-    ('constraint lab_attempt_commit_sha_check on pgjobs.lab_attempt',
+    ('0001.ledger', 'constraint lab_attempt_commit_sha_check on pgjobs.lab_attempt',
         'present', '5e3d194047155f8eb4dbbf17ae76ae30'),
-    ('constraint lab_attempt_session_id_commit_sha_key on pgjobs.lab_attempt',
+    ('0001.ledger', 'constraint lab_attempt_session_id_commit_sha_key on pgjobs.lab_attempt',
         'present', '40efac0493784ef8fa2ee1901da86c0f'),
-    ('constraint lane_open_jobs_check on pgjobs.open_jobs',
+    ('0001.ledger', 'constraint lane_open_jobs_check on pgjobs.open_jobs',
         'present', 'ce0259a1684582897d7ce16cb1233ac7'),
-    ('constraint lane_session_id_pkey on pgjobs.lane',
+    ('0001.ledger', 'constraint lane_session_id_pkey on pgjobs.lane',
         'present', 'fa57ddb4a88770a478bd64d3fa0349ab'),
-    ('constraint migration_migration_id_pkey on pgjobs.migration',
+    ('0001.ledger', 'constraint migration_migration_id_pkey on pgjobs.migration',
         'present', 'a6765841c98fe29343f8fd102aa5052b'),
-    ('constraint review_approver_check on pgjobs.review',
+    ('0001.ledger', 'constraint review_approver_check on pgjobs.review',
         'present', '18a782c85c895011ec6db0f62a28d205'),
-    ('constraint review_job_id_fkey on pgjobs.review',
+    ('0001.ledger', 'constraint review_job_id_fkey on pgjobs.review',
         'present', '2f431301241f1c41dd7b263f0eef8e4f'),
-    ('constraint review_job_id_review_no_key on pgjobs.review',
+    ('0001.ledger', 'constraint review_job_id_review_no_key on pgjobs.review',
         'present', '9cea96133c5f3609a8ec31d4f7259b95'),
-    ('constraint review_result_lease_token_check on pgjobs.review_result',
+    ('0001.ledger', 'constraint review_result_lease_token_check on pgjobs.review_result',
         'present', '4cde27035d9a677ea3652c6e0c15a07e'),
-    ('constraint review_result_outcome_check on pgjobs.review_result',
+    ('0001.ledger', 'constraint review_result_outcome_check on pgjobs.review_result',
         'present', 'aa0feee8a5fcd5cce73d3516fd3db68a'),
-    ('constraint review_result_review_id_fkey on pgjobs.review_result',
+    ('0001.ledger', 'constraint review_result_review_id_fkey on pgjobs.review_result',
         'present', '7472af1ea7a7099646efa844ed16c43e'),
-    ('constraint review_result_review_id_pkey on pgjobs.review_result',
+    ('0001.ledger', 'constraint review_result_review_id_pkey on pgjobs.review_result',
         'present', '831b702eeeafb42162c75b735e2b5e13'),
-    ('constraint review_review_id_pkey on pgjobs.review',
+    ('0001.ledger', 'constraint review_review_id_pkey on pgjobs.review',
         'present', '831b702eeeafb42162c75b735e2b5e13'),
-    ('constraint review_summary_review_id_fkey on pgjobs.review_summary',
+    ('0001.ledger', 'constraint review_summary_review_id_fkey on pgjobs.review_summary',
         'present', '722f58f6f6dabebb8a0ac22a0b5d00a2'),
-    ('constraint review_summary_review_id_pkey on pgjobs.review_summary',
+    ('0001.ledger', 'constraint review_summary_review_id_pkey on pgjobs.review_summary',
         'present', '831b702eeeafb42162c75b735e2b5e13'),
-    ('constraint setback_job_id_fkey on pgjobs.setback',
+    ('0001.ledger', 'constraint setback_job_id_fkey on pgjobs.setback',
         'present', '4a5c1bb3e4965bb02595050e16abb2f9'),
-    ('constraint setback_job_id_run_no_pkey on pgjobs.setback',
+    ('0001.ledger', 'constraint setback_job_id_run_no_pkey on pgjobs.setback',
         'present', '33284e06596db7a9ae087ccf7355fa3f'),
-    ('constraint setback_outcome_check on pgjobs.setback',
+    ('0001.ledger', 'constraint setback_outcome_check on pgjobs.setback',
         'present', '412a2d8f5ddce19c76caab04ac066ed5'),
-    ('constraint setback_reason_check on pgjobs.setback',
+    ('0001.ledger', 'constraint setback_reason_check on pgjobs.setback',
         'present', '7cae2331bf43f0501b05e9efc0d74fa5'),
-    ('constraint setback_run_no_check on pgjobs.setback',
+    ('0001.ledger', 'constraint setback_run_no_check on pgjobs.setback',
         'present', '99eafe9ce7b4bae0a5606c42036cb5af'),
-    ('constraint verdict_error_reason_check on pgjobs.verdict',
-        'present', '79f72eb9f9a3a94725fdb8ff66007fd4'),
-    ('constraint verdict_job_id_fkey on pgjobs.verdict',
+    ('0001.ledger', 'constraint verdict_error_reason_check on pgjobs.verdict',
+        'present', 'b2b31163cbdb40aba5df6773e327fda7'),
+    ('0001.ledger', 'constraint verdict_job_id_fkey on pgjobs.verdict',
         'present', '4a5c1bb3e4965bb02595050e16abb2f9'),
-    ('constraint verdict_job_id_pkey on pgjobs.verdict',
+    ('0001.ledger', 'constraint verdict_job_id_pkey on pgjobs.verdict',
         'present', '29678e1c3ab7cd9b0fc3d750121a0c25'),
-    ('constraint verdict_lease_token_check on pgjobs.verdict',
-        'present', 'e32fd621b46a307f112d560e31b9c9f5'),
-    ('constraint verdict_status_check on pgjobs.verdict',
+    ('0001.ledger', 'constraint verdict_lease_token_check on pgjobs.verdict',
+        'present', 'a91f35b3be36af7c879b99a54379ec37'),
+    ('0001.ledger', 'constraint verdict_origin_check on pgjobs.verdict',
+        'present', '5cbc39b7fd4daae11d2866552955b0ff'),
+    ('0001.ledger', 'constraint verdict_status_check on pgjobs.verdict',
         'present', '63daa01157c1e1e65b5d13ae404c9f38'),
-    ('constraint verdict_summary_job_id_fkey on pgjobs.verdict_summary',
+    ('0001.ledger', 'constraint verdict_summary_job_id_fkey on pgjobs.verdict_summary',
         'present', '2f431301241f1c41dd7b263f0eef8e4f'),
-    ('constraint verdict_summary_job_id_pkey on pgjobs.verdict_summary',
+    ('0001.ledger', 'constraint verdict_summary_job_id_pkey on pgjobs.verdict_summary',
         'present', '29678e1c3ab7cd9b0fc3d750121a0c25'),
-    ('constraint waiting_session_id_turn_no_pkey on pgjobs.waiting',
+    ('0001.ledger', 'constraint waiting_session_id_turn_no_pkey on pgjobs.waiting',
         'present', '735e977c762637cd20358332a7a1fe39'),
-    ('function pgjobs._add_amendment',
+    ('0001.ledger', 'function pgjobs._add_amendment',
         'present', 'bdc7955fd5b744cbafa33bb465eecef2'),
-    ('function pgjobs._add_attempt',
+    ('0001.ledger', 'function pgjobs._add_attempt',
         'present', 'da449ad274c47d0b69a24213c08c69db'),
-    ('function pgjobs._answer_review',
+    ('0001.ledger', 'function pgjobs._answer_review',
         'present', 'cfd14b2840e431620e37356d28323a5c'),
-    ('function pgjobs._check_artifact',
+    ('0001.ledger', 'function pgjobs._check_artifact',
         'present', '1ab2e0844dff31c2c4de832ff6c26632'),
-    ('function pgjobs._check_batch',
+    ('0001.ledger', 'function pgjobs._check_batch',
         'present', '56eda5da8240eec208e23c2cbf28eb21'),
-    ('function pgjobs._check_claim',
+    ('0001.ledger', 'function pgjobs._check_claim',
         'present', '7701fefe39bece4836dd4d7c3d92133d'),
-    ('function pgjobs._check_commit_sha',
-        'present', '71af35422d92c657af182238136cba1f'),
-    ('function pgjobs._check_decision',
+    ('0001.ledger', 'function pgjobs._check_commit_sha',
+        'present', 'a6a9a874d0a03d66e1940e4c86e387ae'),
+    ('0001.ledger', 'function pgjobs._check_decision',
         'present', '0e5e575d6479e6953adf3796f094f3d3'),
-    ('function pgjobs._check_document',
+    ('0001.ledger', 'function pgjobs._check_document',
         'present', '9e6949ab35a2fa6709731ddf8afdec54'),
-    ('function pgjobs._check_duration',
+    ('0001.ledger', 'function pgjobs._check_duration',
         'present', '8998d8a1d6eee46df2b6cfcf80a723ba'),
-    ('function pgjobs._check_expiry',
+    ('0001.ledger', 'function pgjobs._check_expiry',
         'present', 'aab11162939121b30dd03fef9913408a'),
-    ('function pgjobs._check_no_null',
+    ('0001.ledger', 'function pgjobs._check_no_null',
         'present', 'fcccc65b9e46950bdf6b6b3fddb49f65'),
-    ('function pgjobs._check_push',
+    ('0001.ledger', 'function pgjobs._check_push',
         'present', '0e1182978adf41ebef7bce4b1bf03bef'),
-    ('function pgjobs._check_status',
+    ('0001.ledger', 'function pgjobs._check_status',
         'present', '85027f3bd210a8ef9f14d398c3d453ba'),
-    ('function pgjobs._check_text',
-        'present', '4a659c3a95d91bdee5398976f6eb19cb'),
-    ('function pgjobs._check_verdict',
+    ('0001.ledger', 'function pgjobs._check_text',
+        'present', '20bbd3eb53f942e182f37df0e857c79d'),
+    ('0001.ledger', 'function pgjobs._check_verdict',
         'present', '1939e0cc58ac0dbd0c5e9fd6c92fbc5e'),
-    ('function pgjobs._complete',
+    ('0001.ledger', 'function pgjobs._complete',
         'present', '817534f71cbff6d5a1c60305da2c3daa'),
-    ('function pgjobs._effective_status',
+    ('0001.ledger', 'function pgjobs._effective_status',
         'present', 'a05381198e9f37790144504c70bed882'),
-    ('function pgjobs._end_run',
+    ('0001.ledger', 'function pgjobs._end_run',
         'present', '190963e85e4f524944ab83de6c1b5f54'),
-    ('function pgjobs._enqueue',
+    ('0001.ledger', 'function pgjobs._enqueue',
         'present', '1897d7ff93aa80b6ef47b63041e3fb55'),
-    ('function pgjobs._enqueue_new',
+    ('0001.ledger', 'function pgjobs._enqueue_new',
         'present', 'eef6299f79286c0e0a09ec0df740062a'),
-    ('function pgjobs._expire',
+    ('0001.ledger', 'function pgjobs._expire',
         'present', '2b2349ae3399855e873fb994e042d06c'),
-    ('function pgjobs._find_attempt',
+    ('0001.ledger', 'function pgjobs._find_attempt',
         'present', '296ffd58f8fc18d22855c41c4f47df3e'),
-    ('function pgjobs._find_job',
+    ('0001.ledger', 'function pgjobs._find_job',
         'present', '9012bdca67ccef10d15d046741e7d054'),
-    ('function pgjobs._guard_detail',
+    ('0001.ledger', 'function pgjobs._guard_detail',
         'present', '975cbd27037f89e6f0eadc77ae388f00'),
-    ('function pgjobs._guard_ledger',
+    ('0001.ledger', 'function pgjobs._guard_ledger',
         'present', '9d5d901854cd7607677df36f1023bd3b'),
-    ('function pgjobs._is_open',
+    ('0001.ledger', 'function pgjobs._is_open',
         'present', '73260f160476eaa96257cfa1cc336d61'),
-    ('function pgjobs._is_shared',
+    ('0001.ledger', 'function pgjobs._is_shared',
         'present', '506ddd9b46238abbce5234ad9aad4b2a'),
-    ('function pgjobs._keep_body',
+    ('0001.ledger', 'function pgjobs._keep_body',
         'present', '1221811737e72bad35ed6c6861f29fb1'),
-    ('function pgjobs._last_run_no',
+    ('0001.ledger', 'function pgjobs._last_run_no',
         'present', '19c4c9908d6a35168658737ea189ccf8'),
-    ('function pgjobs._leave_lane',
+    ('0001.ledger', 'function pgjobs._leave_lane',
         'present', 'ecb375c7c90c13666781b6a47ff9dfb9'),
-    ('function pgjobs._lock_head',
+    ('0001.ledger', 'function pgjobs._lock_head',
         'present', 'c8833a70f571e91aafa547502bf2da00'),
-    ('function pgjobs._next_head',
+    ('0001.ledger', 'function pgjobs._next_head',
         'present', '21665fd54436b89a52b4e21eabf4cc67'),
-    ('function pgjobs._old_bodies',
+    ('0001.ledger', 'function pgjobs._old_bodies',
         'present', 'ea428183289e1602e3831b7133da50f4'),
-    ('function pgjobs._old_details',
+    ('0001.ledger', 'function pgjobs._old_details',
         'present', '16e0496693f4a1593161e84395249c1a'),
-    ('function pgjobs._promote',
+    ('0001.ledger', 'function pgjobs._promote',
         'present', '37358f9c22cb7b7c05867886bf98dd00'),
-    ('function pgjobs._refuse',
-        'present', 'c8c0cb140822e2da499b670e889b5150'),
-    ('function pgjobs._refuse_argument',
+    ('0001.ledger', 'function pgjobs._refuse',
+        'present', '5b9cf126f67325ef508fdfe5b4c60651'),
+    ('0001.ledger', 'function pgjobs._refuse_argument',
         'present', 'a26ff63e3fe01534885e1c677e35bfb3'),
-    ('function pgjobs._refuse_lease',
+    ('0001.ledger', 'function pgjobs._refuse_lease',
         'present', '1d3ab4995d760fe6e63bf36d9ce83ea2'),
-    ('function pgjobs._refuse_null',
+    ('0001.ledger', 'function pgjobs._refuse_null',
         'present', '26ea1cdac17e14c31a122fe815ac481a'),
-    ('function pgjobs._status',
+    ('0001.ledger', 'function pgjobs._status',
         'present', '73b9039c58754ef743f2d0bf3d8c57a6'),
-    ('function pgjobs._sweep',
+    ('0001.ledger', 'function pgjobs._sweep',
         'present', '1be95820672554e4144f5d7e59771a25'),
-    ('function pgjobs._take_leases',
+    ('0001.ledger', 'function pgjobs._take_leases',
         'present', '49ade890a57333fc5b9d87c65e7ac877'),
-    ('function pgjobs._verify_ledger',
+    ('0001.ledger', 'function pgjobs._verify_ledger',
         'present', '7f9481d2e042582d88a5d6cb497d48bb'),
-    ('function pgjobs._verify_objects',
+    ('0001.ledger', 'function pgjobs._verify_objects',
         'present', 'b493e4419f130d18b2b25748c7cbd20d'),
-    ('function pgjobs._verify_open_jobs',
+    ('0001.ledger', 'function pgjobs._verify_open_jobs',
         'present', '2adb62ac81f03f04deac4839ef9f4578'),
-    ('function pgjobs._verify_roles',
+    ('0001.ledger', 'function pgjobs._verify_roles',
         'present', '70d5b8dfb351bceb6c931dfa487113df'),
-    ('function pgjobs._verify_server',
+    ('0001.ledger', 'function pgjobs._verify_server',
         'present', '0c1129caa1b91fd64291b7b8f6815ca1'),
-    ('function pgjobs.add_artifact',
+    ('0001.ledger', 'function pgjobs.add_artifact',
         'present', '599c9fbebb20c00288131133c09e1114'),
-    ('function pgjobs.amend',
+    ('0001.ledger', 'function pgjobs.amend',
         'present', '3d2a5c0c503fa2f0d702501bdea135bd'),
-    ('function pgjobs.cancel',
+    ('0001.ledger', 'function pgjobs.cancel',
         'present', '7a1b84703c04108778184ca0998724d8'),
-    ('function pgjobs.claim',
+    ('0001.ledger', 'function pgjobs.claim',
         'present', 'ee96c860275ba8345c69dc0f59ee6e47'),
-    ('function pgjobs.complete',
+    ('0001.ledger', 'function pgjobs.complete',
         'present', '5627d4460bd03e51a1c5274335b96d6e'),
-    ('function pgjobs.complete_and_claim',
+    ('0001.ledger', 'function pgjobs.complete_and_claim',
         'present', '71a6f4321e73705c368aa7f2d5c19f1a'),
-    ('function pgjobs.complete_many',
+    ('0001.ledger', 'function pgjobs.complete_many',
         'present', '172df6bd02398991dcc8bad59fbc288c'),
-    ('function pgjobs.enqueue',
+    ('0001.ledger', 'function pgjobs.enqueue',
         'present', 'efe79b644dae196f98cf1475e71df8f7'),
-    ('function pgjobs.enqueue_many',
+    ('0001.ledger', 'function pgjobs.enqueue_many',
         'present', '8061916fc56cf841942cd7e78cd5e5fb'),
-    ('function pgjobs.expire_artifacts',
+    ('0001.ledger', 'function pgjobs.expire_artifacts',
         'present', 'd2d20dc03f137ca17721d952271ac44f'),
-    ('function pgjobs.expire_details',
+    ('0001.ledger', 'function pgjobs.expire_details',
         'present', 'b82723e8b2f363a48f6542cfc6405188'),
-    ('function pgjobs.get_job',
-        'present', '5d88b22e1ba57fdc06c1618cd86cba36'),
-    ('function pgjobs.heartbeat',
+    ('0001.ledger', 'function pgjobs.get_job',
+        'present', 'e811480e68ae5f39cb4751f095815da0'),
+    ('0001.ledger', 'function pgjobs.heartbeat',
         'present', '2a7b06654fc115b70da02d50e87a0299'),
-    ('function pgjobs.is_passed',
+    ('0001.ledger', 'function pgjobs.is_passed',
         'present', '21de89ac81af285707c778176e59262d'),
-    ('function pgjobs.read_artifact',
+    ('0001.ledger', 'function pgjobs.read_artifact',
         'present', 'c1bf25cb4cc6b51f1efb9b483ca3092c'),
-    ('function pgjobs.record_attempt',
+    ('0001.ledger', 'function pgjobs.record_attempt',
         'present', '7a7d95908b24b3c47de1d94ed6f08a43'),
-    ('function pgjobs.release',
+    ('0001.ledger', 'function pgjobs.release',
         'present', 'b7170defab062e946ac6940e64f92846'),
-    ('function pgjobs.rescue',
+    ('0001.ledger', 'function pgjobs.rescue',
         'present', '04f035b685b09a9c283a8afdd367cfe7'),
-    ('function pgjobs.reverify',
+    ('0001.ledger', 'function pgjobs.reverify',
         'present', 'ffb75c2bff186eeae6bc27efeea5ee50'),
-    ('function pgjobs.timeline',
-        'present', '520465aad2a82d62cf3b553b60be8c52'),
-    ('function pgjobs.verify',
+    ('0001.ledger', 'function pgjobs.timeline',
+        'present', '8e32585e3cb6a47cad3f0e0dc714604c'),
+    ('0001.ledger', 'function pgjobs.verify',
         'present', '4fde8b4dd0a58391fa55cca121d464c4'),
-    ('function pgjobs.verify_bodies',
+    ('0001.ledger', 'function pgjobs.verify_bodies',
         'present', 'f764c88dc347d5800dc1c33d6c91bb5b'),
-    ('function pgjobs.wake',
+    ('0001.ledger', 'function pgjobs.wake',
         'present', '843732cdb3833863964b41bfa4c0c1c4'),
-    ('function pgjobs.why_waiting',
+    ('0001.ledger', 'function pgjobs.why_waiting',
         'present', 'c4719c114d49364b5ab34ed0e0e73fa2'),
-    ('grant execute on function pgjobs.add_artifact to pgjobs_worker',
+    ('0001.ledger', 'grant execute on function pgjobs.add_artifact to pgjobs_worker',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.amend to pgjobs_operator',
+    ('0001.ledger', 'grant execute on function pgjobs.amend to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.cancel to pgjobs_operator',
+    ('0001.ledger', 'grant execute on function pgjobs.cancel to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.claim to pgjobs_worker',
+    ('0001.ledger', 'grant execute on function pgjobs.claim to pgjobs_worker',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.complete to pgjobs_worker',
+    ('0001.ledger', 'grant execute on function pgjobs.complete to pgjobs_worker',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.complete_and_claim to pgjobs_worker',
+    ('0001.ledger', 'grant execute on function pgjobs.complete_and_claim to pgjobs_worker',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.complete_many to pgjobs_worker',
+    ('0001.ledger', 'grant execute on function pgjobs.complete_many to pgjobs_worker',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.enqueue to pgjobs_app',
+    ('0001.ledger', 'grant execute on function pgjobs.enqueue to pgjobs_app',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.enqueue_many to pgjobs_app',
+    ('0001.ledger', 'grant execute on function pgjobs.enqueue_many to pgjobs_app',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.expire_artifacts to pgjobs_operator',
+    ('0001.ledger', 'grant execute on function pgjobs.expire_artifacts to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.expire_details to pgjobs_operator',
+    ('0001.ledger', 'grant execute on function pgjobs.expire_details to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.get_job to pgjobs_app',
+    ('0001.ledger', 'grant execute on function pgjobs.get_job to pgjobs_app',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.heartbeat to pgjobs_worker',
+    ('0001.ledger', 'grant execute on function pgjobs.heartbeat to pgjobs_worker',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.is_passed to pgjobs_app',
+    ('0001.ledger', 'grant execute on function pgjobs.is_passed to pgjobs_app',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.is_passed to pgjobs_operator',
+    ('0001.ledger', 'grant execute on function pgjobs.is_passed to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.is_passed to pgjobs_reader',
+    ('0001.ledger', 'grant execute on function pgjobs.is_passed to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.read_artifact to pgjobs_operator',
+    ('0001.ledger', 'grant execute on function pgjobs.read_artifact to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.read_artifact to pgjobs_reader',
+    ('0001.ledger', 'grant execute on function pgjobs.read_artifact to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.record_attempt to pgjobs_app',
+    ('0001.ledger', 'grant execute on function pgjobs.record_attempt to pgjobs_app',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.release to pgjobs_worker',
+    ('0001.ledger', 'grant execute on function pgjobs.release to pgjobs_worker',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.rescue to pgjobs_operator',
+    ('0001.ledger', 'grant execute on function pgjobs.rescue to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.reverify to pgjobs_operator',
+    ('0001.ledger', 'grant execute on function pgjobs.reverify to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.timeline to pgjobs_app',
+    ('0001.ledger', 'grant execute on function pgjobs.timeline to pgjobs_app',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.timeline to pgjobs_operator',
+    ('0001.ledger', 'grant execute on function pgjobs.timeline to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.timeline to pgjobs_reader',
+    ('0001.ledger', 'grant execute on function pgjobs.timeline to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.verify to pgjobs_operator',
+    ('0001.ledger', 'grant execute on function pgjobs.verify to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.verify_bodies to pgjobs_operator',
+    ('0001.ledger', 'grant execute on function pgjobs.verify_bodies to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.wake to pgjobs_app',
+    ('0001.ledger', 'grant execute on function pgjobs.wake to pgjobs_app',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.wake to pgjobs_operator',
+    ('0001.ledger', 'grant execute on function pgjobs.wake to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.why_waiting to pgjobs_app',
+    ('0001.ledger', 'grant execute on function pgjobs.why_waiting to pgjobs_app',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.why_waiting to pgjobs_operator',
+    ('0001.ledger', 'grant execute on function pgjobs.why_waiting to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.why_waiting to pgjobs_reader',
+    ('0001.ledger', 'grant execute on function pgjobs.why_waiting to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant select on view pgjobs.verification_amendment to pgjobs_operator',
+    ('0001.ledger', 'grant select on view pgjobs.verification_amendment to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant select on view pgjobs.verification_amendment to pgjobs_reader',
+    ('0001.ledger', 'grant select on view pgjobs.verification_amendment to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant select on view pgjobs.verification_artifact to pgjobs_operator',
+    ('0001.ledger', 'grant select on view pgjobs.verification_artifact to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant select on view pgjobs.verification_artifact to pgjobs_reader',
+    ('0001.ledger', 'grant select on view pgjobs.verification_artifact to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant select on view pgjobs.verification_attempt to pgjobs_operator',
+    ('0001.ledger', 'grant select on view pgjobs.verification_attempt to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant select on view pgjobs.verification_attempt to pgjobs_reader',
+    ('0001.ledger', 'grant select on view pgjobs.verification_attempt to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant select on view pgjobs.verification_job to pgjobs_operator',
+    ('0001.ledger', 'grant select on view pgjobs.verification_job to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant select on view pgjobs.verification_job to pgjobs_reader',
+    ('0001.ledger', 'grant select on view pgjobs.verification_job to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant select on view pgjobs.verification_review to pgjobs_operator',
+    ('0001.ledger', 'grant select on view pgjobs.verification_review to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant select on view pgjobs.verification_review to pgjobs_reader',
+    ('0001.ledger', 'grant select on view pgjobs.verification_review to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant select on view pgjobs.verification_run to pgjobs_operator',
+    ('0001.ledger', 'grant select on view pgjobs.verification_run to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant select on view pgjobs.verification_run to pgjobs_reader',
+    ('0001.ledger', 'grant select on view pgjobs.verification_run to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant select on view pgjobs.verification_verdict to pgjobs_operator',
+    ('0001.ledger', 'grant select on view pgjobs.verification_verdict to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant select on view pgjobs.verification_verdict to pgjobs_reader',
+    ('0001.ledger', 'grant select on view pgjobs.verification_verdict to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant usage on schema pgjobs to pgjobs_app',
+    ('0001.ledger', 'grant usage on schema pgjobs to pgjobs_app',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant usage on schema pgjobs to pgjobs_operator',
+    ('0001.ledger', 'grant usage on schema pgjobs to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant usage on schema pgjobs to pgjobs_reader',
+    ('0001.ledger', 'grant usage on schema pgjobs to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant usage on schema pgjobs to pgjobs_worker',
+    ('0001.ledger', 'grant usage on schema pgjobs to pgjobs_worker',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('index pgjobs.amendment_status_completed_at_idx',
+    ('0001.ledger', 'index pgjobs.amendment_status_completed_at_idx',
         'present', 'bfb3b6070b5bad3e92d98d1e930f66fe'),
-    ('index pgjobs.amendment_verdict_status_completed_at_idx',
+    ('0001.ledger', 'index pgjobs.amendment_verdict_status_completed_at_idx',
         'present', 'a72e6ece105ea9f3cbb023daa04d2595'),
-    ('index pgjobs.artifact_body_id_idx',
+    ('0001.ledger', 'index pgjobs.artifact_body_id_idx',
         'present', 'a3318e042f848b89790b8be20498f1eb'),
-    ('index pgjobs.body_created_at_idx',
+    ('0001.ledger', 'index pgjobs.body_created_at_idx',
         'present', 'd4c8b81e6a0130985cd055e807a524ae'),
-    ('index pgjobs.head_available_at_idx',
+    ('0001.ledger', 'index pgjobs.head_available_at_idx',
         'present', 'e54b873deadde7bd73c72b54a5b374da'),
-    ('index pgjobs.head_lease_expires_at_idx',
+    ('0001.ledger', 'index pgjobs.head_lease_expires_at_idx',
         'present', '2861754ca8991ddcfec167ec5cbb9c58'),
-    ('index pgjobs.head_priority_ready_no_idx',
+    ('0001.ledger', 'index pgjobs.head_priority_ready_no_idx',
         'present', 'e0d9d056419f8fe708c31afaf7fd7e27'),
-    ('index pgjobs.verdict_status_completed_at_idx',
+    ('0001.ledger', 'index pgjobs.verdict_status_completed_at_idx',
         'present', '22bde0cbf6434474014e038dda481e0b'),
-    ('sequence pgjobs.amendment_amendment_id_seq',
+    ('0001.ledger', 'sequence pgjobs.amendment_amendment_id_seq',
         'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
-    ('sequence pgjobs.artifact_artifact_id_seq',
+    ('0001.ledger', 'sequence pgjobs.artifact_artifact_id_seq',
         'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
-    ('sequence pgjobs.body_body_id_seq',
+    ('0001.ledger', 'sequence pgjobs.body_body_id_seq',
         'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
-    ('sequence pgjobs.job_job_id_seq',
+    ('0001.ledger', 'sequence pgjobs.job_job_id_seq',
         'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
-    ('sequence pgjobs.lab_attempt_attempt_id_seq',
+    ('0001.ledger', 'sequence pgjobs.lab_attempt_attempt_id_seq',
         'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
-    ('sequence pgjobs.low_water_1',
+    ('0001.ledger', 'sequence pgjobs.low_water_1',
         'present', 'c1a18014dccba64b1f1a23fab388c7bc'),
-    ('sequence pgjobs.low_water_2',
+    ('0001.ledger', 'sequence pgjobs.low_water_2',
         'present', 'c1a18014dccba64b1f1a23fab388c7bc'),
-    ('sequence pgjobs.low_water_3',
+    ('0001.ledger', 'sequence pgjobs.low_water_3',
         'present', 'c1a18014dccba64b1f1a23fab388c7bc'),
-    ('sequence pgjobs.low_water_4',
+    ('0001.ledger', 'sequence pgjobs.low_water_4',
         'present', 'c1a18014dccba64b1f1a23fab388c7bc'),
-    ('sequence pgjobs.ready_no',
+    ('0001.ledger', 'sequence pgjobs.ready_no',
         'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
-    ('sequence pgjobs.swept_at',
+    ('0001.ledger', 'sequence pgjobs.swept_at',
         'present', 'c1a18014dccba64b1f1a23fab388c7bc'),
-    ('table pgjobs.amendment',
+    ('0001.ledger', 'table pgjobs.amendment',
         'present', 'fdd96023c3b263a29835eefa39f3769e'),
-    ('table pgjobs.artifact',
+    ('0001.ledger', 'table pgjobs.artifact',
         'present', 'e1a36c55300803348c92cdb6e8e34380'),
-    ('table pgjobs.attempt_detail',
+    ('0001.ledger', 'table pgjobs.attempt_detail',
         'present', 'e3dfe3070426314b3841897e3e4968e6'),
-    ('table pgjobs.body',
+    ('0001.ledger', 'table pgjobs.backfill',
+        'present', '69f47274ff79eb615468e6e02cdb4dd0'),
+    ('0001.ledger', 'table pgjobs.body',
         'present', '24d1771621eeec5d6f48cca0df691723'),
-    ('table pgjobs.expiry',
+    ('0001.ledger', 'table pgjobs.expiry',
         'present', '0bd168729a6f8380b3d47f2fc9a27a1b'),
-    ('table pgjobs.fingerprint',
-        'present', '9c47cf9e64073aa0942ff5ddf5ef09e1'),
-    ('table pgjobs.head',
+    ('0001.ledger', 'table pgjobs.fingerprint',
+        'present', '68e388a9d479203b492e98635ded0706'),
+    ('0001.ledger', 'table pgjobs.head',
         'present', 'b6997571f46e6d2332c09d9ecf79f016'),
-    ('table pgjobs.job',
+    ('0001.ledger', 'table pgjobs.job',
         'present', '8926b3afa8f6790750339e8e5bd48cc1'),
-    ('table pgjobs.job_payload',
+    ('0001.ledger', 'table pgjobs.job_payload',
         'present', 'a8639c53fcdf2a2b6448df07d4cc252a'),
-    ('table pgjobs.lab_attempt',
+    ('0001.ledger', 'table pgjobs.lab_attempt',
         'present', '69bc550ecbb8ed3d28f749cb0c760912'),
-    ('table pgjobs.lane',
+    ('0001.ledger', 'table pgjobs.lane',
         'present', 'c03eb6a78201c3de04a939f5f1d24fd1'),
-    ('table pgjobs.migration',
+    ('0001.ledger', 'table pgjobs.migration',
         'present', 'e3d5cd2f94c84ed10e26206850d152eb'),
-    ('table pgjobs.review',
+    ('0001.ledger', 'table pgjobs.review',
         'present', '8ea1bc1a4a1aa4c353570b04527b9938'),
-    ('table pgjobs.review_result',
+    ('0001.ledger', 'table pgjobs.review_result',
         'present', 'ee01f8d2d9d66bea5dabeebc66ca6e9f'),
-    ('table pgjobs.review_summary',
+    ('0001.ledger', 'table pgjobs.review_summary',
         'present', 'e604fcad997e6d28628a132bfd138768'),
-    ('table pgjobs.setback',
+    ('0001.ledger', 'table pgjobs.setback',
         'present', 'f1f66318c88b91e9eb0680b75c6ad9d3'),
-    ('table pgjobs.verdict',
-        'present', '7c6db21ce297db9070edfdc12f6859c2'),
-    ('table pgjobs.verdict_summary',
+    ('0001.ledger', 'table pgjobs.verdict',
+        'present', 'c20871fa12b7c5e75284f54c5c9623f6'),
+    ('0001.ledger', 'table pgjobs.verdict_summary',
         'present', '93eb50b84951a71047b885a57d1980bc'),
-    ('table pgjobs.waiting',
+    ('0001.ledger', 'table pgjobs.waiting',
         'present', 'd7f8571796ce538a325a93da13ed7337'),
-    ('trigger _installed_read_only on pgjobs._installed',
+    ('0001.ledger', 'trigger _installed_read_only on pgjobs._installed',
         'enabled, but not always', 'edb0ff51df4e036aaf72512927fdef67'),
-    ('trigger amendment_append_only on pgjobs.amendment',
+    ('0001.ledger', 'trigger amendment_append_only on pgjobs.amendment',
         'enabled always', '491b72cd30754203ad6e74c169b035fd'),
-    ('trigger amendment_no_truncate on pgjobs.amendment',
+    ('0001.ledger', 'trigger amendment_no_truncate on pgjobs.amendment',
         'enabled always', '5473af225d6c3b709fb1912aa04d4141'),
-    ('trigger artifact_append_only on pgjobs.artifact',
+    ('0001.ledger', 'trigger artifact_append_only on pgjobs.artifact',
         'enabled always', '00fb5fb37121ecbc3912ea8dab129b68'),
-    ('trigger artifact_no_truncate on pgjobs.artifact',
+    ('0001.ledger', 'trigger artifact_no_truncate on pgjobs.artifact',
         'enabled always', '2d2da3e2d09e8904cf22065381ef8c84'),
-    ('trigger attempt_detail_append_only on pgjobs.attempt_detail',
+    ('0001.ledger', 'trigger attempt_detail_append_only on pgjobs.attempt_detail',
         'enabled always', '0ae473bce67315436c0da4cf788593cf'),
-    ('trigger attempt_detail_no_truncate on pgjobs.attempt_detail',
+    ('0001.ledger', 'trigger attempt_detail_no_truncate on pgjobs.attempt_detail',
         'enabled always', 'e3c885e102e1f2533f776f521bf52180'),
-    ('trigger body_append_only on pgjobs.body',
+    ('0001.ledger', 'trigger backfill_append_only on pgjobs.backfill',
+        'enabled always', 'bdd389ac7879894f35c84b5fae7bd4cd'),
+    ('0001.ledger', 'trigger backfill_no_truncate on pgjobs.backfill',
+        'enabled always', '084ddf22bb1b61da36dca677f093d264'),
+    ('0001.ledger', 'trigger body_append_only on pgjobs.body',
         'enabled always', 'eb3bd50f3a17833155194bb3ce97e14f'),
-    ('trigger body_no_truncate on pgjobs.body',
+    ('0001.ledger', 'trigger body_no_truncate on pgjobs.body',
         'enabled always', 'ddd5cee17fc8258b810b8dcbb898189e'),
-    ('trigger expiry_append_only on pgjobs.expiry',
+    ('0001.ledger', 'trigger expiry_append_only on pgjobs.expiry',
         'enabled always', '37aac16ca43404058d594ad6293ae081'),
-    ('trigger expiry_no_truncate on pgjobs.expiry',
+    ('0001.ledger', 'trigger expiry_no_truncate on pgjobs.expiry',
         'enabled always', '72f35e3b0cb6a44fe1fc8098cd6038b9'),
-    ('trigger job_append_only on pgjobs.job',
+    ('0001.ledger', 'trigger job_append_only on pgjobs.job',
         'enabled always', 'ff77a026f84abc5a92cb68f81a7fda83'),
-    ('trigger job_no_truncate on pgjobs.job',
+    ('0001.ledger', 'trigger job_no_truncate on pgjobs.job',
         'enabled always', 'f184cc5d5f205bc66d36d6ee0ca05ca7'),
-    ('trigger job_payload_append_only on pgjobs.job_payload',
+    ('0001.ledger', 'trigger job_payload_append_only on pgjobs.job_payload',
         'enabled always', '6f385d1ab6d8449a81ee8ad67f40a9aa'),
-    ('trigger job_payload_no_truncate on pgjobs.job_payload',
+    ('0001.ledger', 'trigger job_payload_no_truncate on pgjobs.job_payload',
         'enabled always', 'cee2d0cbb322da02e91096b3ba161643'),
-    ('trigger lab_attempt_append_only on pgjobs.lab_attempt',
+    ('0001.ledger', 'trigger lab_attempt_append_only on pgjobs.lab_attempt',
         'enabled always', 'ad768bf220d78534948cc576cc50dd2a'),
-    ('trigger lab_attempt_no_truncate on pgjobs.lab_attempt',
+    ('0001.ledger', 'trigger lab_attempt_no_truncate on pgjobs.lab_attempt',
         'enabled always', 'b3312972cd3eb59a0d8740f4b217f9b5'),
-    ('trigger review_append_only on pgjobs.review',
+    ('0001.ledger', 'trigger review_append_only on pgjobs.review',
         'enabled always', '2c67e8eb2d0f900881b8da72f53bcaa5'),
-    ('trigger review_no_truncate on pgjobs.review',
+    ('0001.ledger', 'trigger review_no_truncate on pgjobs.review',
         'enabled always', '871ca22e87fe3b06122205ee21ab1926'),
-    ('trigger review_result_append_only on pgjobs.review_result',
+    ('0001.ledger', 'trigger review_result_append_only on pgjobs.review_result',
         'enabled always', '3151526e486b64cb50d094bec108ba92'),
-    ('trigger review_result_no_truncate on pgjobs.review_result',
+    ('0001.ledger', 'trigger review_result_no_truncate on pgjobs.review_result',
         'enabled always', '6b6ceabd0c2b1850dbddba4219e2849e'),
-    ('trigger review_summary_append_only on pgjobs.review_summary',
+    ('0001.ledger', 'trigger review_summary_append_only on pgjobs.review_summary',
         'enabled always', 'bfec54533adcab5a82e6f1f9dc18cb7b'),
-    ('trigger review_summary_no_truncate on pgjobs.review_summary',
+    ('0001.ledger', 'trigger review_summary_no_truncate on pgjobs.review_summary',
         'enabled always', '8e018160573f715c40d0e5d18952d002'),
-    ('trigger setback_append_only on pgjobs.setback',
+    ('0001.ledger', 'trigger setback_append_only on pgjobs.setback',
         'enabled always', '10a959836dfafd00efdb9cdc6f748af7'),
-    ('trigger setback_no_truncate on pgjobs.setback',
+    ('0001.ledger', 'trigger setback_no_truncate on pgjobs.setback',
         'enabled always', '5826f34348685d1513fc4094c1ee4b21'),
-    ('trigger verdict_append_only on pgjobs.verdict',
+    ('0001.ledger', 'trigger verdict_append_only on pgjobs.verdict',
         'enabled always', '8b2a1f10c91889a6e68767ed9e612a69'),
-    ('trigger verdict_no_truncate on pgjobs.verdict',
+    ('0001.ledger', 'trigger verdict_no_truncate on pgjobs.verdict',
         'enabled always', '00bcb71cf146a1c5eb2605d0d2bf4943'),
-    ('trigger verdict_summary_append_only on pgjobs.verdict_summary',
+    ('0001.ledger', 'trigger verdict_summary_append_only on pgjobs.verdict_summary',
         'enabled always', '58e9166ca2952ba766fda8322f7c5ebb'),
-    ('trigger verdict_summary_no_truncate on pgjobs.verdict_summary',
+    ('0001.ledger', 'trigger verdict_summary_no_truncate on pgjobs.verdict_summary',
         'enabled always', 'b353a9e256d4d47ed6010f6aeee05d8b'),
-    ('trigger verification_amendment_read_only on pgjobs.verification_amendment',
+    ('0001.ledger', 'trigger verification_amendment_read_only on pgjobs.verification_amendment',
         'enabled, but not always', '2d909cf7c9f470a07caf509b6c2ab5a7'),
-    ('trigger verification_artifact_read_only on pgjobs.verification_artifact',
+    ('0001.ledger', 'trigger verification_artifact_read_only on pgjobs.verification_artifact',
         'enabled, but not always', '528f9db3af82eb9e71350c9608e4fb04'),
-    ('trigger verification_attempt_read_only on pgjobs.verification_attempt',
+    ('0001.ledger', 'trigger verification_attempt_read_only on pgjobs.verification_attempt',
         'enabled, but not always', '4db7ec686699babcf007cf23593254b3'),
-    ('trigger verification_job_read_only on pgjobs.verification_job',
+    ('0001.ledger', 'trigger verification_job_read_only on pgjobs.verification_job',
         'enabled, but not always', '6bc08c5199f92d03b7265bd9b941631b'),
-    ('trigger verification_review_read_only on pgjobs.verification_review',
+    ('0001.ledger', 'trigger verification_review_read_only on pgjobs.verification_review',
         'enabled, but not always', '4afb86b15cd6106c7bdfa70fd29ca244'),
-    ('trigger verification_run_read_only on pgjobs.verification_run',
+    ('0001.ledger', 'trigger verification_run_read_only on pgjobs.verification_run',
         'enabled, but not always', '521d32f6c6c62232330c1c99be14693a'),
-    ('trigger verification_verdict_read_only on pgjobs.verification_verdict',
+    ('0001.ledger', 'trigger verification_verdict_read_only on pgjobs.verification_verdict',
         'enabled, but not always', '77f2dc97c13f4a02e2b3b441094db909'),
-    ('type pgjobs.amended',
+    ('0001.ledger', 'type pgjobs.amended',
         'present', '45f48bc615381dd9c42f72c72d49cfeb'),
-    ('type pgjobs.artifact_added',
+    ('0001.ledger', 'type pgjobs.artifact_added',
         'present', 'dcbcc347d2976980b8f5b4e35c3786a0'),
-    ('type pgjobs.artifacts_expired',
+    ('0001.ledger', 'type pgjobs.artifacts_expired',
         'present', '97cf914a402636261941c923fdf61f0b'),
-    ('type pgjobs.bodies_verified',
+    ('0001.ledger', 'type pgjobs.bodies_verified',
         'present', '50f5ea66f4e1e72c9d4ef7b3cc0bf269'),
-    ('type pgjobs.cancelled',
+    ('0001.ledger', 'type pgjobs.cancelled',
         'present', '8c38a3d8ab1b8e130c02d4815bc912a7'),
-    ('type pgjobs.claimed',
+    ('0001.ledger', 'type pgjobs.claimed',
         'present', 'e59be8e4398bbb6bbfa989e7ac37942c'),
-    ('type pgjobs.completed',
+    ('0001.ledger', 'type pgjobs.completed',
         'present', '0d72d8a47b01095d3931dced5d80c0bd'),
-    ('type pgjobs.completed_element',
+    ('0001.ledger', 'type pgjobs.completed_element',
         'present', '43a612dd6f916b77815cc91b74cc0b41'),
-    ('type pgjobs.details_expired',
+    ('0001.ledger', 'type pgjobs.details_expired',
         'present', '5096fca47ea17000c911227254273bdc'),
-    ('type pgjobs.enqueued',
+    ('0001.ledger', 'type pgjobs.enqueued',
         'present', '6c5b5e3d1d4042d11c512c30700dcc2f'),
-    ('type pgjobs.enqueued_element',
+    ('0001.ledger', 'type pgjobs.enqueued_element',
         'present', '4955ca3aada598bc40f20c3e7f220904'),
-    ('type pgjobs.event',
+    ('0001.ledger', 'type pgjobs.event',
         'present', 'e645fe38524e90ee630eb11659615a11'),
-    ('type pgjobs.finding',
+    ('0001.ledger', 'type pgjobs.finding',
         'present', 'f5bc18383b0b2e536b6678f52bb4d6b4'),
-    ('type pgjobs.max_runs',
+    ('0001.ledger', 'type pgjobs.max_runs',
         'present', 'bc9233b5032bbcc79bdf7168b30f7de3'),
-    ('type pgjobs.open_jobs',
+    ('0001.ledger', 'type pgjobs.open_jobs',
         'present', 'bc9233b5032bbcc79bdf7168b30f7de3'),
-    ('type pgjobs.priority',
+    ('0001.ledger', 'type pgjobs.priority',
         'present', 'bc9233b5032bbcc79bdf7168b30f7de3'),
-    ('type pgjobs.recorded',
+    ('0001.ledger', 'type pgjobs.recorded',
         'present', '95e2c6a35e6f819cc4d8f0b2362b9664'),
-    ('type pgjobs.released',
+    ('0001.ledger', 'type pgjobs.released',
         'present', '36e09208a72fbba4b951df596e59f5e6'),
-    ('type pgjobs.rescued',
+    ('0001.ledger', 'type pgjobs.rescued',
         'present', 'bea2482674e4bee32262644841a3cc2c'),
-    ('type pgjobs.reviewed_element',
+    ('0001.ledger', 'type pgjobs.reviewed_element',
         'present', 'd2d9d08fd2079bdb47d13504393cfffe'),
-    ('type pgjobs.waiting_reason',
+    ('0001.ledger', 'type pgjobs.waiting_reason',
         'present', 'd073a778fcf21acf3e93da56495b09fd'),
-    ('unique index pgjobs.amendment_amendment_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.amendment_amendment_id_pkey',
         'present', '73e311131066e3f3dc4addf81232f9fd'),
-    ('unique index pgjobs.amendment_job_id_amendment_no_key',
+    ('0001.ledger', 'unique index pgjobs.amendment_job_id_amendment_no_key',
         'present', '7316f971d0735c25a2e58adfe0df2483'),
-    ('unique index pgjobs.amendment_review_id_key',
+    ('0001.ledger', 'unique index pgjobs.amendment_review_id_key',
         'present', 'cb36387b8dca9f87b596c556c7f30241'),
-    ('unique index pgjobs.artifact_artifact_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.artifact_artifact_id_pkey',
         'present', '1bf057047ffbbc3217d9c3ff8b762247'),
-    ('unique index pgjobs.artifact_job_id_run_no_artifact_no_key',
+    ('0001.ledger', 'unique index pgjobs.artifact_job_id_run_no_artifact_no_key',
         'present', 'e1a565bdf2ec7e5d20b845988a2439df'),
-    ('unique index pgjobs.artifact_job_id_run_no_name_key',
+    ('0001.ledger', 'unique index pgjobs.artifact_job_id_run_no_name_key',
         'present', '7d8c08023582409cc2a5591afd78aded'),
-    ('unique index pgjobs.attempt_detail_attempt_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.attempt_detail_attempt_id_pkey',
         'present', '868a02c049d415b004d73a9fafd9da51'),
-    ('unique index pgjobs.body_body_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.backfill_job_id_key',
+        'present', '9b236e7384822a6d75a140dde74ee142'),
+    ('0001.ledger', 'unique index pgjobs.backfill_log_id_pkey',
+        'present', 'f20189811495579df074b2c267fd2e3e'),
+    ('0001.ledger', 'unique index pgjobs.body_body_id_pkey',
         'present', '17dbc223c5a679cada6529fc73c3a486'),
-    ('unique index pgjobs.body_sha256_key',
+    ('0001.ledger', 'unique index pgjobs.body_sha256_key',
         'present', 'a2f2b724e8f28d3d8763d727c174c2f8'),
-    ('unique index pgjobs.expiry_kind_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.expiry_kind_id_pkey',
         'present', 'bffec36f84e952d4357c47e65ed23e4a'),
-    ('unique index pgjobs.fingerprint_object_digest_pkey',
+    ('0001.ledger', 'unique index pgjobs.fingerprint_object_digest_pkey',
         'present', '3a86a8287e57c99f7dc321a5f936409f'),
-    ('unique index pgjobs.head_session_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.head_session_id_pkey',
         'present', 'b624cca2acfbb301c1a5b183c210bb7a'),
-    ('unique index pgjobs.job_commit_sha_key',
+    ('0001.ledger', 'unique index pgjobs.job_commit_sha_key',
         'present', '188c496c0176182083ba5e4369a09186'),
-    ('unique index pgjobs.job_job_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.job_job_id_pkey',
         'present', '7eb1fb72cf4e9947fa8c24f2bde2d5fa'),
-    ('unique index pgjobs.job_payload_job_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.job_payload_job_id_pkey',
         'present', '08b432b4d2bd7d68a950c6a5939d6e2b'),
-    ('unique index pgjobs.lab_attempt_attempt_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.lab_attempt_attempt_id_pkey',
         'present', '454218fa8bf50ae8f3ae743a91723405'),
-    ('unique index pgjobs.lab_attempt_session_id_commit_sha_key',
+    ('0001.ledger', 'unique index pgjobs.lab_attempt_session_id_commit_sha_key',
         'present', '2cbc07b177f96c813309c0dd7f07b039'),
-    ('unique index pgjobs.lab_attempt_session_id_delivery_id_key',
+    ('0001.ledger', 'unique index pgjobs.lab_attempt_session_id_delivery_id_key',
         'present', '08f8fde983e0780386157a68dc1ddb19'),
-    ('unique index pgjobs.lane_session_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.lane_session_id_pkey',
         'present', '91dcb7bc75f7a6da081e7bbe5f5eb35b'),
-    ('unique index pgjobs.migration_migration_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.migration_migration_id_pkey',
         'present', 'c472a797cc9f627a7a06b1c824430bf6'),
-    ('unique index pgjobs.review_job_id_review_no_key',
+    ('0001.ledger', 'unique index pgjobs.review_job_id_review_no_key',
         'present', 'e10bdeb5213ee7e65329c88d31583396'),
-    ('unique index pgjobs.review_result_review_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.review_result_review_id_pkey',
         'present', '98e27ee0aa8f3a1e22a1582c7194a704'),
-    ('unique index pgjobs.review_review_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.review_review_id_pkey',
         'present', '3a72972f0b9ef74fa6bd4a0aecef8618'),
-    ('unique index pgjobs.review_summary_review_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.review_summary_review_id_pkey',
         'present', 'ea4fd24363cf25d77f298d40377834e8'),
-    ('unique index pgjobs.setback_job_id_run_no_pkey',
+    ('0001.ledger', 'unique index pgjobs.setback_job_id_run_no_pkey',
         'present', '4b22df12c1ff4888e1ef8c6159eaeea9'),
-    ('unique index pgjobs.verdict_job_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.verdict_job_id_pkey',
         'present', '37d530e2f7f83fea424736ff04c28326'),
-    ('unique index pgjobs.verdict_summary_job_id_pkey',
+    ('0001.ledger', 'unique index pgjobs.verdict_summary_job_id_pkey',
         'present', 'd9a6111da96831c7d4d6b28c29805831'),
-    ('unique index pgjobs.waiting_session_id_turn_no_pkey',
+    ('0001.ledger', 'unique index pgjobs.waiting_session_id_turn_no_pkey',
         'present', '16e9d18808c2d59d7f2743b0829cb3de'),
-    ('view pgjobs._installed',
-        'present', '25073c671181dcc9fb4dc7748ac598f9'),
-    ('view pgjobs._installed',
-        'present', '69a3ad9d5e0abb9add5e1773d5c56836'),
-    ('view pgjobs.verification_amendment',
+    ('0001.ledger', 'view pgjobs._installed',
+        'present', '231081db65100905d9debae7a4d0ed7e'),
+    ('0001.ledger', 'view pgjobs._installed',
+        'present', 'a978fa69b948a770442edc1cb1b8fd77'),
+    ('0001.ledger', 'view pgjobs.verification_amendment',
         'present', 'c56352d11041d74d19ee524fc5f24b50'),
-    ('view pgjobs.verification_amendment',
+    ('0001.ledger', 'view pgjobs.verification_amendment',
         'present', 'c6e87461e7c349b5391863e8040bb183'),
-    ('view pgjobs.verification_artifact',
+    ('0001.ledger', 'view pgjobs.verification_artifact',
         'present', '8718e24fbc788d37cbf36b862b1ba137'),
-    ('view pgjobs.verification_attempt',
+    ('0001.ledger', 'view pgjobs.verification_attempt',
         'present', '404b62124841143780f94efa3581b2fe'),
-    ('view pgjobs.verification_job',
-        'present', 'aa1b6ea9d7a1cd543c96264cbd0b813a'),
-    ('view pgjobs.verification_review',
+    ('0001.ledger', 'view pgjobs.verification_job',
+        'present', '7028053b67818e178f365cd51b97d961'),
+    ('0001.ledger', 'view pgjobs.verification_review',
         'present', 'fba4db790a82ea2d27b94cd043bdb643'),
-    ('view pgjobs.verification_run',
+    ('0001.ledger', 'view pgjobs.verification_run',
         'present', 'dfe40371ff144b415e098e70e98b3e5c'),
-    ('view pgjobs.verification_verdict',
-        'present', 'e9dcff0ec688aa749df05b3734e68245');
+    ('0001.ledger', 'view pgjobs.verification_verdict',
+        'present', '485ec8b791ecc1a1cbef67eadd267c61');
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'bd7cdc4ed9f11691d4e4ce758c08d6160b8aa3439863da4843426a8fa42700ff');
+values ('0001.ledger', '52ef9b1cf8f8d6c5506ae69c2de737c94030a5822d45078e4b7eacc46ad713b7');

@@ -36,6 +36,7 @@
 \ir tables/amendment.sql
 \ir tables/artifact.sql
 \ir tables/expiry.sql
+\ir tables/backfill.sql
 \ir tables/lane.sql
 \ir tables/head.sql
 \ir tables/waiting.sql
@@ -88,3 +89,4 @@
 \ir functions/verify.sql
 \ir grants.sql
 \ir fingerprints/ledger.sql
+\ir backfill.sql

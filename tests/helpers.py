@@ -17,6 +17,17 @@ Connection = psycopg.Connection[TupleRow]
 
 _numbers = count(0x10_0000)
 
+# What the backfill says of one of the host's logs, without a host.
+BACKFILL = """
+insert into pgjobs.backfill (
+    log_id, session_id, backfilled_at, outcome, reason, login, log_sha256, ledger_sha256
+)
+values (
+    gen_random_uuid(), gen_random_uuid(), now(), 'SKIPPED', 'BAD_TIME', 'l',
+    sha256('1'), sha256('1')
+)
+"""
+
 
 def sha(number: int | None = None) -> str:
     """Return the commit SHA with this number (1 or more), or one that no test has used."""

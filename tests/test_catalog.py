@@ -11,9 +11,10 @@ TABLES = Path(__file__).parent.parent / "sql/tables"
 NOT_LEDGER = {"lane", "head", "waiting", "migration", "fingerprint"}
 DETAIL = {"attempt_detail", "job_payload", "verdict_summary", "review_summary", "body"}
 STABLE = {
-    *("get_job", "is_passed", "read_artifact", "timeline", "why_waiting"),
     *("verify", "verify_bodies", "_verify_ledger", "_verify_objects", "_verify_open_jobs"),
     *("_verify_roles", "_verify_server"),
+    *("_check_host", "_ledger_sha256", "_log_content", "_log_reason", "_log_sha256", "_next_logs"),
+    *("backfill_reconcile", "get_job", "is_passed", "read_artifact", "timeline", "why_waiting"),
     *("_effective_status", "_find_attempt", "_find_job", "_is_open", "_is_shared"),
     *("_last_run_no", "_old_bodies", "_old_details", "_status"),
 }

@@ -18,7 +18,7 @@ JOB = """
     status text, priority integer, payload jsonb, created_at timestamptz,
     available_at timestamptz, started_at timestamptz, completed_at timestamptz, run_no integer,
     max_runs integer, worker text, error_reason text, error_detail text, summary jsonb,
-    effective_status text, amended_at timestamptz
+    effective_status text, amended_at timestamptz, origin text
 """
 VIEWS = {
     "verification_job": JOB,
@@ -47,6 +47,10 @@ VIEWS = {
         priority integer, lab_version text, reason text, actor text, approver text, ticket text,
         login text, requested_at timestamptz, started_at timestamptz, ended_at timestamptz,
         run_no integer, worker text, detail text, summary jsonb
+    """,
+    "backfill_report": """
+        log_id uuid, session_id uuid, outcome text, reason text, attempt_id bigint, job_id bigint,
+        commit_sha text, backfilled_at timestamptz, login text
     """,
 }
 # Function: its parameters, whether it answers any number of rows, and the columns of a row.
@@ -162,6 +166,12 @@ FUNCTIONS = {
         True,
         "kind text, details bigint",
     ),
+    "backfill_verification_log": (
+        "batch_size integer = 1000, dry_run boolean = true",
+        False,
+        "seen bigint, attempts bigint, jobs bigint, artifacts bigint, skipped bigint",
+    ),
+    "backfill_reconcile": ("", True, "check_name text, expected text, actual text, ok boolean"),
     "is_passed": ("commit_sha text", False, "boolean"),
     "timeline": (
         "commit_sha text",

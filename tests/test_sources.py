@@ -86,11 +86,16 @@ def test_the_invariants_name_every_code() -> None:
     assert not {sqlstate for sqlstate in BY_SQLSTATE if sqlstate not in text}
 
 
+def includes(file: Path) -> list[Path]:
+    """Return the files that a file includes, and that these include."""
+    names = re.findall(r"^\\ir (\S+)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    direct = [file.parent / name for name in names]
+    return [each for path in direct for each in (path, *includes(path))]
+
+
 def test_install_sql_names_every_file_once() -> None:
-    text = (SQL / "install.sql").read_text(encoding="utf-8")
-    included = re.findall(r"^\\ir (\S+)$", text, flags=re.MULTILINE)
-    files = {str(file.relative_to(SQL)) for file in SQL.rglob("*.sql")}
-    assert sorted(included) == sorted(files - {"install.sql"})
+    files = set(SQL.rglob("*.sql")) - {SQL / "install.sql"}
+    assert sorted(includes(SQL / "install.sql")) == sorted(files)
 
 
 @pytest.mark.parametrize("file", sorted(SQL.glob("functions/*.sql")), ids=relative)

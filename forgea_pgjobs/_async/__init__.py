@@ -5,6 +5,8 @@ from __future__ import annotations
 from forgea_pgjobs._async.audit import verify, verify_bodies
 from forgea_pgjobs._async.operator import (
     amend,
+    backfill_reconcile,
+    backfill_verification_log,
     cancel,
     expire_artifacts,
     expire_details,
@@ -27,6 +29,8 @@ from forgea_pgjobs._async.worker import (
 __all__ = [
     "add_artifact",
     "amend",
+    "backfill_reconcile",
+    "backfill_verification_log",
     "cancel",
     "claim",
     "complete",

@@ -6,6 +6,8 @@ from __future__ import annotations
 from forgea_pgjobs._sync.audit import verify, verify_bodies
 from forgea_pgjobs._sync.operator import (
     amend,
+    backfill_reconcile,
+    backfill_verification_log,
     cancel,
     expire_artifacts,
     expire_details,
@@ -28,6 +30,8 @@ from forgea_pgjobs._sync.worker import (
 __all__ = [
     "add_artifact",
     "amend",
+    "backfill_reconcile",
+    "backfill_verification_log",
     "cancel",
     "claim",
     "complete",

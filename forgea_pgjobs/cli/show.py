@@ -99,6 +99,7 @@ def _facts(job: Any) -> list[Cells]:
         ("session", str(job.session_id)),
         *([("pushed", " ".join(pushed))] if pushed else []),
         ("runs", f"{job.run_no} of at most {job.max_runs}"),
+        *([("origin", f"{job.origin}, no run of ours")] * (job.origin != "QUEUE")),
     ]
 
 

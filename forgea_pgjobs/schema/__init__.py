@@ -8,6 +8,7 @@ from forgea_pgjobs.schema.resources import (
     migration_files,
     migrations_folder,
     recorded_install_sql,
+    sql_text,
 )
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "migration_files",
     "migrations_folder",
     "recorded_install_sql",
+    "sql_text",
 ]

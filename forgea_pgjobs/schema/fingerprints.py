@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import psycopg
 
-from forgea_pgjobs.schema.resources import migration_files, sql_file
+from forgea_pgjobs.schema.resources import migration_files, sql_text
 
-ROW = re.compile(r"\('([^']+)',\s+'([^']+)', '([0-9a-f]{32})'\)")
+PUBLISH = "insert into pgjobs.fingerprint"
+ROW = re.compile(r"\('[^']+', '([^']+)',\s+'([^']+)', '([0-9a-f]{32})'\)")
 
 
 class Fingerprint(NamedTuple):
@@ -34,7 +35,7 @@ def installed(conn: psycopg.Connection) -> set[Fingerprint]:
 
     Raises: psycopg.errors.InvalidSchemaName where there is no schema pgjobs.
     """
-    text = sql_file("views/_installed.sql")
+    text = sql_text("views/_installed.sql")
     query = text[text.index("\nselect\n") : text.index("\n) as found;\n") + len("\n) as found")]
     with conn.transaction():
         # Names are written out by the path that the view has when verify() asks it.
@@ -45,10 +46,11 @@ def installed(conn: psycopg.Connection) -> set[Fingerprint]:
 def rendered(name: str, rows: Iterable[Fingerprint]) -> str:
     """Return the statement of a migration that publishes its rows."""
     values = ",\n".join(
-        f"    ('{row.object}',\n        '{row.state}', '{row.digest}')" for row in sorted(rows)
+        f"    ('{name}', '{row.object}',\n        '{row.state}', '{row.digest}')"
+        for row in sorted(rows)
     )
     return (
         f"-- The objects of migration {name}, as published; written by `make generate`.\n"
-        "insert into pgjobs.fingerprint (object, state, digest)\n"
+        f"{PUBLISH} (migration_id, object, state, digest)\n"
         f"values\n{values};\n"
     )

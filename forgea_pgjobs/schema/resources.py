@@ -13,7 +13,12 @@ RECORD = "insert into pgjobs.migration"
 
 def install_sql() -> str:
     """Return everything in sql/ as one text, in the order of install.sql."""
-    return "".join(_included(_folder("sql") / "install.sql"))
+    return sql_text("install.sql")
+
+
+def sql_text(name: str, *, without: str | None = None) -> str:
+    """Return a file of sql/ with what it includes, except for one of its includes."""
+    return "".join(_included(_folder("sql") / name, without))
 
 
 def recorded_install_sql() -> str:
@@ -26,11 +31,6 @@ def recorded_install_sql() -> str:
         for name, path in migration_files().items()
     )
     return "\n\n".join([install_sql(), *records])
-
-
-def sql_file(name: str) -> str:
-    """Return the text of a file of sql/."""
-    return (_folder("sql") / name).read_text(encoding="utf-8")
 
 
 def migrations_folder() -> Path:
@@ -58,11 +58,11 @@ def _folder(name: str) -> Path:
     return packaged if packaged.is_dir() else PACKAGE.parent / name
 
 
-def _included(path: Path) -> Iterator[str]:
+def _included(path: Path, without: str | None) -> Iterator[str]:
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         include = re.fullmatch(r"\\ir (\S+)\n", line)
-        if include:
-            yield "\n\n"
-            yield from _included(path.parent / include[1])
-        else:
+        if include is None:
             yield line
+        elif include[1] != without:
+            yield "\n\n"
+            yield from _included(path.parent / include[1], without)

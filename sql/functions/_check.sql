@@ -1,6 +1,7 @@
 -- Argument checks: each answers true or refuses, before any table is touched. Callers join them
 -- with "and" in one expression; a rule of one place stands there as (rule) is true or
--- _refuse_argument(…). Lengths come first: no pattern sees a long value.
+-- _refuse_argument(…). Lengths come first: no pattern sees a long value. Where nobody is to be
+-- refused (routine is null), the form of a commit or a text is answered: true or false.
 
 create function pgjobs._check_commit_sha(
     routine text,
@@ -20,8 +21,11 @@ begin
         octet_length(value) in (40, 64)
         and value collate "C" !~ '[^0-9a-f]'
         and value collate "C" ~ '[^0]'
-    ) is true or pgjobs._refuse_argument(
-        routine, argument, value, '40 or 64 lower-case hex digits, not all zeros', element
+    ) is true or (
+        routine is not null
+        and pgjobs._refuse_argument(
+            routine, argument, value, '40 or 64 lower-case hex digits, not all zeros', element
+        )
     );
 end
 $$;
@@ -47,9 +51,12 @@ begin
         and char_length(value) between 1 and 200
         and value collate "C" !~ '[\u0001-\u001f\u007f-\u009f]'
         and value collate "C" ~ '[^ \u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]'
-    ) is true or pgjobs._refuse_argument(
-        routine, argument, value,
-        '1 … 200 characters, not blank, without control characters', element
+    ) is true or (
+        routine is not null
+        and pgjobs._refuse_argument(
+            routine, argument, value,
+            '1 … 200 characters, not blank, without control characters', element
+        )
     );
 end
 $$;

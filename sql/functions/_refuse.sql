@@ -67,7 +67,22 @@ begin
     when '25000' then
         raise exception '% needs READ COMMITTED', subject
             using errcode = '25000', schema = 'pgjobs', table = subject,
-                  hint = 'Nothing was dropped. Call it in a transaction of its own.';
+                  hint = 'Nothing was done. Call it in a transaction of its own.';
+    when '42P01' then
+        raise exception 'there is no table % in schema public', subject
+            using errcode = '42P01', schema = 'pgjobs', table = 'backfill',
+                  constraint = 'backfill_log_id_pkey',
+                  hint = 'A backfill reads "VerificationLog", "LabSession" and "Lab": in a '
+                         'database without them there is nothing to move in.';
+    when '42501' then
+        raise exception '% may not read the table % of schema public', current_user, subject
+            using errcode = '42501', schema = 'pgjobs', table = 'backfill',
+                  constraint = 'backfill_log_id_pkey',
+                  hint = format(
+                      'As the owner of the tables: grant usage on schema public to %1$I; '
+                      'grant select on "VerificationLog", "LabSession", "Lab" to %1$I;',
+                      current_user
+                  );
     when '54V01' then
         raise exception '%the session has 100 open jobs', v_element
             using errcode = '54V01', schema = 'pgjobs', table = 'lane',
@@ -78,7 +93,7 @@ end
 $$;
 comment on function pgjobs._refuse is
     'Raises the error of the contract with that code. subject: the differing field of 23V04 or '
-    '23V06, what is missing, or the function; element: ordinal in a batch.';
+    '23V06, what is missing or closed, or the function; element: ordinal in a batch.';
 
 
 -- 22004 for a null argument, 22023 for one out of its range or form. At most 64 characters of the

@@ -40,7 +40,8 @@ begin
             verdict.status,
             case when head.lease_token is null then 'QUEUED' else 'RUNNING' end collate "C"
         ),
-        amendment.amended_at
+        amendment.amended_at,
+        coalesce(verdict.origin, 'QUEUE')
     from pgjobs.job as job
     cross join lateral (
         select attempt.attempt_id

@@ -71,15 +71,16 @@ begin
         union all
         select
             7, 0, verdict.completed_at,
-            case verdict.error_reason
-                when 'CANCELLED' then 'cancelled'
-                when 'RUNS_EXHAUSTED' then 'runs_exhausted'
+            case
+                when verdict.origin is not null then 'backfilled'
+                when verdict.error_reason = 'CANCELLED' then 'cancelled'
+                when verdict.error_reason = 'RUNS_EXHAUSTED' then 'runs_exhausted'
                 else 'completed'
             end,
             nullif(verdict.run_no, 0),
-            case verdict.error_reason
-                when 'CANCELLED' then verdict.actor
-                when 'RUNS_EXHAUSTED' then null
+            case
+                when verdict.error_reason = 'CANCELLED' then verdict.actor
+                when verdict.error_reason = 'RUNS_EXHAUSTED' then null
                 else verdict.worker
             end,
             jsonb_build_object(
@@ -151,7 +152,7 @@ end
 $$;
 comment on function pgjobs.timeline is
     'What happened to a commit that has a job, in order: recorded, enqueued, claimed, '
-    'artifact_added, lease_lost, released, completed, cancelled, runs_exhausted, review_queued, '
-    'review_completed, review_cancelled, review_runs_exhausted, amended, artifact_expired, '
-    'detail_expired. actor: the worker of a run, who decided, or the login of an expiry. No rows '
-    'for a commit without a job. Errors: 22023, 22004.';
+    'artifact_added, lease_lost, released, completed, cancelled, runs_exhausted, backfilled, '
+    'review_queued, review_completed, review_cancelled, review_runs_exhausted, amended, '
+    'artifact_expired, detail_expired. actor: the worker of a run, who decided, or the login of an '
+    'expiry. No rows for a commit without a job. Errors: 22023, 22004.';

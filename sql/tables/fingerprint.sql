@@ -2,6 +2,7 @@
 -- may have: one, or one per form in which majors of PostgreSQL write it. The migrations write the
 -- rows, which .ci/write_fingerprints.py computes; verify() holds them against the view _installed.
 create table pgjobs.fingerprint (
+    migration_id text not null,
     object text collate "C" not null,
     state text collate "C" not null,
     digest text collate "C" not null,
@@ -9,6 +10,7 @@ create table pgjobs.fingerprint (
 );
 
 comment on table pgjobs.fingerprint is 'The objects of this version, as published.';
+comment on column pgjobs.fingerprint.migration_id is 'The migration that brings it.';
 comment on column pgjobs.fingerprint.object is 'Kind and name, as the view _installed says them.';
 comment on column pgjobs.fingerprint.state is 'Such as present, or enabled always.';
 comment on column pgjobs.fingerprint.digest is

@@ -23,7 +23,8 @@ from (
     union all
     -- Tables and composite types: their columns.
     select
-        case relation.relkind when 'c' then 'type ' else 'table ' end || relation.oid::regclass,
+        case relation.relkind when 'c' then 'type ' else 'table ' end || relation.oid::regclass
+            as object,
         concat_ws(
             ', ',
             case relation.relkind when 'r' then 'present' when 'c' then 'present'
@@ -31,7 +32,7 @@ from (
             case relation.relpersistence when 'p' then null else 'not logged' end,
             case when relation.relrowsecurity then 'with row security' end,
             case when relation.relispartition then 'a partition' end
-        ),
+        ) as state,
         string_agg(
             concat_ws(
                 ' ', attribute.attname, format_type(attribute.atttypid, attribute.atttypmod),
@@ -40,7 +41,7 @@ from (
                 pg_get_expr(default_.adbin, default_.adrelid)
             ),
             ', ' order by attribute.attnum
-        )
+        ) as definition
     from pg_class as relation
     left join pg_attribute as attribute
         on attribute.attrelid = relation.oid and attribute.attnum > 0
@@ -53,19 +54,19 @@ from (
     group by relation.oid
     union all
     select
-        'view ' || relation.oid::regclass,
-        'present',
-        concat_ws(' ', relation.reloptions::text, pg_get_viewdef(relation.oid))
+        'view ' || relation.oid::regclass as object,
+        'present' as state,
+        concat_ws(' ', relation.reloptions::text, pg_get_viewdef(relation.oid)) as definition
     from pg_class as relation
     where relation.relnamespace = 'pgjobs'::regnamespace and relation.relkind = 'v'
     union all
     select
-        'sequence ' || sequence.seqrelid::regclass,
-        'present',
+        'sequence ' || sequence.seqrelid::regclass as object,
+        'present' as state,
         concat_ws(
             ' ', format_type(sequence.seqtypid, null), sequence.seqstart, sequence.seqincrement,
             sequence.seqmin, sequence.seqmax, sequence.seqcache, sequence.seqcycle
-        )
+        ) as definition
     from pg_sequence as sequence
     join pg_class as relation on relation.oid = sequence.seqrelid
     where relation.relnamespace = 'pgjobs'::regnamespace
@@ -73,19 +74,20 @@ from (
     -- Domains, and types that nobody expects; arrays and the rows of relations go with what they
     -- are of.
     select
-        'type ' || type.oid::regtype,
-        'present',
+        'type ' || type.oid::regtype as object,
+        'present' as state,
         concat_ws(
             ' ', type.typtype, format_type(type.typbasetype, type.typtypmod), type.typnotnull,
             type.typdefault
-        )
+        ) as definition
     from pg_type as type
     where type.typnamespace = 'pgjobs'::regnamespace and type.typrelid = 0 and type.typelem = 0
     union all
     -- Constraints; those that only say "not null" are with their columns.
     select
         'constraint ' || constraint_.conname || ' on '
-            || coalesce(relation.oid::regclass::text, constraint_.contypid::regtype::text),
+            || coalesce(relation.oid::regclass::text, constraint_.contypid::regtype::text)
+            as object,
         concat_ws(
             ', ',
             'present',
@@ -95,8 +97,8 @@ from (
                 select from pg_trigger as trigger
                 where trigger.tgconstraint = constraint_.oid and trigger.tgenabled <> 'O'
             ) then 'its triggers switched' end
-        ),
-        pg_get_constraintdef(constraint_.oid)
+        ) as state,
+        pg_get_constraintdef(constraint_.oid) as definition
     from pg_constraint as constraint_
     left join pg_class as relation on relation.oid = constraint_.conrelid
     where constraint_.connamespace = 'pgjobs'::regnamespace
@@ -104,36 +106,39 @@ from (
     union all
     select
         case when index.indisunique then 'unique ' else '' end || 'index '
-            || index.indexrelid::regclass,
+            || index.indexrelid::regclass as object,
         case when index.indisvalid and index.indisready and index.indislive then 'present'
-            else 'not valid' end,
-        pg_get_indexdef(index.indexrelid)
+            else 'not valid' end as state,
+        pg_get_indexdef(index.indexrelid) as definition
     from pg_index as index
     join pg_class as relation on relation.oid = index.indrelid
     where relation.relnamespace = 'pgjobs'::regnamespace
     union all
     select
-        'trigger ' || trigger.tgname || ' on ' || trigger.tgrelid::regclass,
+        'trigger ' || trigger.tgname || ' on ' || trigger.tgrelid::regclass as object,
         case trigger.tgenabled
             when 'A' then 'enabled always'
             when 'O' then 'enabled, but not always'
             when 'R' then 'enabled on replicas only'
             else 'disabled'
-        end,
-        pg_get_triggerdef(trigger.oid)
+        end as state,
+        pg_get_triggerdef(trigger.oid) as definition
     from pg_trigger as trigger
     join pg_class as relation on relation.oid = trigger.tgrelid
     where relation.relnamespace = 'pgjobs'::regnamespace and not trigger.tgisinternal
     union all
     select
-        'rule ' || rule.rulename || ' on ' || rule.ev_class::regclass,
-        'present',
-        pg_get_ruledef(rule.oid)
+        'rule ' || rule.rulename || ' on ' || rule.ev_class::regclass as object,
+        'present' as state,
+        pg_get_ruledef(rule.oid) as definition
     from pg_rewrite as rule
     join pg_class as relation on relation.oid = rule.ev_class
     where relation.relnamespace = 'pgjobs'::regnamespace and rule.rulename <> '_RETURN'
     union all
-    select 'policy ' || policy.polname || ' on ' || policy.polrelid::regclass, 'present', ''
+    select
+        'policy ' || policy.polname || ' on ' || policy.polrelid::regclass as object,
+        'present' as state,
+        '' as definition
     from pg_policy as policy
     join pg_class as relation on relation.oid = policy.polrelid
     where relation.relnamespace = 'pgjobs'::regnamespace
@@ -141,9 +146,9 @@ from (
     -- Who inherits from a table, or is its partition, is read and written with it.
     select
         'inheritance of ' || inheritance.inhrelid::regclass || ' from '
-            || inheritance.inhparent::regclass,
-        'present',
-        ''
+            || inheritance.inhparent::regclass as object,
+        'present' as state,
+        '' as definition
     from pg_inherits as inheritance
     join pg_class as relation on relation.oid in (inheritance.inhrelid, inheritance.inhparent)
     where relation.relnamespace = 'pgjobs'::regnamespace
@@ -151,43 +156,50 @@ from (
     -- What anybody but the owner may do.
     select
         'grant ' || lower(acl.privilege_type) || ' on ' || granted.object || ' to '
-            || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text end,
-        case when acl.is_grantable then 'with grant option' else 'present' end,
-        ''
+            || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text end as object,
+        case when acl.is_grantable then 'with grant option' else 'present' end as state,
+        '' as definition
     from (
-        select 'schema ' || namespace.nspname, namespace.nspowner, namespace.nspacl
+        select
+            'schema ' || namespace.nspname as object,
+            namespace.nspowner as owner,
+            namespace.nspacl as acl
         from pg_namespace as namespace
         where namespace.oid = 'pgjobs'::regnamespace
         union all
         select
             case relation.relkind when 'S' then 'sequence ' when 'v' then 'view ' else 'table ' end
-                || relation.oid::regclass,
-            relation.relowner, relation.relacl
+                || relation.oid::regclass as object,
+            relation.relowner as owner,
+            relation.relacl as acl
         from pg_class as relation
         where relation.relnamespace = 'pgjobs'::regnamespace
         union all
         select
-            'column ' || attribute.attrelid::regclass || '.' || attribute.attname,
-            relation.relowner, attribute.attacl
+            'column ' || attribute.attrelid::regclass || '.' || attribute.attname as object,
+            relation.relowner as owner,
+            attribute.attacl as acl
         from pg_attribute as attribute
         join pg_class as relation on relation.oid = attribute.attrelid
         where relation.relnamespace = 'pgjobs'::regnamespace
         union all
         select
             'function ' || routine.pronamespace::regnamespace || '.'
-                || quote_ident(routine.proname),
-            routine.proowner, coalesce(routine.proacl, acldefault('f', routine.proowner))
+                || quote_ident(routine.proname) as object,
+            routine.proowner as owner,
+            coalesce(routine.proacl, acldefault('f', routine.proowner)) as acl
         from pg_proc as routine
         where routine.pronamespace = 'pgjobs'::regnamespace
         union all
         select
-            'type ' || type.oid::regtype,
-            type.typowner, coalesce(type.typacl, acldefault('T', type.typowner))
+            'type ' || type.oid::regtype as object,
+            type.typowner as owner,
+            coalesce(type.typacl, acldefault('T', type.typowner)) as acl
         from pg_type as type
         left join pg_class as relation on relation.oid = type.typrelid
         where type.typnamespace = 'pgjobs'::regnamespace and type.typelem = 0
             and coalesce(relation.relkind, 'c') = 'c'
-    ) as granted (object, owner, acl)
+    ) as granted
     cross join lateral aclexplode(granted.acl) as acl
     where acl.grantee <> granted.owner
 ) as found;

@@ -39,7 +39,8 @@ select
     null::text as error_detail,
     null::jsonb as summary,
     'QUEUED'::text collate "C" as effective_status,
-    null::timestamptz as amended_at
+    null::timestamptz as amended_at,
+    'QUEUE'::text collate "C" as origin
 from pgjobs.waiting as waiting
 join open_job on open_job.session_id = waiting.session_id and open_job.job_id = waiting.turn_no
 where waiting.reviewed_job_id is null
@@ -64,7 +65,8 @@ select
     null,
     null,
     'QUEUED'::text collate "C",
-    null
+    null,
+    'QUEUE'::text collate "C"
 from pgjobs.head as head
 join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
 where head.lease_token is null and head.review_id is null
@@ -89,7 +91,8 @@ select
     null,
     null,
     'RUNNING'::text collate "C",
-    null
+    null,
+    'QUEUE'::text collate "C"
 from pgjobs.head as head
 join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
 where head.lease_token is not null and head.review_id is null
@@ -97,27 +100,27 @@ union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'PASSED'::text collate "C", priority,
     payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
-    error_reason, error_detail, summary, effective_status, amended_at
+    error_reason, error_detail, summary, effective_status, amended_at, origin
 from pgjobs.verification_verdict
 where status = 'PASSED'
 union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'FAILED'::text collate "C", priority,
     payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
-    error_reason, error_detail, summary, effective_status, amended_at
+    error_reason, error_detail, summary, effective_status, amended_at, origin
 from pgjobs.verification_verdict
 where status = 'FAILED'
 union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'ERROR'::text collate "C", priority,
     payload, created_at, available_at, started_at, completed_at, run_no, max_runs, worker,
-    error_reason, error_detail, summary, effective_status, amended_at
+    error_reason, error_detail, summary, effective_status, amended_at, origin
 from pgjobs.verification_verdict
 where status = 'ERROR';
 
 comment on view pgjobs.verification_job is
     'Every job once: QUEUED, RUNNING, PASSED, FAILED or ERROR. started_at and worker are those of'
-    ' the latest run. Read-only.';
+    ' the latest run; origin is BACKFILL where a host''s history says so. Read-only.';
 
 create trigger verification_job_read_only instead of insert or update or delete
     on pgjobs.verification_job for each row execute function pgjobs._guard_ledger();

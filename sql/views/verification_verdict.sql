@@ -25,17 +25,20 @@ select
         as error_detail,
     summary.summary,
     standing.effective_status,
-    standing.amended_at
+    standing.amended_at,
+    coalesce(standing.origin, amended.origin, 'QUEUE' collate "C") as origin
 from (
     select
         verdict.job_id, verdict.status, verdict.status as effective_status, verdict.completed_at,
         null::timestamptz as amended_at, 0::smallint as amendment_no, verdict.started_at,
-        verdict.run_no, verdict.worker, verdict.error_reason, verdict.error_detail, verdict.actor
+        verdict.run_no, verdict.worker, verdict.error_reason, verdict.error_detail, verdict.actor,
+        verdict.origin
     from pgjobs.verdict as verdict
     union all
     select
         amendment.job_id, amendment.verdict_status, amendment.status, amendment.completed_at,
-        amendment.amended_at, amendment.amendment_no, null, null, null, null, null, null
+        amendment.amended_at, amendment.amendment_no, null, null, null, null, null, null,
+        null
     from pgjobs.amendment as amendment
 ) as standing
 join pgjobs.job as job on job.job_id = standing.job_id

@@ -62,5 +62,6 @@ def test_installing_as(
         )
         assert job.fetchone() == (True,)
 
-    assert runner.rollback(lab, force=True)
+    for name in reversed(schema.migration_files()):
+        assert runner.rollback(lab, force=True) == [name]
     assert runner.migrate(lab)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
 import forgea_pgjobs as pgjobs
 from forgea_pgjobs import schema
 from forgea_pgjobs.schema import runner
+from tests.helpers import refused
 from tests.migrations.conftest import Dump, RunProgram
 
 FOLDER = schema.migrations_folder()
@@ -58,17 +57,16 @@ def test_up_down_up_with_rows_gives_the_same_schema_again(empty_dsn: str, dump: 
 
 
 def test_a_down_refuses_while_the_ledger_has_rows(empty_dsn: str, dump: Dump) -> None:
-    runner.migrate(empty_dsn)
+    first, *later = runner.migrate(empty_dsn)
     enqueue_a_commit(empty_dsn)
+    assert runner.rollback(empty_dsn, to=first) == later[::-1]
     before = dump(empty_dsn)
-    with pytest.raises(psycopg.Error) as refusal:
+    with refused("55000", "lab_attempt_append_only"):
         runner.rollback(empty_dsn)
-    assert refusal.value.sqlstate == "55000"
-    assert refusal.value.diag.message_hint
     assert dump(empty_dsn) == before
     with psycopg.connect(empty_dsn) as conn:
         assert conn.execute("select count(*) from pgjobs.verification_job").fetchone() == (1,)
-    assert runner.pending(empty_dsn) == []
+    assert runner.pending(empty_dsn) == later
 
 
 def test_a_down_without_rows_needs_no_force(empty_dsn: str, dump: Dump) -> None:
@@ -79,11 +77,18 @@ def test_a_down_without_rows_needs_no_force(empty_dsn: str, dump: Dump) -> None:
     assert runner.rollback(empty_dsn) == []
 
 
-@pytest.mark.parametrize("down", DOWNS, ids=lambda path: path.name)
-def test_a_down_runs_in_psql(down: Path, fresh_dsn: str, run_program: RunProgram) -> None:
-    run_program("psql", "-1", "-v", "ON_ERROR_STOP=1", "-f", down, fresh_dsn)
-    with psycopg.connect(fresh_dsn) as conn:
-        assert down.name.removesuffix(".rollback.sql") not in runner.recorded(conn)
+def test_the_downs_run_in_psql_the_newest_first(fresh_dsn: str, run_program: RunProgram) -> None:
+    for down in DOWNS:
+        run_program("psql", "-1", "-v", "ON_ERROR_STOP=1", "-f", down, fresh_dsn)
+        with psycopg.connect(fresh_dsn) as conn:
+            assert down.name.removesuffix(".rollback.sql") not in runner.recorded(conn)
+
+
+def test_a_down_refuses_while_a_later_migration_is_there(fresh_dsn: str) -> None:
+    for down in DOWNS[1:]:
+        with psycopg.connect(fresh_dsn) as conn, refused("55000"):
+            conn.execute("set pgjobs.force_rollback = on")
+            conn.execute(down.read_bytes())
 
 
 def test_each_migration_records_its_own_checksum(fresh_dsn: str) -> None:

@@ -85,6 +85,8 @@ SCENARIO: list[tuple[str, dict[str, Any], str | None]] = [
     ("expire_artifacts", {"older_than": "PT0S", "dry_run": False}, None),
     ("read_artifact", {"artifact_id": 1}, "23V08"),
     ("expire_details", {"older_than": "PT0S"}, None),
+    ("backfill_verification_log", {}, "42P01"),
+    ("backfill_reconcile", {}, "42P01"),
     ("timeline", {"commit_sha": C}, None),
     ("timeline", {"commit_sha": "d" * 40}, None),
     ("timeline", {"commit_sha": "C"}, "22023"),

@@ -124,12 +124,14 @@ def test_rollback_refuses_with_rows_unless_forced(fresh_dsn: str, run: Run) -> N
     with psycopg.connect(fresh_dsn) as conn:
         conn.execute("select pgjobs.enqueue(gen_random_uuid(), %s, '1')", ["ab" * 20])
     run("migrate", "--dsn", fresh_dsn)  # yoyo marks what psql has installed
+    assert run("rollback", "--dsn", fresh_dsn, "--to", ALL[-1]).out == "nothing to roll back\n"
+    done = run("rollback", "--dsn", fresh_dsn, "--to", ALL[0])
+    assert done.out == "".join(f"rolled back {name}\n" for name in reversed(ALL[1:]))
     refused = run("rollback", "--dsn", fresh_dsn)
     assert_error(refused, "55000")
     assert "(hint: " in refused.err
-    assert run("rollback", "--dsn", fresh_dsn, "--to", ALL[-1]).out == "nothing to roll back\n"
     forced = run("rollback", "--dsn", fresh_dsn, "--force")
-    assert (forced.code, forced.out) == (0, f"rolled back {ALL[-1]}\n")
+    assert (forced.code, forced.out) == (0, f"rolled back {ALL[0]}\n")
 
 
 def test_notices_of_a_migration_are_shown(empty_dsn: str, run: Run) -> None:

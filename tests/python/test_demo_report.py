@@ -35,6 +35,7 @@ def a_job(commit: Commit, number: int, status: str, run_no: int, exit_code: int)
         available_at=BEGIN, started_at=BEGIN, completed_at=BEGIN + timedelta(seconds=number),
         run_no=run_no, max_runs=3, worker="worker-2", error_reason=None, error_detail=None,
         summary={"exit_code": exit_code}, effective_status=JobStatus(status), amended_at=None,
+        origin="QUEUE",
     )  # fmt: skip
 
 

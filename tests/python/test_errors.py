@@ -13,12 +13,14 @@ import pytest
 
 import forgea_pgjobs as pgjobs
 from forgea_pgjobs.errors import BY_SQLSTATE
+from tests.backfill.host import TABLES
 from tests.helpers import Connection, sha
 
 FAMILIES = {
     "22": psycopg.DataError,
     "23": psycopg.IntegrityError,
     "25": psycopg.InternalError,
+    "42": psycopg.ProgrammingError,
     "54": psycopg.OperationalError,
     "P0": psycopg.errors.NoDataFound,
 }
@@ -82,6 +84,11 @@ def isolation_too_high(conn: Connection) -> None:
     pgjobs.expire_artifacts(conn, older_than=timedelta(0))
 
 
+def host_table_closed(conn: Connection) -> None:
+    conn.execute(TABLES)
+    pgjobs.backfill_verification_log(conn)
+
+
 def too_many_open_jobs(conn: Connection) -> None:
     session = uuid4()
     for _ in range(101):
@@ -104,6 +111,8 @@ REFUSALS: list[tuple[str, type[pgjobs.PgjobsError], Callable[[Connection], objec
     ("23V07", pgjobs.NotFinal, not_final),
     ("23V08", pgjobs.ArtifactExpired, artifact_expired),
     ("25000", pgjobs.IsolationTooHigh, isolation_too_high),
+    ("42P01", pgjobs.HostTableMissing, pgjobs.backfill_verification_log),
+    ("42501", pgjobs.HostTableClosed, host_table_closed),
     ("54V01", pgjobs.TooManyOpenJobs, too_many_open_jobs),
 ]
 

@@ -93,6 +93,8 @@ def test_the_package_exports_every_twin() -> None:
         "verify": forgea_pgjobs.Finding,
         "verify_bodies": forgea_pgjobs.BodiesVerified,
         "why_waiting": forgea_pgjobs.WaitingReason,
+        "backfill_verification_log": forgea_pgjobs.Backfilled,
+        "backfill_reconcile": forgea_pgjobs.BackfillCheck,
     }.items(),
 )
 def test_a_model_has_the_columns_of_its_answer_in_their_order(

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from psycopg.types.json import Jsonb
 
+from tests.backfill.host import GRANTS, TABLES, add_log
 from tests.helpers import Connection, call, refused, rows, sha
 
 ID = UUID(int=1)
@@ -43,6 +44,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "expire_artifacts": {"older_than": "1 day", "max_rows": 1, "dry_run": True},
     "expire_details": {"older_than": "1 day", "max_rows": 1, "dry_run": True},
     "verify_bodies": {"after_body_id": 0, "max_bodies": 1},
+    "backfill_verification_log": {"batch_size": 1, "dry_run": True},
 }
 
 HEX = sha(0xABCDEF)
@@ -164,6 +166,7 @@ BAD: dict[tuple[str, ...], dict[str, Any]] = {
     ("add_artifact", "size_bytes"): numbers(-1, 2, 4),
     **{(f, "older_than"): AGES for f in ("expire_artifacts", "expire_details")},
     **{(f, "max_rows"): numbers(-1, 0, 10_001) for f in ("expire_artifacts", "expire_details")},
+    ("backfill_verification_log", "batch_size"): numbers(-1, 0, 10_001),
     ("expire_details", "kinds"): KINDS,
     ("verify_bodies", "max_bodies"): numbers(-1, 0, 10_001),
     ("amend", "status"): STATUSES,
@@ -201,6 +204,9 @@ def scans(conn: Connection) -> Any:
 
 
 def test_every_good_call_touches_a_table(conn: Connection) -> None:
+    conn.execute(TABLES)
+    conn.execute(GRANTS)
+    add_log(conn)
     for function, arguments in GOOD.items():
         before = scans(conn)
         if key := next((name for name in ("job_id", "artifact_id") if name in arguments), None):
@@ -252,6 +258,7 @@ NULLS = {
     "expire_artifacts": ("older_than", "max_rows", "dry_run"),
     "expire_details": ("older_than", "kinds", "max_rows", "dry_run"),
     "verify_bodies": ("after_body_id", "max_bodies"),
+    "backfill_verification_log": ("batch_size", "dry_run"),
 }
 
 

@@ -16,6 +16,14 @@ LEASE = {"lease_token": UUID(int=9), "lease_for": "1 day", "lease_expires_at": N
 CANCELLED = {"status": "ERROR", "error_reason": "CANCELLED"}
 SIGNED = {"actor": "an operator", "login": "l"}
 RUNS_EXHAUSTED = {"status": "ERROR", "error_reason": "RUNS_EXHAUSTED", "lease_token": None}
+BACKFILLED = {
+    "origin": "BACKFILL",
+    "lease_token": None,
+    "worker": None,
+    "started_at": None,
+    "run_no": 0,
+    "login": "l",
+}
 
 # Table, rule: how row(2) must differ to be refused beside row(1).
 CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
@@ -51,6 +59,8 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
             {"status": "ERROR"},
             {"status": "FAILED", "error_reason": "REPORTED"},
             {"status": "ERROR", "error_reason": "BORED"},
+            {**BACKFILLED, "status": "ERROR"},
+            {**BACKFILLED, "error_reason": "BACKFILL_UNKNOWN"},
         ],
         "lease_token_check": [
             {"lease_token": None},
@@ -63,6 +73,21 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
             {**CANCELLED, "login": "l"},
             {**RUNS_EXHAUSTED, "lease_token": UUID(int=9)},
             {**RUNS_EXHAUSTED, "actor": "an operator"},
+            {**BACKFILLED, "actor": "an operator"},
+            {**BACKFILLED, "lease_token": UUID(int=9)},
+        ],
+        "origin_check": [
+            {**BACKFILLED, "origin": "HEARSAY"},
+            {**BACKFILLED, "status": "FAILED"},
+            {**BACKFILLED, "run_no": 1},
+            {**BACKFILLED, "started_at": NOW},
+            {**BACKFILLED, "worker": "w"},
+            {**BACKFILLED, "summary_sha256": b"1"},
+            {**BACKFILLED, "login": None},
+            {**BACKFILLED, "error_detail": "none"},
+            {**BACKFILLED, "status": "ERROR", "error_reason": "REPORTED", "error_detail": "d"},
+            {**BACKFILLED, "status": "ERROR", "error_reason": "BACKFILL_UNKNOWN"},
+            {"status": "ERROR", "error_reason": "BACKFILL_UNKNOWN"},
         ],
     },
     "verdict_summary": {
@@ -133,6 +158,28 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
     "expiry": {
         "kind_id_pkey": [{"id": 1}],
         "kind_check": [{"kind": "JOB"}],
+    },
+    "backfill": {
+        "log_id_pkey": [{"log_id": UUID(int=1)}],
+        "job_id_key": [{"job_id": 1}],
+        "job_id_fkey": [{"job_id": 3}],
+        "attempt_id_fkey": [{"attempt_id": 3}],
+        "outcome_check": [
+            {"outcome": "WRITTEN"},
+            {"job_id": None},
+            {"attempt_id": None},
+            {"outcome": "ATTEMPT", "reason": "COMMIT_HAS_JOB"},
+            {"outcome": "ATTEMPT", "reason": "COMMIT_HAS_JOB", "job_id": None, "attempt_id": None},
+            {"outcome": "SKIPPED", "reason": "BAD_TIME", "job_id": None},
+        ],
+        "reason_check": [
+            {"reason": "COMMIT_HAS_JOB"},
+            {"reason": "BAD_TIME"},
+            {"outcome": "ATTEMPT", "job_id": None},
+            {"outcome": "SKIPPED", "job_id": None, "attempt_id": None},
+        ],
+        "log_sha256_check": [{"log_sha256": b"1"}],
+        "ledger_sha256_check": [{"ledger_sha256": b"1"}],
     },
     "lane": {
         "session_id_pkey": [{"session_id": UUID(int=1)}],
@@ -228,6 +275,18 @@ def row(number: int) -> dict[str, dict[str, Any]]:
             "content": b"1",
         },
         "expiry": {"id": number, "expired_at": NOW, "kind": "BODY", "login": "l"},
+        "backfill": {
+            "log_id": session_id,
+            "session_id": session_id,
+            "attempt_id": number,
+            **job,
+            "backfilled_at": NOW,
+            "outcome": "JOB",
+            "reason": "VERIFIED_PASS",
+            "login": "l",
+            "log_sha256": b"1" * 32,
+            "ledger_sha256": b"1" * 32,
+        },
         "lane": {"session_id": session_id, "open_jobs": 1},
         "head": {
             "session_id": session_id,

@@ -11,8 +11,10 @@ import pytest
 from tests.helpers import Connection, buffers, call, enqueue
 from tests.races.rivals import LONG
 
-# The bounds below hold for both: nothing grows with the ledger.
 FINISHED = 10_000_000 if LONG else 200_000
+# The bounds below hold for both sizes, but for this: an index of ten million rows is one level
+# deeper, so that some look-ups read one page more.
+DEEPER = 1.05 if LONG else 1
 # Ten jobs a session, one in ten FAILED, one in a hundred ERROR; keys in no order, as in real life.
 FILL = """
 set local session_replication_role = replica;
@@ -89,7 +91,7 @@ def test_a_filter_reads_what_it_finds(large: Connection, read: str, prepared: bo
     query = f"select * from pgjobs.verification_job where {column} = "
     found, touched = read_by(large, query, "", f"'{value}'::{kind}", kind, prepared)
     assert found == count
-    assert touched <= most
+    assert touched <= most * DEEPER
 
 
 @pytest.mark.parametrize("prepared", [False, True], ids=["constant", "parameter"])
@@ -102,7 +104,7 @@ def test_the_newest_50_of_a_verdict_read_50(
     rest = " order by completed_at desc limit 50"
     found, touched = read_by(large, query, rest, f"'{status}'", "text", prepared)
     assert found == 50
-    assert touched <= 700
+    assert touched <= 700 * DEEPER
 
 
 def test_get_job_reads_one_job(large: Connection) -> None:

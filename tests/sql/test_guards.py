@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.helpers import Connection, call, claim, complete, enqueue, refused, rows
+from tests.helpers import BACKFILL, Connection, call, claim, complete, enqueue, refused, rows
 
 # Table: a column that tells what happened, and its primary key.
 LEDGER = {
@@ -25,6 +25,7 @@ LEDGER = {
     "artifact": ("name", "artifact_artifact_id_pkey"),
     "body": ("content", "body_body_id_pkey"),
     "expiry": ("login", "expiry_kind_id_pkey"),
+    "backfill": ("reason", "backfill_log_id_pkey"),
 }
 NOT_LEDGER = {"lane", "head", "waiting", "migration"}
 PARENTS = {
@@ -42,6 +43,7 @@ VIEWS = [
     "verification_artifact",
     "verification_amendment",
     "verification_review",
+    "backfill_report",
 ]
 ROLES = ["pgjobs_owner", "none"]  # none: the superuser of the connection
 MODES = ["origin", "replica", "local"]
@@ -73,6 +75,7 @@ def ledger(conn: Connection) -> Connection:
     call(conn, "expire_artifacts", older_than="0", dry_run=False)
     enqueue(conn)
     call(conn, "add_artifact", **lease_of(claim(conn)), **log)
+    conn.execute(BACKFILL)
     return conn
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.helpers import Connection, call, claim, complete, enqueue, refused, rows
+from tests.helpers import BACKFILL, Connection, call, claim, complete, enqueue, refused, rows
 
 KEYS = {
     "verification_job": "job_id",
@@ -17,6 +17,7 @@ KEYS = {
     "verification_artifact": "job_id",
     "verification_amendment": "job_id",
     "verification_review": "job_id",
+    "backfill_report": "job_id",
 }
 ROLES = ["pgjobs_owner", "none"]  # none: the superuser of the connection
 INSERT = "insert into pgjobs.{view} select * from pgjobs.{view}"
@@ -54,6 +55,7 @@ def ledger(conn: Connection) -> Connection:
     decision = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t"}
     call(conn, "reverify", job_ids=[run.job_id], **decision)
     complete(conn, claim(conn), summary=Jsonb(1))
+    conn.execute(BACKFILL)
     return conn
 
 

@@ -1,0 +1,757 @@
+-- The functions and the view that move a host's history into the ledger.
+-- depends: 0001.ledger
+--
+-- For the operator: adds functions and a view, and locks no table. The host's tables need not be
+-- there, and are not touched. With psql alone:
+-- psql -1 -v ON_ERROR_STOP=1 -f migrations/0002.backfill.sql
+
+-- The backfill: the history of the host that stood here before moves in beside it. It reads
+-- "VerificationLog", "LabSession" and "Lab" of schema public and writes to none of them. A
+-- migration of its own: functions and a view, to be reviewed and removed alone. What they have
+-- written are ledger rows, and stay.
+set local lock_timeout = '5s';
+set local search_path = pg_catalog, pg_temp;
+
+do $$
+begin
+    perform set_config('role', owner.rolname, true)
+    from pg_namespace as namespace
+    join pg_roles as owner on owner.oid = namespace.nspowner
+    where namespace.nspname = 'pgjobs';
+end
+$$;
+
+
+create type pgjobs.backfilled as (
+    seen bigint,
+    attempts bigint,
+    jobs bigint,
+    artifacts bigint,
+    skipped bigint
+);
+comment on type pgjobs.backfilled is
+    'Answer of backfill_verification_log: logs looked at, rows made, logs that gave no job.';
+
+
+create type pgjobs.backfill_check as (
+    check_name text,
+    expected text,
+    actual text,
+    ok boolean
+);
+comment on type pgjobs.backfill_check is 'Answer of backfill_reconcile.';
+
+
+create type pgjobs.backfill_log as (
+    log_id uuid,
+    session_id uuid,
+    commit_sha text,
+    verified_at timestamptz,
+    lab_version text,
+    session_status text,
+    artifacts integer,
+    outcome text,
+    reason text
+);
+comment on type pgjobs.backfill_log is
+    'A log of the host, and what it comes to by itself; commit_sha is null when it is skipped.';
+
+
+-- What the backfill reads of the host, and the two hashes by which it can be checked later. The
+-- host's tables are named in bodies only, which are planned when they run: so these install where
+-- the tables do not exist.
+
+create function pgjobs._check_host()
+    returns boolean
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_table text;
+begin
+    foreach v_table in array array['"VerificationLog"', '"LabSession"', '"Lab"'] loop
+        if to_regnamespace('public') is null then
+            perform pgjobs._refuse('42P01', v_table);
+        elsif not has_schema_privilege('public', 'usage') then
+            perform pgjobs._refuse('42501', v_table);
+        elsif to_regclass('public.' || v_table) is null then
+            perform pgjobs._refuse('42P01', v_table);
+        elsif not has_table_privilege(to_regclass('public.' || v_table), 'select') then
+            perform pgjobs._refuse('42501', v_table);
+        end if;
+    end loop;
+    return true;
+end
+$$;
+comment on function pgjobs._check_host is
+    'Refuses with 42P01 where a table of the host is missing, with 42501 where it is closed to us.';
+
+
+create function pgjobs._log_reason(
+    commit_sha text,
+    verified_at timestamp,
+    lab_version text,
+    session_status text
+)
+    returns text
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return case
+        when not pgjobs._check_commit_sha(null, null, commit_sha) then 'BAD_COMMIT_SHA'
+        when isfinite(verified_at) is not true then 'BAD_TIME'
+        when not pgjobs._check_text(null, null, lab_version) then 'BAD_LAB_VERSION'
+        when session_status = 'VERIFIED_PASS' then 'VERIFIED_PASS'
+        else 'BACKFILL_UNKNOWN'
+    end;
+end
+$$;
+comment on function pgjobs._log_reason is
+    'What a log comes to by itself; only another job of its commit can still make it '
+    'COMMIT_HAS_JOB.';
+
+
+-- In the order in which "the first of a commit" is meant. There is no index for it, and none is
+-- put on the host's table: every call reads the logs once.
+create function pgjobs._next_logs(max_logs integer)
+    returns setof pgjobs.backfill_log
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+    select
+        log.id,
+        log."sessionId",
+        case when reason.outcome <> 'SKIPPED' then log."commitSha" end,
+        log."verifiedAt" at time zone 'UTC',
+        lab."repoVersion"::text,
+        session.status::text,
+        num_nonnulls(log."prDiff", log."ciOutput"),
+        reason.outcome,
+        reason.reason
+    from (
+        select log.*
+        from public."VerificationLog" as log
+        where not exists (select from pgjobs.backfill as done where done.log_id = log.id)
+        order by log."verifiedAt", log.id
+        limit max_logs
+    ) as log
+    left join public."LabSession" as session on session.id = log."sessionId"
+    left join public."Lab" as lab on lab.id = session."labId"
+    cross join lateral (
+        select
+            found.reason,
+            case
+                when found.reason in ('BAD_COMMIT_SHA', 'BAD_TIME') then 'SKIPPED'
+                when found.reason = 'BAD_LAB_VERSION' then 'ATTEMPT'
+                else 'JOB'
+            end as outcome
+        from (
+            select pgjobs._log_reason(
+                log."commitSha", log."verifiedAt", lab."repoVersion", session.status::text
+            ) as reason
+            offset 0
+        ) as found
+        offset 0
+    ) as reason;
+end
+$$;
+comment on function pgjobs._next_logs is
+    'The first max_logs logs that the backfill has not looked at, all of them for null.';
+
+
+create function pgjobs._log_content(value text)
+    returns bytea
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    c_most constant integer := 1048576;
+    v_content bytea := convert_to(value, 'UTF8');
+    v_end integer := c_most;
+begin
+    if octet_length(v_content) <= c_most then
+        return v_content;
+    end if;
+    -- A byte 10xxxxxx goes on with a character, which is not to be cut in two.
+    while get_byte(v_content, v_end) & 192 = 128 loop
+        v_end := v_end - 1;
+    end loop;
+    return substring(v_content from 1 for v_end);
+end
+$$;
+comment on function pgjobs._log_content is
+    'A text of a log as the content of an artifact: its first MiB, whole characters.';
+
+
+create function pgjobs._log_sha256(log_id uuid)
+    returns bytea
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return sha256(
+        convert_to(
+            json_build_array(
+                log.id, log."sessionId", log."commitSha", log."verifiedAt",
+                encode(sha256(convert_to(log."prDiff", 'UTF8')), 'hex'),
+                encode(sha256(convert_to(log."ciOutput", 'UTF8')), 'hex')
+            )::text,
+            'UTF8'
+        )
+    )
+    from public."VerificationLog" as log
+    where log.id = _log_sha256.log_id;
+end
+$$;
+comment on function pgjobs._log_sha256 is 'SHA-256 of a log; null when it is not there.';
+
+
+-- No value is written as the session would show it: times as seconds, bytes as hex.
+create function pgjobs._ledger_sha256(attempt_id bigint, job_id bigint)
+    returns bytea
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return sha256(
+        convert_to(
+            json_build_array(
+                (
+                    select json_build_array(
+                        attempt.attempt_id, attempt.session_id, attempt.commit_sha,
+                        extract(epoch from attempt.recorded_at), attempt.delivery_id,
+                        extract(epoch from attempt.pushed_at), encode(attempt.detail_sha256, 'hex')
+                    )
+                    from pgjobs.lab_attempt as attempt
+                    where attempt.attempt_id = _ledger_sha256.attempt_id
+                ),
+                (
+                    select json_build_array(
+                        job.job_id, job.session_id, job.commit_sha, job.lab_version, job.priority,
+                        job.max_runs, extract(epoch from job.created_at),
+                        extract(epoch from job.available_at), encode(job.payload_sha256, 'hex')
+                    )
+                    from pgjobs.job as job
+                    where job.job_id = _ledger_sha256.job_id
+                ),
+                (
+                    select json_build_array(
+                        extract(epoch from verdict.completed_at),
+                        extract(epoch from verdict.started_at), verdict.lease_token,
+                        verdict.run_no, verdict.status, verdict.worker, verdict.error_reason,
+                        verdict.error_detail, verdict.actor, encode(verdict.summary_sha256, 'hex'),
+                        verdict.login, verdict.origin
+                    )
+                    from pgjobs.verdict as verdict
+                    where verdict.job_id = _ledger_sha256.job_id
+                ),
+                (
+                    select json_agg(
+                        json_build_array(
+                            artifact.artifact_id, extract(epoch from artifact.created_at),
+                            artifact.size_bytes, artifact.body_id, artifact.inline_bytes,
+                            artifact.artifact_no, artifact.truncated, artifact.kind, artifact.name,
+                            artifact.media_type, artifact.location, encode(artifact.sha256, 'hex')
+                        )
+                        order by artifact.artifact_no
+                    )
+                    from pgjobs.artifact as artifact
+                    where artifact.job_id = _ledger_sha256.job_id and artifact.run_no = 0
+                )
+            )::text,
+            'UTF8'
+        )
+    );
+end
+$$;
+comment on function pgjobs._ledger_sha256 is
+    'SHA-256 of an attempt, and of a job with its verdict and its artifacts without a run.';
+
+
+-- One batch of the host's history, in one transaction; a row of backfill says that a log is done,
+-- and is there exactly when its ledger rows are. So a call that dies leaves nothing, and the next
+-- one goes on where it was.
+--
+-- The races. Two calls take turns: the lock on backfill comes first, and the statement after it
+-- sees what the other one did. A live push may be at the same commit: unique indexes decide, on
+-- conflict waits for the rival, and what it has left counts. Attempts come before jobs, jobs in the
+-- order of their commits, as enqueue and enqueue_many take them; lanes are never touched, a
+-- backfilled job being finished when it appears. Above READ COMMITTED the snapshot would be older
+-- than the lock.
+create function pgjobs.backfill_verification_log(
+    batch_size integer default 1000,
+    dry_run boolean default true
+)
+    returns pgjobs.backfilled
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+    -- A policy that hides logs from us is an error, not a shorter history.
+    set row_security = off
+as $$
+declare
+    v_checked boolean;
+    v_now timestamptz;
+    v_logs pgjobs.backfill_log[];
+    v_job_ids bigint[];
+    v_attempts bigint;
+    v_jobs bigint;
+    v_artifacts bigint;
+    v_backfilled pgjobs.backfilled;
+begin
+    v_checked := (
+        (batch_size between 1 and 10000) is true
+        or pgjobs._refuse_argument(
+            'backfill_verification_log', 'batch_size', batch_size::text, '1 … 10000'
+        )
+    )
+        and (
+            dry_run is not null
+            or pgjobs._refuse_null('backfill_verification_log', 'dry_run')
+        );
+    if current_setting('transaction_isolation') <> 'read committed' then
+        perform pgjobs._refuse('25000', 'backfill_verification_log');
+    end if;
+    v_checked := pgjobs._check_host();
+
+    if dry_run then
+        with log as materialized (
+            select log.* from pgjobs._next_logs(null) as log
+        ),
+        attempt as (
+            select distinct log.session_id, log.commit_sha
+            from log
+            where log.outcome <> 'SKIPPED'
+                and not exists (
+                    select from pgjobs.lab_attempt as attempt
+                    where attempt.session_id = log.session_id
+                        and attempt.commit_sha = log.commit_sha
+                )
+        ),
+        job as (
+            select distinct on (log.commit_sha) log.artifacts
+            from log
+            where log.outcome = 'JOB'
+                and not exists (
+                    select from pgjobs.job as job where job.commit_sha = log.commit_sha
+                )
+            order by log.commit_sha, log.verified_at, log.log_id
+        )
+        select
+            (select count(*) from log),
+            (select count(*) from attempt),
+            count(*),
+            coalesce(sum(job.artifacts), 0),
+            (select count(*) from log) - count(*)
+        into v_backfilled
+        from job;
+        return v_backfilled;
+    end if;
+
+    lock table pgjobs.backfill in share row exclusive mode;
+    v_now := clock_timestamp();
+    v_logs := array(select log from pgjobs._next_logs(batch_size) as log);
+
+    insert into pgjobs.lab_attempt (session_id, commit_sha, recorded_at, pushed_at)
+    select log.session_id, log.commit_sha, log.verified_at, log.verified_at
+    from unnest((select v_logs)) as log
+    where log.outcome <> 'SKIPPED'
+    order by log.verified_at, log.log_id
+    on conflict do nothing;
+    get diagnostics v_attempts = row_count;
+
+    with candidate as (
+        select distinct on (log.commit_sha) log.*
+        from unnest((select v_logs)) as log
+        where log.outcome = 'JOB'
+            and not exists (
+                select from pgjobs.job as job where job.commit_sha = log.commit_sha offset 0
+            )
+        order by log.commit_sha, log.verified_at, log.log_id
+    ),
+    numbered as (
+        select candidate.*, nextval('pgjobs.job_job_id_seq') as job_id
+        from (
+            select candidate.* from candidate order by candidate.verified_at, candidate.log_id
+        ) as candidate
+    ),
+    job as (
+        insert into pgjobs.job (
+            job_id, session_id, commit_sha, lab_version, priority, max_runs, created_at
+        )
+        overriding system value
+        select
+            numbered.job_id, numbered.session_id, numbered.commit_sha, numbered.lab_version, 2, 3,
+            numbered.verified_at
+        from numbered
+        order by numbered.commit_sha
+        on conflict do nothing
+        returning job_id
+    )
+    select array_agg(job.job_id), count(*) into v_job_ids, v_jobs from job;
+
+    insert into pgjobs.verdict (
+        job_id, completed_at, run_no, status, error_reason, error_detail, login, origin
+    )
+    select
+        job.job_id, job.created_at, 0,
+        case log.reason when 'VERIFIED_PASS' then 'PASSED' else 'ERROR' end,
+        nullif(log.reason, 'VERIFIED_PASS'),
+        case when log.reason <> 'VERIFIED_PASS' then
+            'The lab session was ' || coalesce(log.session_status, 'without a status')
+            || ': the outcome is not known.'
+        end,
+        session_user, 'BACKFILL'
+    from unnest((select v_logs)) as log
+    cross join lateral (
+        select job.*
+        from pgjobs.job as job
+        where job.commit_sha = log.commit_sha and job.session_id = log.session_id
+        offset 0
+    ) as job
+    where job.job_id = any (v_job_ids);
+
+    -- Bodies are taken in the order of their hashes; the texts themselves are not sorted.
+    insert into pgjobs.artifact (
+        job_id, created_at, size_bytes, body_id, inline_bytes, run_no, artifact_no, truncated,
+        kind, name, media_type, sha256
+    )
+    select
+        text.job_id, text.created_at, text.size_bytes,
+        pgjobs._keep_body(pgjobs._log_content(text.value), text.sha256), text.inline_bytes, 0,
+        text.artifact_no, octet_length(text.value) > text.size_bytes, text.kind, text.name,
+        'text/plain; charset=utf-8', text.sha256
+    from (
+        select
+            text.*,
+            sum(text.size_bytes) over (partition by text.job_id order by text.artifact_no)
+                as inline_bytes
+        from (
+            select
+                job.job_id, job.created_at, text.artifact_no, text.kind, text.name, text.value,
+                octet_length(content.content) as size_bytes, sha256(content.content) as sha256
+            from unnest((select v_logs)) as log
+            cross join lateral (
+                select job.*
+                from pgjobs.job as job
+                where job.commit_sha = log.commit_sha and job.session_id = log.session_id
+                offset 0
+            ) as job
+            cross join lateral (
+                select source.*
+                from public."VerificationLog" as source
+                where source.id = log.log_id
+                offset 0
+            ) as source
+            cross join lateral (
+                values
+                    (1, 'DIFF', 'pr.diff', source."prDiff"),
+                    (2, 'LOG', 'ci-output.log', source."ciOutput")
+            ) as text (artifact_no, kind, name, value)
+            cross join lateral (
+                select pgjobs._log_content(text.value) as content offset 0
+            ) as content
+            where job.job_id = any (v_job_ids) and text.value is not null
+            offset 0
+        ) as text
+        order by text.sha256
+        offset 0
+    ) as text;
+    get diagnostics v_artifacts = row_count;
+
+    insert into pgjobs.backfill (
+        log_id, session_id, attempt_id, job_id, backfilled_at, outcome, reason, login, log_sha256,
+        ledger_sha256
+    )
+    select
+        log.log_id, log.session_id, attempt.attempt_id, job.job_id, v_now,
+        case when log.outcome = 'JOB' and job.job_id is null then 'ATTEMPT' else log.outcome end,
+        case when log.outcome = 'JOB' and job.job_id is null
+            then 'COMMIT_HAS_JOB' else log.reason
+        end,
+        session_user,
+        pgjobs._log_sha256(log.log_id),
+        pgjobs._ledger_sha256(attempt.attempt_id, job.job_id)
+    from unnest((select v_logs)) as log
+    left join lateral (
+        select attempt.attempt_id
+        from pgjobs.lab_attempt as attempt
+        where attempt.session_id = log.session_id and attempt.commit_sha = log.commit_sha
+        offset 0
+    ) as attempt on true
+    left join lateral (
+        select job.job_id
+        from pgjobs.job as job
+        where job.commit_sha = log.commit_sha
+            and job.session_id = log.session_id
+            and job.job_id = any (v_job_ids)
+        offset 0
+    ) as job on true;
+
+    return (
+        cardinality(v_logs), v_attempts, v_jobs, v_artifacts, cardinality(v_logs) - v_jobs
+    )::pgjobs.backfilled;
+end
+$$;
+comment on function pgjobs.backfill_verification_log is
+    'Moves the next batch_size (1 … 10,000) logs of the host into the ledger: attempts, jobs with '
+    'a verdict marked BACKFILL, artifacts, and a row of backfill_report each. seen is 0 when '
+    'nothing is left; skipped counts the logs from which no job came. A dry run counts what all '
+    'that is left would come to. Errors: 22023, 22004, 25000, 42P01, 42501.';
+
+
+-- The host's history against the ledger, both read in full as of one moment: counts of what should
+-- be there and is, and the hashes of what was read and written against those of what is there now.
+create function pgjobs.backfill_reconcile()
+    returns setof pgjobs.backfill_check
+    language plpgsql
+    stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+    set row_security = off
+as $$
+declare
+    v_checked boolean;
+begin
+    v_checked := pgjobs._check_host();
+    return query
+    with report as materialized (
+        select
+            report.*,
+            log."commitSha" as log_sha,
+            log."verifiedAt" at time zone 'UTC' as log_time,
+            pgjobs._log_reason(log."commitSha", log."verifiedAt", null, null) as log_reason,
+            num_nonnulls(log."prDiff", log."ciOutput") as texts
+        from pgjobs.backfill as report
+        left join public."VerificationLog" as log on log.id = report.log_id
+    ),
+    finished as materialized (
+        select report.*, job.job_id is not null as is_job, verdict.status as verdict_status
+        from report
+        left join pgjobs.job as job
+            on job.job_id = report.job_id
+            and job.session_id = report.session_id
+            and job.commit_sha = report.log_sha
+            and job.created_at = report.log_time
+        left join pgjobs.verdict as verdict
+            on verdict.job_id = report.job_id
+            and verdict.origin = 'BACKFILL'
+            and verdict.completed_at = report.log_time
+        where report.outcome = 'JOB'
+    ),
+    result (check_name, expected, actual) as (
+        select 'logs that are in the report', count(*), count(report.log_id)
+        from public."VerificationLog" as log
+        left join pgjobs.backfill as report on report.log_id = log.id
+        union all
+        select 'logs as they were, by hash',
+            count(*),
+            count(*) filter (where report.log_sha256 = pgjobs._log_sha256(report.log_id))
+        from report
+        union all
+        select 'ledger rows as they were, by hash',
+            count(*),
+            count(*) filter (
+                where report.ledger_sha256
+                    = pgjobs._ledger_sha256(report.attempt_id, report.job_id)
+            )
+        from report
+        union all
+        select 'logs skipped for their form',
+            count(*),
+            count(*) filter (where report.log_reason = report.reason)
+        from report
+        where report.outcome = 'SKIPPED'
+        union all
+        select 'attempts of logs', count(*), count(attempt.attempt_id)
+        from report
+        left join pgjobs.lab_attempt as attempt
+            on attempt.attempt_id = report.attempt_id
+            and attempt.session_id = report.session_id
+            and attempt.commit_sha = report.log_sha
+        where report.outcome <> 'SKIPPED'
+        union all
+        select 'logs whose commit had a job', count(*), count(job.job_id)
+        from report
+        left join pgjobs.job as job on job.commit_sha = report.log_sha
+        where report.reason = 'COMMIT_HAS_JOB'
+        union all
+        select 'jobs of logs', count(*), count(*) filter (where finished.is_job) from finished
+        union all
+        select 'verdicts PASSED',
+            count(*),
+            count(*) filter (where finished.verdict_status = 'PASSED')
+        from finished
+        where finished.reason = 'VERIFIED_PASS'
+        union all
+        select 'verdicts unknown',
+            count(*),
+            count(*) filter (where finished.verdict_status = 'ERROR')
+        from finished
+        where finished.reason = 'BACKFILL_UNKNOWN'
+        union all
+        select 'backfilled verdicts in all',
+            count(*),
+            (select count(*) from pgjobs.verdict as verdict where verdict.origin is not null)
+        from finished
+        union all
+        select 'artifacts of logs, by hash',
+            coalesce(sum(finished.texts), 0),
+            (
+                select count(*)
+                from finished
+                cross join lateral (
+                    select log.*
+                    from public."VerificationLog" as log
+                    where log.id = finished.log_id
+                    offset 0
+                ) as log
+                cross join lateral (
+                    values ('pr.diff', log."prDiff"), ('ci-output.log', log."ciOutput")
+                ) as text (name, value)
+                cross join lateral (
+                    select artifact.body_id, artifact.sha256
+                    from pgjobs.artifact as artifact
+                    where artifact.job_id = finished.job_id
+                        and artifact.run_no = 0
+                        and artifact.name = text.name
+                        and artifact.created_at = finished.log_time
+                        and artifact.sha256 = sha256(pgjobs._log_content(text.value))
+                    offset 0
+                ) as artifact
+                left join lateral (
+                    select sha256(body.content) as sha256
+                    from pgjobs.body as body
+                    where body.body_id = artifact.body_id
+                    offset 0
+                ) as body on true
+                where body.sha256 = artifact.sha256
+                    or exists (
+                        select from pgjobs.expiry as expiry
+                        where expiry.kind = 'BODY' and expiry.id = artifact.body_id
+                    )
+            )
+        from finished
+        union all
+        select 'artifacts without a run in all',
+            coalesce(sum(finished.texts), 0),
+            (select count(*) from pgjobs.artifact as artifact where artifact.run_no = 0)
+        from finished
+    )
+    select
+        result.check_name, result.expected::text, result.actual::text,
+        result.expected = result.actual
+    from result;
+end
+$$;
+comment on function pgjobs.backfill_reconcile is
+    'Compares the host''s history with the report and the ledger, by count and by hash; every row '
+    'is ok when all of it is there and nothing else. Reads all of the history. Errors: 42P01, '
+    '42501.';
+
+
+-- backfill_report: what became of every log that the backfill has looked at.
+create view pgjobs.backfill_report as
+select
+    backfill.log_id,
+    backfill.session_id,
+    backfill.outcome,
+    backfill.reason,
+    backfill.attempt_id,
+    backfill.job_id,
+    attempt.commit_sha,
+    backfill.backfilled_at,
+    backfill.login
+from pgjobs.backfill as backfill
+left join pgjobs.lab_attempt as attempt on attempt.attempt_id = backfill.attempt_id;
+
+comment on view pgjobs.backfill_report is
+    'What became of every log of the host: a JOB, an ATTEMPT without a job of its own, or SKIPPED; '
+    'and why. Read-only.';
+
+create trigger backfill_report_read_only instead of insert or update or delete
+    on pgjobs.backfill_report for each row execute function pgjobs._guard_ledger();
+comment on trigger backfill_report_read_only on pgjobs.backfill_report is
+    'Refuses INSERT, UPDATE and DELETE with 23V01.';
+
+
+revoke all on pgjobs.backfill_report from public;
+revoke all on type pgjobs.backfilled, pgjobs.backfill_check, pgjobs.backfill_log from public;
+revoke all on function
+    pgjobs._check_host, pgjobs._ledger_sha256, pgjobs._log_content, pgjobs._log_reason,
+    pgjobs._log_sha256, pgjobs._next_logs, pgjobs.backfill_reconcile,
+    pgjobs.backfill_verification_log
+from public;
+
+do $$
+begin
+    if to_regrole('pgjobs_reader') is null or to_regrole('pgjobs_operator') is null then
+        raise notice 'installed without the group roles; % owns everything', current_user
+            using hint = 'Grant what the end of sql/backfill.sql grants to roles of your own.';
+        return;
+    end if;
+
+    grant execute on function pgjobs.backfill_verification_log, pgjobs.backfill_reconcile
+    to pgjobs_operator;
+    grant select on pgjobs.backfill_report to pgjobs_reader, pgjobs_operator;
+end
+$$;
+
+
+-- The objects of migration 0002.backfill, as published; written by `make generate`.
+insert into pgjobs.fingerprint (migration_id, object, state, digest)
+values
+    ('0002.backfill', 'function pgjobs._check_host',
+        'present', 'bc66b33c2e5630b6c75efb4ce4213989'),
+    ('0002.backfill', 'function pgjobs._ledger_sha256',
+        'present', '3b9eaccfcc67dd4dae664eccdf00c3dd'),
+    ('0002.backfill', 'function pgjobs._log_content',
+        'present', 'bd0a40519aa2c7554a3f56c9c60c428c'),
+    ('0002.backfill', 'function pgjobs._log_reason',
+        'present', 'c5e995a1be9e0f9df0081ce0e2e91786'),
+    ('0002.backfill', 'function pgjobs._log_sha256',
+        'present', '1316a42113b9aeb25e94972cb8c0a83d'),
+    ('0002.backfill', 'function pgjobs._next_logs',
+        'present', 'ca69719f05f87744b0819f9c15ca7409'),
+    ('0002.backfill', 'function pgjobs.backfill_reconcile',
+        'present', 'cbe7349b687f9cffc12377691a3db8fc'),
+    ('0002.backfill', 'function pgjobs.backfill_verification_log',
+        'present', '6243ed09bf690289d992c75b94a06c00'),
+    ('0002.backfill', 'grant execute on function pgjobs.backfill_reconcile to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('0002.backfill', 'grant execute on function pgjobs.backfill_verification_log to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('0002.backfill', 'grant select on view pgjobs.backfill_report to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('0002.backfill', 'grant select on view pgjobs.backfill_report to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('0002.backfill', 'trigger backfill_report_read_only on pgjobs.backfill_report',
+        'enabled, but not always', '786cc2568c9e8a79675b4414a20f5ca5'),
+    ('0002.backfill', 'type pgjobs.backfill_check',
+        'present', '35ca55d071327a77dc686786537d2088'),
+    ('0002.backfill', 'type pgjobs.backfill_log',
+        'present', '7ddd7a70e0d217e9a2b6895b8b45babd'),
+    ('0002.backfill', 'type pgjobs.backfilled',
+        'present', 'cf943e0e6272f5a99d604ff8624a30d3'),
+    ('0002.backfill', 'view pgjobs.backfill_report',
+        'present', 'e1658e5cd01e240ca62c2fab42d48254');
+
+
+insert into pgjobs.migration (migration_id, checksum)
+values ('0002.backfill', '659342fd3bf2475e23dff25ccb6ae9fa32669fd392df67fa6f87f0f66bd77952');
