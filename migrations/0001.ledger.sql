@@ -1432,7 +1432,10 @@ from (
     union all
     select
         amendment.job_id, amendment.verdict_status, amendment.status, amendment.completed_at,
-        amendment.amended_at, amendment.amendment_no, null, null, null, null, null, null
+        amendment.amended_at, amendment.amendment_no,
+        -- Without names of their own these read otherwise after a restore than before.
+        null as started_at, null as run_no, null as worker, null as error_reason,
+        null as error_detail, null as actor
     from pgjobs.amendment as amendment
 ) as standing
 join pgjobs.job as job on job.job_id = standing.job_id
@@ -5206,4 +5209,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'fc9cd28604c5806cfbd1963197b06112b6b18b274c1ca7a212a08f5fe0f96835');
+values ('0001.ledger', '53741d26330ae9f38bbfe2be99cf5e7ec76354aa82eaf8ab00528c01c4589bff');
