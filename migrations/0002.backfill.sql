@@ -716,42 +716,43 @@ $$;
 
 -- The objects of migration 0002.backfill, as published; written by `make generate`.
 insert into pgjobs.fingerprint (migration_id, object, state, digest)
-values
-    ('0002.backfill', 'function pgjobs._check_host',
+select '0002.backfill', object.* from (values
+    ('function pgjobs._check_host',
         'present', 'bc66b33c2e5630b6c75efb4ce4213989'),
-    ('0002.backfill', 'function pgjobs._ledger_sha256',
+    ('function pgjobs._ledger_sha256',
         'present', '3b9eaccfcc67dd4dae664eccdf00c3dd'),
-    ('0002.backfill', 'function pgjobs._log_content',
+    ('function pgjobs._log_content',
         'present', 'bd0a40519aa2c7554a3f56c9c60c428c'),
-    ('0002.backfill', 'function pgjobs._log_reason',
+    ('function pgjobs._log_reason',
         'present', 'c5e995a1be9e0f9df0081ce0e2e91786'),
-    ('0002.backfill', 'function pgjobs._log_sha256',
+    ('function pgjobs._log_sha256',
         'present', '1316a42113b9aeb25e94972cb8c0a83d'),
-    ('0002.backfill', 'function pgjobs._next_logs',
+    ('function pgjobs._next_logs',
         'present', 'ca69719f05f87744b0819f9c15ca7409'),
-    ('0002.backfill', 'function pgjobs.backfill_reconcile',
+    ('function pgjobs.backfill_reconcile',
         'present', 'cbe7349b687f9cffc12377691a3db8fc'),
-    ('0002.backfill', 'function pgjobs.backfill_verification_log',
+    ('function pgjobs.backfill_verification_log',
         'present', '6243ed09bf690289d992c75b94a06c00'),
-    ('0002.backfill', 'grant execute on function pgjobs.backfill_reconcile to pgjobs_operator',
+    ('grant execute on function pgjobs.backfill_reconcile to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('0002.backfill', 'grant execute on function pgjobs.backfill_verification_log to pgjobs_operator',
+    ('grant execute on function pgjobs.backfill_verification_log to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('0002.backfill', 'grant select on view pgjobs.backfill_report to pgjobs_operator',
+    ('grant select on view pgjobs.backfill_report to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('0002.backfill', 'grant select on view pgjobs.backfill_report to pgjobs_reader',
+    ('grant select on view pgjobs.backfill_report to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('0002.backfill', 'trigger backfill_report_read_only on pgjobs.backfill_report',
-        'enabled, but not always', '786cc2568c9e8a79675b4414a20f5ca5'),
-    ('0002.backfill', 'type pgjobs.backfill_check',
+    ('trigger backfill_report_read_only on pgjobs.backfill_report',
+        'ordinary', '786cc2568c9e8a79675b4414a20f5ca5'),
+    ('type pgjobs.backfill_check',
         'present', '35ca55d071327a77dc686786537d2088'),
-    ('0002.backfill', 'type pgjobs.backfill_log',
+    ('type pgjobs.backfill_log',
         'present', '7ddd7a70e0d217e9a2b6895b8b45babd'),
-    ('0002.backfill', 'type pgjobs.backfilled',
+    ('type pgjobs.backfilled',
         'present', 'cf943e0e6272f5a99d604ff8624a30d3'),
-    ('0002.backfill', 'view pgjobs.backfill_report',
-        'present', 'e1658e5cd01e240ca62c2fab42d48254');
+    ('view pgjobs.backfill_report',
+        'present', 'e1658e5cd01e240ca62c2fab42d48254')
+) as object;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0002.backfill', '659342fd3bf2475e23dff25ccb6ae9fa32669fd392df67fa6f87f0f66bd77952');
+values ('0002.backfill', '1451134610e288c6698872f01ee4fef80854b586a179a985cc210725737867ef');

@@ -2,9 +2,11 @@
 
 An ``sql`` block with input behind the prompt ``lab=#`` is a psql session: the input is typed
 into psql, and every line must come out as it stands there. Nothing is masked; such a session keeps
-what differs from run to run (tokens, times) in psql variables. Any other ``sql`` block runs in a
-transaction that is rolled back, "database lab" being the test's own. A ``python`` block runs as a
-program, its database in DATABASE_URL. Command lines in ``sh`` blocks are parsed by what they call.
+what differs from run to run (tokens, times) in psql variables. One that begins with the line
+``-- psql URL`` is typed into that psql by the tests that use tests/runbook.py. Any other ``sql``
+block runs in a transaction that is rolled back, "database lab" being the test's own. A ``python``
+block runs as a program, its database in DATABASE_URL. Command lines in ``sh`` blocks are parsed by
+what they call.
 """
 
 from __future__ import annotations
@@ -54,7 +56,11 @@ def all_blocks() -> Iterator[Block]:
 
 BLOCKS = list(all_blocks())
 SESSIONS = [block for block in BLOCKS if block.language == "sql" and PROMPT.search(block.text)]
-STATEMENTS = [block for block in BLOCKS if block.language == "sql" and block not in SESSIONS]
+STATEMENTS = [
+    block
+    for block in BLOCKS
+    if block.language == "sql" and block not in SESSIONS and not block.text.startswith("-- psql ")
+]
 PROGRAMS = [block for block in BLOCKS if block.language == "python"]
 COMMAND_LINES = [
     line

@@ -11,7 +11,7 @@ import psycopg
 from forgea_pgjobs.schema.resources import migration_files, sql_text
 
 PUBLISH = "insert into pgjobs.fingerprint"
-ROW = re.compile(r"\('[^']+', '([^']+)',\s+'([^']+)', '([0-9a-f]{32})'\)")
+ROW = re.compile(r"\('([^']+)',\s+'([^']+)', '([0-9a-f]{32})'\)")
 
 
 class Fingerprint(NamedTuple):
@@ -46,11 +46,10 @@ def installed(conn: psycopg.Connection) -> set[Fingerprint]:
 def rendered(name: str, rows: Iterable[Fingerprint]) -> str:
     """Return the statement of a migration that publishes its rows."""
     values = ",\n".join(
-        f"    ('{name}', '{row.object}',\n        '{row.state}', '{row.digest}')"
-        for row in sorted(rows)
+        f"    ('{row.object}',\n        '{row.state}', '{row.digest}')" for row in sorted(rows)
     )
     return (
         f"-- The objects of migration {name}, as published; written by `make generate`.\n"
         f"{PUBLISH} (migration_id, object, state, digest)\n"
-        f"values\n{values};\n"
+        f"select '{name}', object.* from (values\n{values}\n) as object;\n"
     )

@@ -12,7 +12,7 @@ create table pgjobs.fingerprint (
 comment on table pgjobs.fingerprint is 'The objects of this version, as published.';
 comment on column pgjobs.fingerprint.migration_id is 'The migration that brings it.';
 comment on column pgjobs.fingerprint.object is 'Kind and name, as the view _installed says them.';
-comment on column pgjobs.fingerprint.state is 'Such as present, or enabled always.';
+comment on column pgjobs.fingerprint.state is 'Such as present, or always on.';
 comment on column pgjobs.fingerprint.digest is
     'Half of the SHA-256, in hex, of the definition without the word pgjobs.';
 comment on constraint fingerprint_object_digest_pkey on pgjobs.fingerprint is

@@ -96,7 +96,7 @@ from (
             case when exists (
                 select from pg_trigger as trigger
                 where trigger.tgconstraint = constraint_.oid and trigger.tgenabled <> 'O'
-            ) then 'its triggers switched' end
+            ) then 'its triggers switched off' end
         ) as state,
         pg_get_constraintdef(constraint_.oid) as definition
     from pg_constraint as constraint_
@@ -117,10 +117,10 @@ from (
     select
         'trigger ' || trigger.tgname || ' on ' || trigger.tgrelid::regclass as object,
         case trigger.tgenabled
-            when 'A' then 'enabled always'
-            when 'O' then 'enabled, but not always'
-            when 'R' then 'enabled on replicas only'
-            else 'disabled'
+            when 'A' then 'always on'
+            when 'O' then 'ordinary'
+            when 'R' then 'on for replicas only'
+            else 'switched off'
         end as state,
         pg_get_triggerdef(trigger.oid) as definition
     from pg_trigger as trigger

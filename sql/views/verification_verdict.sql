@@ -37,8 +37,10 @@ from (
     union all
     select
         amendment.job_id, amendment.verdict_status, amendment.status, amendment.completed_at,
-        amendment.amended_at, amendment.amendment_no, null, null, null, null, null, null,
-        null
+        amendment.amended_at, amendment.amendment_no,
+        -- Without names of their own these read otherwise after a restore than before.
+        null as started_at, null as run_no, null as worker, null as error_reason,
+        null as error_detail, null as actor, null as origin
     from pgjobs.amendment as amendment
 ) as standing
 join pgjobs.job as job on job.job_id = standing.job_id

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
-from typing import Any
 
 import psycopg
 
-import forgea_pgjobs as pgjobs
 from forgea_pgjobs import schema
 from forgea_pgjobs.schema import runner
 from tests.helpers import refused
+from tests.ledger_rows import fill_every_table
 from tests.migrations.conftest import Dump, RunProgram
 
 FOLDER = schema.migrations_folder()
@@ -24,20 +22,6 @@ def enqueue_a_commit(dsn: str) -> None:
         conn.execute(ENQUEUE, ["ab" * 20])
 
 
-def fill_every_table(dsn: str) -> None:
-    """Leave a verdict, an artifact, an amendment, an open review and an expiry behind."""
-    enqueue_a_commit(dsn)
-    decision: Any = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t"}
-    with psycopg.connect(dsn, autocommit=True) as conn:
-        [run] = pgjobs.claim(conn, worker="w")
-        lease: Any = {"job_id": run.job_id, "lease_token": run.lease_token}
-        pgjobs.add_artifact(conn, **lease, kind="LOG", name="log", content=b"log")
-        pgjobs.complete(conn, **lease, status="FAILED", summary={"tests": 1})
-        pgjobs.amend(conn, job_id=run.job_id, status="PASSED", **decision)
-        pgjobs.expire_artifacts(conn, older_than=timedelta(0), dry_run=False)
-        pgjobs.reverify(conn, job_ids=[run.job_id], **decision)
-
-
 def test_the_migrations_give_what_sql_gives(dsn: str, empty_dsn: str, dump: Dump) -> None:
     runner.migrate(empty_dsn)
     assert dump(empty_dsn) == dump(dsn)
@@ -47,7 +31,8 @@ def test_up_down_up_with_rows_gives_the_same_schema_again(empty_dsn: str, dump: 
     nothing = dump(empty_dsn)
     names = runner.migrate(empty_dsn)
     everything = dump(empty_dsn)
-    fill_every_table(empty_dsn)
+    with psycopg.connect(empty_dsn, autocommit=True) as conn:
+        fill_every_table(conn)
     for name in reversed(names):
         assert runner.rollback(empty_dsn, force=True) == [name]
     assert dump(empty_dsn) == nothing

@@ -82,7 +82,7 @@ def test_a_fingerprint_that_was_rewritten_is_found_out(
     execute(
         fresh_dsn,
         "alter table pgjobs.job disable trigger job_append_only",
-        f"update pgjobs.fingerprint set state = 'disabled' where object = '{GUARD}'",
+        f"update pgjobs.fingerprint set state = 'switched off' where object = '{GUARD}'",
     )
     assert errors(run, operator).keys() == {GUARD}
 
