@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from pytest_postgresql.executors import NoopExecutor
 
+from forgea_pgjobs.schema import runner
 from tests.conftest import Postgres
 from tests.helpers import Connection, refused, rows
 from tests.ledger_rows import content, fill_every_table, sequences
@@ -85,6 +86,7 @@ def test_o10_o11_a_restored_ledger_is_the_dumped_one(
         desk.type(REPAIR, target)
         assert findings(conn) == []
         assert dump(target) == dump(source.dsn)
+        assert runner.pending(target) == []
         assert_work_goes_on(conn, source.running)
 
 
