@@ -21,6 +21,7 @@ from forgea_pgjobs._sync import (
     get_job,
     heartbeat,
     is_passed,
+    link_lab_sessions,
     read_artifact,
     record_attempt,
     release,
@@ -28,6 +29,7 @@ from forgea_pgjobs._sync import (
     retry,
     reverify,
     timeline,
+    unlink_lab_sessions,
     wake,
     why_waiting,
 )
@@ -66,6 +68,7 @@ from forgea_pgjobs.models import (
     Rescued,
     ReviewedElement,
     ReviewOutcome,
+    SessionLink,
     VerificationJob,
     WaitingReason,
 )
@@ -100,6 +103,7 @@ __all__ = [
     "Rescued",
     "ReviewOutcome",
     "ReviewedElement",
+    "SessionLink",
     "TooManyOpenJobs",
     "UnknownOutcome",
     "VerdictFinal",
@@ -119,6 +123,7 @@ __all__ = [
     "get_job",
     "heartbeat",
     "is_passed",
+    "link_lab_sessions",
     "read_artifact",
     "record_attempt",
     "release",
@@ -126,6 +131,7 @@ __all__ = [
     "retry",
     "reverify",
     "timeline",
+    "unlink_lab_sessions",
     "wake",
     "why_waiting",
 ]

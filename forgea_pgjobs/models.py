@@ -215,6 +215,15 @@ class DetailsExpired:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionLink:
+    """Answer of ``link_lab_sessions``; examples are at most ten of the orphans."""
+
+    state: str
+    orphans: int | None
+    examples: list[UUID]
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A row of ``timeline``: what happened to a commit, and when."""
 

@@ -30,7 +30,8 @@ drop function
     pgjobs.heartbeat, pgjobs.complete, pgjobs.complete_many, pgjobs.complete_and_claim,
     pgjobs.release, pgjobs.rescue, pgjobs.cancel, pgjobs.wake, pgjobs.amend, pgjobs.reverify,
     pgjobs.add_artifact, pgjobs.read_artifact, pgjobs.expire_artifacts, pgjobs.expire_details,
-    pgjobs.is_passed, pgjobs.timeline, pgjobs.why_waiting;
+    pgjobs.link_lab_sessions, pgjobs.unlink_lab_sessions, pgjobs.is_passed, pgjobs.timeline,
+    pgjobs.why_waiting;
 drop function
     pgjobs._add_amendment, pgjobs._add_attempt, pgjobs._answer_review, pgjobs._check_artifact,
     pgjobs._check_batch, pgjobs._check_claim, pgjobs._check_commit_sha, pgjobs._check_decision,
@@ -57,6 +58,6 @@ drop type
     pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed, pgjobs.completed,
     pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled,
     pgjobs.artifact_added, pgjobs.amended, pgjobs.reviewed_element, pgjobs.artifacts_expired,
-    pgjobs.details_expired, pgjobs.event, pgjobs.waiting_reason;
+    pgjobs.details_expired, pgjobs.event, pgjobs.waiting_reason, pgjobs.session_link;
 drop domain pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs;
 drop schema pgjobs;

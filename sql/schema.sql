@@ -178,6 +178,15 @@ create type pgjobs.waiting_reason as (
 comment on type pgjobs.waiting_reason is 'Answer of why_waiting.';
 
 
+create type pgjobs.session_link as (
+    state text,
+    orphans bigint,
+    examples uuid[]
+);
+comment on type pgjobs.session_link is
+    'Answer of link_lab_sessions: examples are at most ten of the orphans.';
+
+
 create sequence pgjobs.ready_no as bigint;
 comment on sequence pgjobs.ready_no is
     'Numbers heads in the order in which they become claimable; never goes back.';

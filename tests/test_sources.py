@@ -12,8 +12,8 @@ from forgea_pgjobs.errors import BY_SQLSTATE
 ROOT = Path(__file__).parent.parent
 SQL = ROOT / "sql"
 FILES = sorted([*SQL.rglob("*.sql"), *(ROOT / "migrations").glob("*.sql")])
-# What an installation or a rollback says to its operator, not a function to its caller.
-OPERATOR_CODES = {"0A000", "55000"}
+# What is said to an operator who changes the schema, not to a caller of its functions.
+OPERATOR_CODES = {"0A000", "42501", "55000"}
 # Raised and caught within one block: undoes the rows that claim the first pages of a table.
 CAUGHT_CODES = {"P0001"}
 
@@ -24,6 +24,10 @@ FORBIDDEN = {
     "dynamic SQL": r"\bexecute\b(?!\s+(on\s+)?function\b)",
     "when others": r"\bwhen\s+others\b",
     "upper case": r"[A-Z]",
+}
+# The table that link_lab_sessions refers to is the host's, and gets its name from the operator.
+ALLOWED = {
+    "dynamic SQL": {"sql/functions/link_lab_sessions.sql": 2, "migrations/0001.ledger.sql": 2}
 }
 
 
@@ -45,7 +49,7 @@ def relative(path: Path) -> str:
 @pytest.mark.parametrize("what", FORBIDDEN)
 def test_no_file_has(what: str) -> None:
     found = {relative(file): re.findall(FORBIDDEN[what], bare(file)) for file in FILES}
-    assert not {file: finds for file, finds in found.items() if finds}
+    assert {file: len(finds) for file, finds in found.items() if finds} == ALLOWED.get(what, {})
 
 
 def test_every_raise_has_an_errcode() -> None:

@@ -7,8 +7,10 @@ from forgea_pgjobs._async.operator import (
     cancel,
     expire_artifacts,
     expire_details,
+    link_lab_sessions,
     rescue,
     reverify,
+    unlink_lab_sessions,
 )
 from forgea_pgjobs._async.producer import enqueue, enqueue_many, get_job, record_attempt, wake
 from forgea_pgjobs._async.reader import is_passed, read_artifact, timeline, why_waiting
@@ -38,6 +40,7 @@ __all__ = [
     "get_job",
     "heartbeat",
     "is_passed",
+    "link_lab_sessions",
     "read_artifact",
     "record_attempt",
     "release",
@@ -45,6 +48,7 @@ __all__ = [
     "retry",
     "reverify",
     "timeline",
+    "unlink_lab_sessions",
     "wake",
     "why_waiting",
 ]

@@ -8,8 +8,10 @@ from forgea_pgjobs._sync.operator import (
     cancel,
     expire_artifacts,
     expire_details,
+    link_lab_sessions,
     rescue,
     reverify,
+    unlink_lab_sessions,
 )
 from forgea_pgjobs._sync.producer import enqueue, enqueue_many, get_job, record_attempt, wake
 from forgea_pgjobs._sync.reader import is_passed, read_artifact, timeline, why_waiting
@@ -39,6 +41,7 @@ __all__ = [
     "get_job",
     "heartbeat",
     "is_passed",
+    "link_lab_sessions",
     "read_artifact",
     "record_attempt",
     "release",
@@ -46,6 +49,7 @@ __all__ = [
     "retry",
     "reverify",
     "timeline",
+    "unlink_lab_sessions",
     "wake",
     "why_waiting",
 ]

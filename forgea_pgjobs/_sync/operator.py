@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import Connection
 
 from forgea_pgjobs import _statements
-from forgea_pgjobs._sync._fetch import row, rows
+from forgea_pgjobs._sync._fetch import row, rows, scalar
 from forgea_pgjobs.models import (
     Amended,
     ArtifactsExpired,
@@ -19,8 +19,10 @@ from forgea_pgjobs.models import (
     JobStatus,
     Rescued,
     ReviewedElement,
+    SessionLink,
 )
 
+HOST_SESSIONS = 'public."LabSession"'
 DETAILS = ("ATTEMPT", "SUMMARY", "PAYLOAD")
 
 
@@ -142,3 +144,22 @@ def expire_details(
         "dry_run": dry_run,
     }
     return rows(conn, DetailsExpired, _statements.EXPIRE_DETAILS, arguments)
+
+
+def link_lab_sessions(conn: Connection[Any], *, target: str = HOST_SESSIONS) -> SessionLink:
+    """Let attempts refer to the host's sessions by a foreign key; one step a call.
+
+    Calls ``pgjobs.link_lab_sessions``. Commit each step. Waits at most half a second for a lock.
+
+    Raises: InvalidArgument.
+    """
+    return row(conn, SessionLink, _statements.LINK_LAB_SESSIONS, {"target": target})
+
+
+def unlink_lab_sessions(conn: Connection[Any]) -> bool:
+    """Drop the foreign key of ``link_lab_sessions`` and return whether there was one.
+
+    Calls ``pgjobs.unlink_lab_sessions``.
+    """
+    unlinked: bool = scalar(conn, _statements.UNLINK_LAB_SESSIONS, {})
+    return unlinked

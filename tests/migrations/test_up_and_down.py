@@ -71,6 +71,37 @@ def test_a_down_refuses_while_the_ledger_has_rows(empty_dsn: str, dump: Dump) ->
     assert runner.pending(empty_dsn) == []
 
 
+def test_a_linked_ledger_goes_and_leaves_the_hosts_table(empty_dsn: str, dump: Dump) -> None:
+    with psycopg.connect(empty_dsn) as conn:
+        conn.execute('create table public."LabSession" (id uuid primary key)')
+        conn.execute('insert into "LabSession" values (gen_random_uuid())')
+        conn.execute('grant select, references on "LabSession" to pgjobs_owner')
+    before = dump(empty_dsn)
+    names = runner.migrate(empty_dsn)
+    with psycopg.connect(empty_dsn) as conn:
+        for state in ("added", "validated"):
+            assert pgjobs.link_lab_sessions(conn).state == state
+            conn.commit()
+    for name in reversed(names):
+        assert runner.rollback(empty_dsn) == [name]
+    assert dump(empty_dsn) == before
+    with psycopg.connect(empty_dsn) as conn:
+        assert conn.execute('select count(*) from "LabSession"').fetchone() == (1,)
+
+
+def test_a_down_never_takes_a_key_of_the_host_with_it(empty_dsn: str, dump: Dump) -> None:
+    runner.migrate(empty_dsn)
+    with psycopg.connect(empty_dsn) as conn:
+        conn.execute("create table public.preview (job_id bigint references pgjobs.job (job_id))")
+    before = dump(empty_dsn)
+    for name in reversed(list(schema.migration_files())[1:]):
+        assert runner.rollback(empty_dsn) == [name]
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist):
+        runner.rollback(empty_dsn)
+    runner.migrate(empty_dsn)
+    assert dump(empty_dsn) == before
+
+
 def test_a_down_without_rows_needs_no_force(empty_dsn: str, dump: Dump) -> None:
     nothing = dump(empty_dsn)
     names = runner.migrate(empty_dsn)
