@@ -1,7 +1,7 @@
 -- Undoes 0001.ledger. Refuses while there are ledger rows, unless the operator says, in the same
 -- session: set pgjobs.force_rollback = on. It holds the tables from that question to the drop. The
 -- group roles stay: they belong to the cluster, and other databases may use them.
-set local lock_timeout = '5s';
+set local lock_timeout = '500ms';
 set local search_path = pg_catalog, pg_temp;
 
 lock table

@@ -37,7 +37,7 @@
 -- dropped. pgjobs_owner owns every object, so that no login does; the rest of the installation runs
 -- as that role until the transaction ends. Where the installing role may not create roles, it
 -- becomes the owner itself; grants.sql says what is then left to do by hand.
-set local lock_timeout = '5s';
+set local lock_timeout = '500ms';
 -- Names below mean PostgreSQL's own, whatever stands in the installing session's path.
 set local search_path = pg_catalog, pg_temp;
 
@@ -5346,4 +5346,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '181d1fb79b0ea93bc929c646e93c6d779ec6e6dede0d6f360644d63b67741ba8');
+values ('0001.ledger', '5c71b82c44dd1bae814e794fd22e8fd5c4e0284a56c35033a72aceaa3edc3744');
