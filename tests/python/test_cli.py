@@ -82,6 +82,8 @@ def test_every_help_has_an_example_and_the_exit_codes(level: list[str], run: Run
         ["status"],
         ["migrate", "--dsn"],
         ["sql", "--what"],
+        ["sql", "--schema", "job"],
+        ["sql", "--schema", "Lab"],
         ["demo", "--workers", "0"],
         ["demo", "--workers", "x"],
         ["show"],
