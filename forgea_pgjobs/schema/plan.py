@@ -125,7 +125,7 @@ def _lines(names: list[str], existing: set[str]) -> Iterator[str]:
     for name, (_directives, _comment, statements) in read.items():
         size = files[name].stat().st_size
         yield f"-- pending: {name}, {len(statements)} statements, {size:,} bytes"
-    yield "-- Each is one transaction; its locks are held from their statements to its end, and none"
+    yield "-- Each is one transaction. A lock is held from its statement to its end, and none"
     yield f"-- is waited for longer than {LOCK_TIMEOUT}. By hand: psql -1 -v ON_ERROR_STOP=1."
     for name, (_directives, _comment, statements) in read.items():
         yield f"\n\n-- {name}"
