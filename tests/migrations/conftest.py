@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from yoyo.migrations import read_sql_migration
 
 from forgea_pgjobs import embedded, schema
 from forgea_pgjobs.schema import resources
@@ -57,6 +58,14 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def read(self, name: str) -> tuple[list[str], list[str]]:
+        """Return the statements of a migration's up and down, as yoyo splits them."""
+        up, down = (
+            read_sql_migration(str(self.path / f"{name}{kind}.sql"))[2]
+            for kind in ("", ".rollback")
+        )
+        return up, down
 
     def keep(self, names: Sequence[str]) -> None:
         """Leave out every migration but these."""

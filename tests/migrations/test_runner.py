@@ -116,6 +116,19 @@ def test_an_installation_by_psql_is_recognised(
     assert runner.rollback(empty_dsn) == ALL[-1:]
 
 
+def test_a_rollback_by_psql_is_recognised(empty_dsn: str, run_program: RunProgram) -> None:
+    runner.migrate(empty_dsn)
+    for name, file in reversed(schema.migration_files().items()):
+        down = file.with_suffix(".rollback.sql")
+        run_program("psql", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", down, empty_dsn)
+        assert marks(empty_dsn) == ALL
+        assert runner.pending(empty_dsn) == ALL[ALL.index(name) :]
+    assert runner.rollback(empty_dsn) == []
+    assert marks(empty_dsn) == []
+    assert runner.migrate(empty_dsn) == ALL
+    assert marks(empty_dsn) == ALL
+
+
 def test_an_edited_applied_migration_is_noticed(fresh_dsn: str) -> None:
     with psycopg.connect(fresh_dsn) as conn:
         conn.execute("update pgjobs.migration set checksum = 'that of another text'")

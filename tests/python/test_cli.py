@@ -166,6 +166,7 @@ def test_status_counts_for_a_mere_reader(fresh_dsn: str, connect: Connect, run: 
     for login in (
         make_conninfo(fresh_dsn),
         make_conninfo(fresh_dsn, options="-c role=pgjobs_reader"),
+        make_conninfo(fresh_dsn, options="-c default_transaction_read_only=on"),
     ):
         done = run("status", "--dsn", login)
         facts = {name: value.strip() for name, value in status_of(done).items()}
