@@ -19,7 +19,8 @@ TRIES = 5
 PAUSE = 2.0  # seconds
 
 HOLDERS = (
-    "select pid, usename, state, xact_start, query from pg_stat_activity where pid in"
+    "select pid, usename, state, xact_start, query from pg_stat_activity"
+    " where datname = current_database() and pid in"
     " (select pid from pg_locks where relation::regclass::text like 'pgjobs.%') order by xact_start"
 )
 
@@ -40,5 +41,5 @@ def patiently(run: Callable[[], None], name: str, notify: Notify) -> None:
                     f"{name} changed nothing: {TRIES} times a lock that it needs was not free",
                     f"See who holds one, end that transaction, and run it again: {HOLDERS};",
                 ) from None
-            notify(f"{name} waits for a lock that somebody holds; tries left: {left}")
+            notify(f"{name} did not get a lock in time and was undone; tries left: {left}")
             time.sleep(PAUSE)

@@ -117,6 +117,15 @@ def test_a_down_runs_in_psql(down: Path, fresh_dsn: str, run_program: RunProgram
         assert down.name.removesuffix(".rollback.sql") not in runner.recorded(conn)
 
 
+def test_a_forced_down_runs_in_psql(fresh_dsn: str, run_program: RunProgram) -> None:
+    enqueue_a_commit(fresh_dsn)
+    force = ("-c", "set pgjobs.force_rollback = on")
+    for down in DOWNS:
+        run_program("psql", "-1", "-v", "ON_ERROR_STOP=1", *force, "-f", down, fresh_dsn)
+    with psycopg.connect(fresh_dsn) as conn:
+        assert conn.execute("select to_regnamespace('pgjobs')").fetchone() == (None,)
+
+
 def test_each_migration_records_its_own_checksum(fresh_dsn: str) -> None:
     written = {name: schema.checksum(path) for name, path in schema.migration_files().items()}
     for name, path in schema.migration_files().items():
