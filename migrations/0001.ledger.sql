@@ -37,7 +37,7 @@
 -- dropped. pgjobs_owner owns every object, so that no login does; the rest of the installation runs
 -- as that role until the transaction ends. Where the installing role may not create roles, it
 -- becomes the owner itself; grants.sql says what is then left to do by hand.
-set local lock_timeout = '5s';
+set local lock_timeout = '500ms';
 -- Names below mean PostgreSQL's own, whatever stands in the installing session's path.
 set local search_path = pg_catalog, pg_temp;
 
@@ -284,6 +284,15 @@ create type pgjobs.bodies_verified as (
 );
 comment on type pgjobs.bodies_verified is
     'Answer of verify_bodies: last_body_id is null when there are no more; wrong has body ids.';
+
+
+create type pgjobs.session_link as (
+    state text,
+    orphans bigint,
+    examples uuid[]
+);
+comment on type pgjobs.session_link is
+    'Answer of link_lab_sessions: examples are at most ten of the orphans.';
 
 
 create sequence pgjobs.ready_no as bigint;
@@ -5262,6 +5271,136 @@ comment on function pgjobs.expire_details is
     'ledger keeps their hash. A dry run counts the same. Errors: 22023, 22004, 25000.';
 
 
+-- The one place with dynamic SQL: the host's table has no name before an operator gives it. Its row
+-- policies would run as our owner; with row_security off a table that has them is refused (42501).
+create function pgjobs.link_lab_sessions(
+    target regclass default to_regclass('public."LabSession"')
+)
+    returns pgjobs.session_link
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+    -- Two locks are waited for at most, one behind the other: a second in all.
+    set lock_timeout = '500ms'
+    set row_security = off
+as $$
+declare
+    v_schema oid;
+    v_table text;
+    v_link pg_constraint;
+    v_orphans bigint;
+    v_examples uuid[];
+begin
+    if target is null then
+        perform pgjobs._refuse_argument('link_lab_sessions', 'target', null, 'a table that exists');
+    end if;
+    select namespace.oid, format('%I.%I', namespace.nspname, class.relname)
+    into v_schema, v_table
+    from pg_class as class
+    join pg_namespace as namespace on namespace.oid = class.relnamespace
+    where class.oid = target
+        and class.relkind = 'r'
+        and exists (
+            select from pg_index as index
+            join pg_attribute as attribute on attribute.attrelid = index.indrelid
+                and attribute.attnum = index.indkey[0]
+            where index.indrelid = class.oid and index.indnkeyatts = 1 and index.indpred is null
+                and index.indisunique and index.indisvalid and index.indimmediate
+                and attribute.attname = 'id' and attribute.atttypid = 'uuid'::regtype
+        );
+    if v_table is null then
+        perform pgjobs._refuse_argument(
+            'link_lab_sessions', 'target', target::text, 'an ordinary table with a uuid key "id"'
+        );
+    end if;
+    if not has_schema_privilege(v_schema, 'usage')
+        or not has_column_privilege(target, 'id', 'select')
+        or not has_column_privilege(target, 'id', 'references')
+    then
+        raise exception '% may not refer to %', current_user, v_table
+            using errcode = '42501', schema = 'pgjobs', table = 'link_lab_sessions',
+                  column = 'target', constraint = 'link_lab_sessions_target_check',
+                  hint = format(
+                      'grant usage on schema %1$s to %3$I; '
+                      'grant select (id), references (id) on %2$s to %3$I;',
+                      v_schema::regnamespace, v_table, current_user
+                  );
+    end if;
+
+    select link.* into v_link
+    from pg_constraint as link
+    where link.conrelid = 'pgjobs.lab_attempt'::regclass
+        and link.conname = 'lab_attempt_session_id_fkey';
+    if v_link.oid is null then
+        execute format(
+            'alter table pgjobs.lab_attempt add constraint lab_attempt_session_id_fkey '
+            'foreign key (session_id) references %s (id) not valid',
+            v_table
+        );
+        comment on constraint lab_attempt_session_id_fkey on pgjobs.lab_attempt is
+            'The session is one of the host''s; made by link_lab_sessions.';
+        return ('added', null, '{}')::pgjobs.session_link;
+    end if;
+    if v_link.confrelid <> target then
+        perform pgjobs._refuse_argument(
+            'link_lab_sessions', 'target', target::text,
+            'the linked table; unlink_lab_sessions() undoes the link'
+        );
+    end if;
+    if v_link.convalidated then
+        return ('linked', 0, '{}')::pgjobs.session_link;
+    end if;
+
+    execute format(
+        'with orphan as materialized ('
+        'select distinct session_id from pgjobs.lab_attempt as attempt '
+        'where not exists (select from only %s as session where session.id = attempt.session_id)'
+        ') '
+        'select count(*), array(select session_id from orphan order by session_id limit 10) '
+        'from orphan',
+        v_table
+    ) into v_orphans, v_examples;
+    if v_orphans > 0 then
+        return ('orphans', v_orphans, v_examples)::pgjobs.session_link;
+    end if;
+    alter table pgjobs.lab_attempt validate constraint lab_attempt_session_id_fkey;
+    return ('validated', 0, '{}')::pgjobs.session_link;
+end
+$$;
+comment on function pgjobs.link_lab_sessions is
+    'Lets attempts refer to the host''s sessions by a foreign key to target (id), one step a call '
+    'and a transaction: added (for new attempts), orphans (sessions with attempts that target does '
+    'not have; nothing was done), validated, linked (nothing to do). Errors: 22004, 22023, 42501, '
+    '55P03 after half a second of waiting for a lock.';
+
+
+create function pgjobs.unlink_lab_sessions()
+    returns boolean
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+    -- Two locks are waited for at most, one behind the other: a second in all.
+    set lock_timeout = '500ms'
+as $$
+begin
+    if not exists (
+        select from pg_constraint as link
+        where link.conrelid = 'pgjobs.lab_attempt'::regclass
+            and link.conname = 'lab_attempt_session_id_fkey'
+    ) then
+        return false;
+    end if;
+    alter table pgjobs.lab_attempt drop constraint lab_attempt_session_id_fkey;
+    return true;
+end
+$$;
+comment on function pgjobs.unlink_lab_sessions is
+    'Drops the foreign key of link_lab_sessions and answers whether there was one. Errors: 55P03 '
+    'after half a second of waiting for a lock.';
+
+
 create function pgjobs.is_passed(commit_sha text)
     returns boolean
     language plpgsql
@@ -6125,7 +6264,7 @@ revoke all on type
     pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled,
     pgjobs.artifact_added, pgjobs.amended, pgjobs.reviewed_element, pgjobs.artifacts_expired,
     pgjobs.details_expired, pgjobs.event, pgjobs.waiting_reason, pgjobs.finding,
-    pgjobs.bodies_verified,
+    pgjobs.bodies_verified, pgjobs.session_link,
     pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs
 from public;
 
@@ -6160,7 +6299,8 @@ begin
 
     grant execute on function
         pgjobs.cancel, pgjobs.rescue, pgjobs.wake, pgjobs.amend, pgjobs.reverify,
-        pgjobs.expire_artifacts, pgjobs.expire_details, pgjobs.verify, pgjobs.verify_bodies
+        pgjobs.expire_artifacts, pgjobs.expire_details, pgjobs.verify, pgjobs.verify_bodies,
+        pgjobs.link_lab_sessions, pgjobs.unlink_lab_sessions
     to pgjobs_operator;
 
     grant execute on function pgjobs.read_artifact to pgjobs_reader, pgjobs_operator;
@@ -6447,6 +6587,8 @@ select '0001.ledger', object.* from (values
         'present', '2a7b06654fc115b70da02d50e87a0299'),
     ('function pgjobs.is_passed',
         'present', '21de89ac81af285707c778176e59262d'),
+    ('function pgjobs.link_lab_sessions',
+        'present', 'b948f91b23dee04edd2b29be48211844'),
     ('function pgjobs.read_artifact',
         'present', 'c1bf25cb4cc6b51f1efb9b483ca3092c'),
     ('function pgjobs.record_attempt',
@@ -6459,6 +6601,8 @@ select '0001.ledger', object.* from (values
         'present', 'ffb75c2bff186eeae6bc27efeea5ee50'),
     ('function pgjobs.timeline',
         'present', '8e32585e3cb6a47cad3f0e0dc714604c'),
+    ('function pgjobs.unlink_lab_sessions',
+        'present', '010f7a2958c5d62af298ba0b9e3a1503'),
     ('function pgjobs.verify',
         'present', '4fde8b4dd0a58391fa55cca121d464c4'),
     ('function pgjobs.verify_bodies',
@@ -6499,6 +6643,8 @@ select '0001.ledger', object.* from (values
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.is_passed to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.link_lab_sessions to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.read_artifact to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.read_artifact to pgjobs_reader',
@@ -6516,6 +6662,8 @@ select '0001.ledger', object.* from (values
     ('grant execute on function pgjobs.timeline to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.timeline to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.unlink_lab_sessions to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.verify to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
@@ -6761,6 +6909,8 @@ select '0001.ledger', object.* from (values
         'present', 'bea2482674e4bee32262644841a3cc2c'),
     ('type pgjobs.reviewed_element',
         'present', 'd2d9d08fd2079bdb47d13504393cfffe'),
+    ('type pgjobs.session_link',
+        'present', '0c9052d4b04d25f3ad23ff8052e896cf'),
     ('type pgjobs.waiting_reason',
         'present', 'd073a778fcf21acf3e93da56495b09fd'),
     ('unique index pgjobs.amendment_amendment_id_pkey',
@@ -6847,4 +6997,4 @@ select '0001.ledger', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'c3152abbd027db74e912e6c724f8612694b1c8730703f4c9e397f6d9b89bb171');
+values ('0001.ledger', 'cb277e0d656e6a94e00be75f98633d86c22c9d2fdc7325ea76061e8f0d8c489b');

@@ -9,7 +9,7 @@
 -- "VerificationLog", "LabSession" and "Lab" of schema public and writes to none of them. A
 -- migration of its own: functions and a view, to be reviewed and removed alone. What they have
 -- written are ledger rows, and stay.
-set local lock_timeout = '5s';
+set local lock_timeout = '500ms';
 set local search_path = pg_catalog, pg_temp;
 
 do $$
@@ -755,4 +755,4 @@ select '0002.backfill', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0002.backfill', '1451134610e288c6698872f01ee4fef80854b586a179a985cc210725737867ef');
+values ('0002.backfill', '9174c0e73bd692cb0e3621adb7637e38f53f0d7275618a073efdd677d75df8a6');

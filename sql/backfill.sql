@@ -2,7 +2,7 @@
 -- "VerificationLog", "LabSession" and "Lab" of schema public and writes to none of them. A
 -- migration of its own: functions and a view, to be reviewed and removed alone. What they have
 -- written are ledger rows, and stay.
-set local lock_timeout = '5s';
+set local lock_timeout = '500ms';
 set local search_path = pg_catalog, pg_temp;
 
 do $$

@@ -9,7 +9,7 @@ revoke all on type
     pgjobs.completed_element, pgjobs.released, pgjobs.rescued, pgjobs.cancelled,
     pgjobs.artifact_added, pgjobs.amended, pgjobs.reviewed_element, pgjobs.artifacts_expired,
     pgjobs.details_expired, pgjobs.event, pgjobs.waiting_reason, pgjobs.finding,
-    pgjobs.bodies_verified,
+    pgjobs.bodies_verified, pgjobs.session_link,
     pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs
 from public;
 
@@ -44,7 +44,8 @@ begin
 
     grant execute on function
         pgjobs.cancel, pgjobs.rescue, pgjobs.wake, pgjobs.amend, pgjobs.reverify,
-        pgjobs.expire_artifacts, pgjobs.expire_details, pgjobs.verify, pgjobs.verify_bodies
+        pgjobs.expire_artifacts, pgjobs.expire_details, pgjobs.verify, pgjobs.verify_bodies,
+        pgjobs.link_lab_sessions, pgjobs.unlink_lab_sessions
     to pgjobs_operator;
 
     grant execute on function pgjobs.read_artifact to pgjobs_reader, pgjobs_operator;

@@ -81,6 +81,8 @@
 \ir functions/_expire.sql
 \ir functions/expire_artifacts.sql
 \ir functions/expire_details.sql
+\ir functions/link_lab_sessions.sql
+\ir functions/unlink_lab_sessions.sql
 \ir functions/is_passed.sql
 \ir functions/timeline.sql
 \ir functions/why_waiting.sql

@@ -2,7 +2,7 @@
 -- dropped. pgjobs_owner owns every object, so that no login does; the rest of the installation runs
 -- as that role until the transaction ends. Where the installing role may not create roles, it
 -- becomes the owner itself; grants.sql says what is then left to do by hand.
-set local lock_timeout = '5s';
+set local lock_timeout = '500ms';
 -- Names below mean PostgreSQL's own, whatever stands in the installing session's path.
 set local search_path = pg_catalog, pg_temp;
 

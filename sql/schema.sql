@@ -197,6 +197,15 @@ comment on type pgjobs.bodies_verified is
     'Answer of verify_bodies: last_body_id is null when there are no more; wrong has body ids.';
 
 
+create type pgjobs.session_link as (
+    state text,
+    orphans bigint,
+    examples uuid[]
+);
+comment on type pgjobs.session_link is
+    'Answer of link_lab_sessions: examples are at most ten of the orphans.';
+
+
 create sequence pgjobs.ready_no as bigint;
 comment on sequence pgjobs.ready_no is
     'Numbers heads in the order in which they become claimable; never goes back.';

@@ -178,6 +178,12 @@ FUNCTIONS = {
         True,
         "at timestamptz, event text, run_no integer, actor text, detail jsonb",
     ),
+    "link_lab_sessions": (
+        """target regclass = to_regclass('public."LabSession"')""",
+        False,
+        "state text, orphans bigint, examples uuid[]",
+    ),
+    "unlink_lab_sessions": ("", False, "boolean"),
     "why_waiting": ("job_id bigint", False, "reason text, detail jsonb"),
 }
 COLUMNS = """

@@ -1,4 +1,4 @@
-"""Calls of an operator: end jobs, correct verdicts, let old evidence go, move history in."""
+"""Calls of an operator: end jobs, correct verdicts, let old evidence go."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from forgea_pgjobs._async._fetch import row, rows
 from forgea_pgjobs.models import (
     Amended,
     ArtifactsExpired,
-    BackfillCheck,
-    Backfilled,
     Cancelled,
     DetailsExpired,
     JobStatus,
@@ -143,27 +141,3 @@ async def expire_details(
         "dry_run": dry_run,
     }
     return await rows(conn, DetailsExpired, _statements.EXPIRE_DETAILS, arguments)
-
-
-async def backfill_verification_log(
-    conn: AsyncConnection[Any], *, batch_size: int = 1000, dry_run: bool = True
-) -> Backfilled:
-    """Move the next ``batch_size`` logs of the host into the ledger, or count what all would give.
-
-    Calls ``pgjobs.backfill_verification_log``. batch_size: 1 … 10,000. Call it, each time in a
-    transaction of its own, until ``seen`` is 0.
-
-    Raises: InvalidArgument, IsolationTooHigh, HostTableMissing, HostTableClosed.
-    """
-    arguments = {"batch_size": batch_size, "dry_run": dry_run}
-    return await row(conn, Backfilled, _statements.BACKFILL_VERIFICATION_LOG, arguments)
-
-
-async def backfill_reconcile(conn: AsyncConnection[Any]) -> list[BackfillCheck]:
-    """Compare the host's history with the report and the ledger, by count and by hash.
-
-    Calls ``pgjobs.backfill_reconcile``. Reads all of the history.
-
-    Raises: HostTableMissing, HostTableClosed.
-    """
-    return await rows(conn, BackfillCheck, _statements.BACKFILL_RECONCILE, {})

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 from forgea_pgjobs._sync.audit import verify, verify_bodies
-from forgea_pgjobs._sync.operator import (
-    amend,
+from forgea_pgjobs._sync.host import (
     backfill_reconcile,
     backfill_verification_log,
+    link_lab_sessions,
+    unlink_lab_sessions,
+)
+from forgea_pgjobs._sync.operator import (
+    amend,
     cancel,
     expire_artifacts,
     expire_details,
@@ -44,6 +48,7 @@ __all__ = [
     "get_job",
     "heartbeat",
     "is_passed",
+    "link_lab_sessions",
     "read_artifact",
     "record_attempt",
     "release",
@@ -51,6 +56,7 @@ __all__ = [
     "retry",
     "reverify",
     "timeline",
+    "unlink_lab_sessions",
     "verify",
     "verify_bodies",
     "wake",

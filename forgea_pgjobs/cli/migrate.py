@@ -22,19 +22,21 @@ def add(commands: Commands) -> None:
         run,
     )
     add_dsn(parser)
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be applied")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only print the SQL that would run, with its locks"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Apply the pending migrations, or name them."""
-    from forgea_pgjobs.schema import runner
+    """Apply the pending migrations, or print their SQL."""
+    from forgea_pgjobs.schema import plan, runner
 
     if options.dry_run:
-        names, verb = runner.pending(options.dsn), "pending"
-    else:
-        names, verb = runner.migrate(options.dsn, notify=warn), "applied"
+        print(plan.plan(options.dsn), end="")
+        return 0
+    names = runner.migrate(options.dsn, notify=warn)
     for name in names:
-        print(f"{verb} {name}")
+        print(f"applied {name}")
     if not names:
         print("nothing to apply")
     return 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from forgea_pgjobs import schema
 from forgea_pgjobs.cli.parser import add_command
+from forgea_pgjobs.schema.rename import renamed
 
 if TYPE_CHECKING:
     from forgea_pgjobs.cli.parser import Commands
@@ -14,16 +15,31 @@ if TYPE_CHECKING:
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    add_command(
+    parser = add_command(
         commands,
         "sql",
         "print the complete install SQL, for psql",
         "forgea-pgjobs sql | psql -1 -v ON_ERROR_STOP=1 postgresql://localhost/lab",
         run,
     )
+    parser.add_argument(
+        "--schema",
+        dest="sql",
+        type=_under,
+        metavar="NAME",
+        default="pgjobs",
+        help="a schema of another name, and roles named after it (default: pgjobs)",
+    )
 
 
-def run(_options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Print the SQL."""
-    print(schema.recorded_install_sql(), end="")
+    print(options.sql, end="")
     return 0
+
+
+def _under(name: str) -> str:
+    try:
+        return renamed(schema.recorded_install_sql(), name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -21,6 +21,8 @@ from forgea_pgjobs.schema.errors import MigrationRefused
 SCHEMA = "pgjobs_yoyo"
 # Any number that no other program of the database uses for its advisory locks.
 LOCK = 6_310_747_002
+# How long a runner waits for another one; nobody else waits for either.
+TURN_TIMEOUT = "10s"
 
 Notify = Callable[[str], None]
 
@@ -66,7 +68,7 @@ def locked(dsn: str, settings: Mapping[str, str], notify: Notify) -> Iterator[Ba
     Raises: MigrationRefused.
     """
     with psycopg.connect(dsn, autocommit=True) as guard:
-        guard.execute("select set_config('lock_timeout', %s, false)", [settings["lock_timeout"]])
+        guard.execute("select set_config('lock_timeout', %s, false)", [TURN_TIMEOUT])
         try:
             guard.execute("select pg_advisory_lock(%s)", [LOCK])
         except psycopg.errors.LockNotAvailable:

@@ -7,15 +7,16 @@ done, which mends a crash between the two and recognises an installation by psql
 
 from __future__ import annotations
 
+from functools import partial
+
 import psycopg
 from yoyo import read_migrations
 from yoyo.migrations import MigrationList
 
 from forgea_pgjobs.schema.bookkeeping import Backend, Notify, locked
 from forgea_pgjobs.schema.errors import MigrationRefused
+from forgea_pgjobs.schema.patience import LOCK_TIMEOUT, patiently
 from forgea_pgjobs.schema.resources import checksum, migration_files, migrations_folder
-
-LOCK_TIMEOUT = "10s"
 
 
 def _silent(_message: str) -> None:
@@ -40,17 +41,17 @@ def pending(dsn: str) -> list[str]:
     return [name for name in migration_files() if name not in has]
 
 
-def migrate(dsn: str, *, notify: Notify = _silent, lock_timeout: str = LOCK_TIMEOUT) -> list[str]:
+def migrate(dsn: str, *, notify: Notify = _silent) -> list[str]:
     """Apply every pending migration and return their ids; ``notify`` gets notices and repairs.
 
     Raises: MigrationRefused, psycopg.Error.
     """
-    with locked(dsn, {"lock_timeout": lock_timeout}, notify) as backend:
+    with locked(dsn, {"lock_timeout": LOCK_TIMEOUT}, notify) as backend:
         migrations = read_migrations(str(migrations_folder()))
         _mend(backend, migrations, notify)
         applied = backend.to_apply(migrations)
         for migration in applied:
-            backend.apply_one(migration)
+            patiently(partial(backend.apply_one, migration), migration.id, notify)
         return [migration.id for migration in applied]
 
 
@@ -60,7 +61,6 @@ def rollback(
     to: str | None = None,
     force: bool = False,
     notify: Notify = _silent,
-    lock_timeout: str = LOCK_TIMEOUT,
 ) -> list[str]:
     """Undo the newest migration, or every migration after ``to``, and return their ids.
 
@@ -68,7 +68,7 @@ def rollback(
 
     Raises: MigrationRefused, psycopg.Error.
     """
-    settings = {"lock_timeout": lock_timeout}
+    settings = {"lock_timeout": LOCK_TIMEOUT}
     if force:
         settings["pgjobs.force_rollback"] = "on"
     with locked(dsn, settings, notify) as backend:
@@ -83,7 +83,7 @@ def rollback(
         newest_first = list(backend.to_rollback(migrations))
         undone = [m for m in newest_first if m.id > to] if to is not None else newest_first[:1]
         for migration in undone:
-            backend.rollback_one(migration)
+            patiently(partial(backend.rollback_one, migration), migration.id, notify)
         return [migration.id for migration in undone]
 
 

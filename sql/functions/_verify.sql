@@ -285,7 +285,7 @@ begin
     for v_key in
         select
             key.conname, key.conrelid::regclass as child, key.confrelid::regclass as parent,
-            has_table_privilege(key.confrelid, 'select') as is_readable,
+            bool_and(has_column_privilege(key.confrelid, pair.theirs, 'select')) as is_readable,
             string_agg(
                 format('child.%I = parent.%I', own.attname, theirs.attname), ' and '
             ) as matches,

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from forgea_pgjobs import schema
-from forgea_pgjobs.schema import resources, runner
+from forgea_pgjobs.schema import bookkeeping, resources, runner
 from forgea_pgjobs.schema.bookkeeping import LOCK
 from forgea_pgjobs.schema.errors import MigrationRefused
 from tests.migrations.conftest import RunProgram
@@ -60,12 +60,16 @@ def test_two_runners_at_once_apply_once(empty_dsn: str) -> None:
         assert sorted(run.result() for run in runs) == [[], ALL]
 
 
-def test_a_runner_waits_for_another_no_longer_than_its_lock_timeout(empty_dsn: str) -> None:
+def test_a_runner_waits_for_another_no_longer_than_its_timeout(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bookkeeping, "TURN_TIMEOUT", "10ms")
     with psycopg.connect(empty_dsn, autocommit=True) as other:
         other.execute("select pg_advisory_lock(%s)", [LOCK])
         with pytest.raises(MigrationRefused) as refusal:
-            runner.migrate(empty_dsn, lock_timeout="10ms")
+            runner.migrate(empty_dsn)
     assert refusal.value.sqlstate == "55P03"
+    monkeypatch.undo()
     assert runner.migrate(empty_dsn) == ALL
 
 
@@ -110,6 +114,19 @@ def test_an_installation_by_psql_is_recognised(
     assert runner.migrate(empty_dsn) == []
     assert marks(empty_dsn) == ALL
     assert runner.rollback(empty_dsn) == ALL[-1:]
+
+
+def test_a_rollback_by_psql_is_recognised(empty_dsn: str, run_program: RunProgram) -> None:
+    runner.migrate(empty_dsn)
+    for name, file in reversed(schema.migration_files().items()):
+        down = file.with_suffix(".rollback.sql")
+        run_program("psql", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", down, empty_dsn)
+        assert marks(empty_dsn) == ALL
+        assert runner.pending(empty_dsn) == ALL[ALL.index(name) :]
+    assert runner.rollback(empty_dsn) == []
+    assert marks(empty_dsn) == []
+    assert runner.migrate(empty_dsn) == ALL
+    assert marks(empty_dsn) == ALL
 
 
 def test_an_edited_applied_migration_is_noticed(fresh_dsn: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 
 import psycopg
+import pytest
 
+import forgea_pgjobs as pgjobs
 from forgea_pgjobs import schema
 from forgea_pgjobs.schema import runner
 from tests.helpers import refused
@@ -54,6 +56,37 @@ def test_a_down_refuses_while_the_ledger_has_rows(empty_dsn: str, dump: Dump) ->
     assert runner.pending(empty_dsn) == later
 
 
+def test_a_linked_ledger_goes_and_leaves_the_hosts_table(empty_dsn: str, dump: Dump) -> None:
+    with psycopg.connect(empty_dsn) as conn:
+        conn.execute('create table public."LabSession" (id uuid primary key)')
+        conn.execute('insert into "LabSession" values (gen_random_uuid())')
+        conn.execute('grant select, references on "LabSession" to pgjobs_owner')
+    before = dump(empty_dsn)
+    names = runner.migrate(empty_dsn)
+    with psycopg.connect(empty_dsn) as conn:
+        for state in ("added", "validated"):
+            assert pgjobs.link_lab_sessions(conn).state == state
+            conn.commit()
+    for name in reversed(names):
+        assert runner.rollback(empty_dsn) == [name]
+    assert dump(empty_dsn) == before
+    with psycopg.connect(empty_dsn) as conn:
+        assert conn.execute('select count(*) from "LabSession"').fetchone() == (1,)
+
+
+def test_a_down_never_takes_a_key_of_the_host_with_it(empty_dsn: str, dump: Dump) -> None:
+    runner.migrate(empty_dsn)
+    with psycopg.connect(empty_dsn) as conn:
+        conn.execute("create table public.preview (job_id bigint references pgjobs.job (job_id))")
+    before = dump(empty_dsn)
+    for name in reversed(list(schema.migration_files())[1:]):
+        assert runner.rollback(empty_dsn) == [name]
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist):
+        runner.rollback(empty_dsn)
+    runner.migrate(empty_dsn)
+    assert dump(empty_dsn) == before
+
+
 def test_a_down_without_rows_needs_no_force(empty_dsn: str, dump: Dump) -> None:
     nothing = dump(empty_dsn)
     names = runner.migrate(empty_dsn)
@@ -74,6 +107,15 @@ def test_a_down_refuses_while_a_later_migration_is_there(fresh_dsn: str) -> None
         with psycopg.connect(fresh_dsn) as conn, refused("55000"):
             conn.execute("set pgjobs.force_rollback = on")
             conn.execute(down.read_bytes())
+
+
+def test_a_forced_down_runs_in_psql(fresh_dsn: str, run_program: RunProgram) -> None:
+    enqueue_a_commit(fresh_dsn)
+    force = ("-c", "set pgjobs.force_rollback = on")
+    for down in DOWNS:
+        run_program("psql", "-1", "-v", "ON_ERROR_STOP=1", *force, "-f", down, fresh_dsn)
+    with psycopg.connect(fresh_dsn) as conn:
+        assert conn.execute("select to_regnamespace('pgjobs')").fetchone() == (None,)
 
 
 def test_each_migration_records_its_own_checksum(fresh_dsn: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -82,6 +83,8 @@ def test_every_help_has_an_example_and_the_exit_codes(level: list[str], run: Run
         ["status"],
         ["migrate", "--dsn"],
         ["sql", "--what"],
+        ["sql", "--schema", "job"],
+        ["sql", "--schema", "Lab"],
         ["demo", "--workers", "0"],
         ["demo", "--workers", "x"],
         ["show"],
@@ -96,18 +99,20 @@ def test_wrong_usage_is_one_line_and_2(argv: list[str], run: Run) -> None:
 
 
 def test_migrate_applies_once(empty_dsn: str, run: Run) -> None:
-    dry = run("migrate", "--dsn", empty_dsn, "--dry-run")
-    assert (dry.code, dry.out) == (0, "".join(f"pending {name}\n" for name in ALL))
     done = run("migrate", "--dsn", empty_dsn)
     assert (done.code, done.out) == (0, "".join(f"applied {name}\n" for name in ALL))
     assert run("migrate", "--dsn", empty_dsn) == Done(0, "nothing to apply\n", "")
 
 
-def test_a_dry_run_changes_nothing(empty_dsn: str, run: Run) -> None:
-    run("migrate", "--dsn", empty_dsn, "--dry-run")
+def test_a_dry_run_names_what_is_pending_and_changes_nothing(empty_dsn: str, run: Run) -> None:
+    dry = run("migrate", "--dsn", empty_dsn, "--dry-run")
+    assert dry.code == 0
+    assert re.findall(r"^-- pending: (\S+), ", dry.out, re.MULTILINE) == ALL
     with psycopg.connect(empty_dsn) as conn:
         made = conn.execute("select nspname from pg_namespace where nspname like 'pgjobs%'")
         assert made.fetchall() == []
+    run("migrate", "--dsn", empty_dsn)
+    assert run("migrate", "--dsn", empty_dsn, "--dry-run").out == "-- nothing to apply\n"
 
 
 def test_database_url_stands_in_for_dsn(
@@ -163,6 +168,7 @@ def test_status_counts_for_a_mere_reader(fresh_dsn: str, connect: Connect, run: 
     for login in (
         make_conninfo(fresh_dsn),
         make_conninfo(fresh_dsn, options="-c role=pgjobs_reader"),
+        make_conninfo(fresh_dsn, options="-c default_transaction_read_only=on"),
     ):
         done = run("status", "--dsn", login)
         facts = {name: value.strip() for name, value in status_of(done).items()}

@@ -31,6 +31,8 @@ EXECUTE = {
         "backfill_verification_log",
         "backfill_reconcile",
         "read_artifact",
+        "link_lab_sessions",
+        "unlink_lab_sessions",
         *ASK,
     },
     "pgjobs_reader": {"read_artifact", *ASK},
@@ -124,7 +126,7 @@ def test_a07_n01_every_function_of_another_role_is_refused(conn: Connection, rol
     functions = rows(conn, FUNCTIONS)
     act_as(conn, role)
     for function in functions:
-        if function.proname in {"wake", "verify"} & EXECUTE[role]:
+        if function.proname in {"unlink_lab_sessions", "verify", "wake"} & EXECUTE[role]:
             continue  # without an argument, it never fails
         # A permitted call gets as far as its first argument, or the tables of a host.
         permitted = "42P01" if function.proname == "backfill_reconcile" else "22004"
