@@ -5964,7 +5964,7 @@ begin
     for v_key in
         select
             key.conname, key.conrelid::regclass as child, key.confrelid::regclass as parent,
-            has_table_privilege(key.confrelid, 'select') as is_readable,
+            bool_and(has_column_privilege(key.confrelid, pair.theirs, 'select')) as is_readable,
             string_agg(
                 format('child.%I = parent.%I', own.attname, theirs.attname), ' and '
             ) as matches,
@@ -6550,7 +6550,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._take_leases',
         'present', '49ade890a57333fc5b9d87c65e7ac877'),
     ('function pgjobs._verify_ledger',
-        'present', '7f9481d2e042582d88a5d6cb497d48bb'),
+        'present', '885c6bbe5fe93aa582360cfe04df8656'),
     ('function pgjobs._verify_objects',
         'present', 'b493e4419f130d18b2b25748c7cbd20d'),
     ('function pgjobs._verify_open_jobs',
@@ -6997,4 +6997,4 @@ select '0001.ledger', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'cb277e0d656e6a94e00be75f98633d86c22c9d2fdc7325ea76061e8f0d8c489b');
+values ('0001.ledger', 'c2af92bfd90329e8d7325b5cbbf32f08ed030036ad1945e9e80925facc6d1f32');

@@ -43,7 +43,7 @@ def link_lab_sessions(conn: Connection[Any], *, target: str = HOST_SESSIONS) -> 
 
     Calls ``pgjobs.link_lab_sessions``. Commit each step. Waits at most half a second for a lock.
 
-    Raises: InvalidArgument.
+    Raises: InvalidArgument, HostTableClosed.
     """
     return row(conn, SessionLink, _statements.LINK_LAB_SESSIONS, {"target": target})
 

@@ -234,7 +234,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._take_leases',
         'present', '49ade890a57333fc5b9d87c65e7ac877'),
     ('function pgjobs._verify_ledger',
-        'present', '7f9481d2e042582d88a5d6cb497d48bb'),
+        'present', '885c6bbe5fe93aa582360cfe04df8656'),
     ('function pgjobs._verify_objects',
         'present', 'b493e4419f130d18b2b25748c7cbd20d'),
     ('function pgjobs._verify_open_jobs',

@@ -103,7 +103,9 @@ def test_o12_a_subscriber_copies_the_ledger_and_follows_every_call(pair: Pair) -
     follow(pair)
     assert content(pair.subscriber) == content(pair.primary)
     # Sequences are not replicated: they are set when it takes over.
-    assert {finding for _object, finding in findings(pair.subscriber)} == {"gives ids that are taken"}
+    assert {finding for _object, finding in findings(pair.subscriber)} == {
+        "gives ids that are taken"
+    }
 
 
 @pytest.mark.parametrize(
