@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import socket
@@ -21,7 +22,7 @@ from psycopg.conninfo import make_conninfo
 import forgea_pgjobs as pgjobs
 from forgea_pgjobs.embedded.account import choose_account
 from forgea_pgjobs.worker import Worker
-from tests.clients import test_asyncpg
+from tests.clients import node, test_asyncpg
 from tests.clients.scenario import HERE, TOLD, settings, told
 from tests.helpers import call, refused, sha
 from tests.python.workers import passing, until
@@ -152,3 +153,9 @@ def test_batches_and_a_worker_that_prepares_nothing(
 
 def test_the_life_of_a_job_told_by_asyncpg_through_the_pooler(pooled_dsn: str) -> None:
     assert told(asyncio.run(test_asyncpg.story(pooled_dsn, statement_cache_size=0))) == TOLD
+
+
+@pytest.mark.skipif(node.missing() is not None, reason=str(node.missing()))
+def test_the_life_of_a_job_told_by_node_postgres_through_the_pooler(pooled_dsn: str) -> None:
+    node.install()
+    assert told(json.loads(node.run("node", "node_postgres.mjs", dsn=pooled_dsn))) == TOLD
