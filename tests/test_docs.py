@@ -6,7 +6,8 @@ what differs from run to run (tokens, times) in psql variables. One that begins 
 ``-- psql URL`` is typed into that psql by the tests that use tests/runbook.py. Any other ``sql``
 block runs in a transaction that is rolled back, "database lab" being the test's own. A ``python``
 block runs as a program, its database in DATABASE_URL. Command lines in ``sh`` blocks are parsed by
-what they call.
+what they call. Blocks of other languages are parts of files in tests/clients, which the tests there
+run.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ import pytest
 from forgea_pgjobs import embedded
 from forgea_pgjobs.cli import COMMANDS
 from forgea_pgjobs.cli.parser import new_parser
+from tests.clients.scenario import url
 from tests.conftest import Postgres
 from tests.helpers import Connection
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROMPT = re.compile(r"^lab[=(-]# ?", re.MULTILINE)
+QUOTED = {"ini", "js", "prisma", "ts"}
 OTHER_PROGRAMS = {"git", "pg_dump", "pg_restore", "pip", "psql", "python", "python3", "uv"}
 
 
@@ -96,7 +99,14 @@ def test_the_readme_has_a_session_a_program_and_at_most_150_lines() -> None:
 
 
 def test_every_block_is_of_a_kind_that_is_checked() -> None:
-    assert {block.language for block in BLOCKS} <= {"sql", "python", "sh", "text"}
+    assert {block.language for block in BLOCKS} <= {"sql", "python", "sh", "text"} | QUOTED
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language in QUOTED], ids=str)
+def test_a_quotation_is_part_of_a_file_that_is_run(block: Block) -> None:
+    suffix = f".{block.language}".replace(".js", ".mjs")
+    files = (ROOT / "tests/clients").glob(f"*{suffix}")
+    assert any(block.text in file.read_text(encoding="utf-8") for file in files)
 
 
 @pytest.mark.parametrize("block", SESSIONS, ids=str)
@@ -123,7 +133,7 @@ def test_a_program_runs(block: Block, fresh_dsn: str) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", block.text],
         cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": fresh_dsn},
+        env={**os.environ, "DATABASE_URL": url(fresh_dsn)},
         capture_output=True,
         text=True,
     )

@@ -1,0 +1,161 @@
+"""Nothing of the ledger needs a session: everything works behind pgbouncer's transaction mode."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+import forgea_pgjobs as pgjobs
+from forgea_pgjobs.embedded.account import choose_account
+from forgea_pgjobs.worker import Worker
+from tests.clients import node, test_asyncpg
+from tests.clients.scenario import HERE, TOLD, settings, told
+from tests.helpers import call, refused, sha
+from tests.python.workers import passing, until
+
+PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not on PATH")
+
+SERVERS = 2
+CLIENTS = 8
+
+
+def push() -> dict[str, Any]:
+    """Return the arguments that enqueue a commit nobody has pushed before."""
+    return {"session_id": uuid4(), "commit_sha": sha(), "lab_version": "1"}
+
+
+@pytest.fixture
+def pooled_dsn(host_dsn: str) -> Iterator[str]:
+    """The database through a pooler of its own, with two connections for everybody."""
+    assert PGBOUNCER
+    account = choose_account()
+    server = settings(host_dsn)
+    lab = " ".join(f"{name}='{value}'" for name, value in server.items())
+    with TemporaryDirectory(prefix="pgjobs-") as name, ExitStack() as stack:
+        folder = Path(name)
+        example = (HERE / "pgbouncer.ini").read_text(encoding="utf-8")
+        (folder / "pgbouncer.ini").write_text(
+            example.replace("host=/var/run/postgresql dbname=lab", lab).replace(
+                "/var/run/pgbouncer", name
+            )
+        )
+        (folder / "users.txt").write_text(f'"{server["user"]}" ""\n')
+        account.own(folder)
+        pooler = subprocess.Popen(
+            [*account.prefix, PGBOUNCER, "--quiet", "pgbouncer.ini"],
+            cwd=folder,
+            user=account.uid,
+            group=account.gid,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        stack.callback(pooler.wait)
+        stack.callback(pooler.kill)
+        until(lambda: pooler.poll() is None and answers(folder / ".s.PGSQL.6432"))
+        yield make_conninfo("", host=name, port=6432, dbname="lab", user=server["user"])
+
+
+def answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+        probe.connect(str(path))
+        return True
+    return False
+
+
+@pytest.fixture
+def clients(pooled_dsn: str) -> Iterator[list[psycopg.Connection]]:
+    """More connections than the pooler has servers for, none of them preparing statements."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                psycopg.connect(pooled_dsn, autocommit=True, prepare_threshold=None)
+            )
+            for _ in range(CLIENTS)
+        ]
+
+
+def test_the_pooler_gives_every_transaction_another_server(
+    clients: list[psycopg.Connection],
+) -> None:
+    pids = {conn.execute("select pg_backend_pid()").fetchone() for conn in clients}
+    assert 1 <= len(pids) <= SERVERS < CLIENTS
+
+
+def test_one_run_is_told_by_many_connections(clients: list[psycopg.Connection]) -> None:
+    jobs = [call(conn, "enqueue", **push()) for conn in clients]
+    runs = [call(conn, "claim", worker=f"w{number}") for number, conn in enumerate(clients)]
+    assert sorted(run.job_id for [run] in runs) == [job.job_id for [job] in jobs]
+    # Each call of a run comes through another connection than the one before.
+    shifted = [*clients[1:], clients[0]]
+    for conn, [run] in zip(shifted, runs, strict=True):
+        call(conn, "heartbeat", job_id=run.job_id, lease_token=run.lease_token)
+    for conn, [run] in zip(reversed(clients), runs, strict=True):
+        lease = {"job_id": run.job_id, "lease_token": run.lease_token}
+        assert not call(conn, "complete", **lease, status="PASSED")[0].replayed
+        with refused("23V02"):
+            call(clients[0], "complete", **lease, status="FAILED")
+
+
+def test_open_transactions_end_as_their_clients_say(clients: list[psycopg.Connection]) -> None:
+    one, two, *others = clients
+    kept, undone = push(), push()
+    with one.transaction():
+        pgjobs.enqueue(one, **kept)
+        with two.transaction(force_rollback=True):
+            pgjobs.enqueue(two, **undone)
+    found = [pgjobs.get_job(conn, commit_sha=kept["commit_sha"]) for conn in others]
+    assert [job and job.status for job in found] == ["QUEUED"] * len(others)
+    assert pgjobs.get_job(one, commit_sha=undone["commit_sha"]) is None
+
+
+def test_batches_and_a_worker_that_prepares_nothing(
+    pooled_dsn: str, clients: list[psycopg.Connection]
+) -> None:
+    conn, other, *_ = clients
+    batch = [push() for _ in range(20)]
+    answers = pgjobs.enqueue_many(
+        conn,
+        session_ids=[job["session_id"] for job in batch],
+        commit_shas=[job["commit_sha"] for job in batch],
+        lab_versions=[job["lab_version"] for job in batch],
+    )
+    assert all(answer.created for answer in answers)
+    runs = pgjobs.claim(conn, worker="w", max_jobs=10)
+    done = pgjobs.complete_many(
+        other,
+        job_ids=[run.job_id for run in runs],
+        lease_tokens=[run.lease_token for run in runs],
+        statuses=["PASSED"] * len(runs),
+    )
+    assert [one.outcome for one in done] == ["completed"] * 10
+
+    def open_connection() -> psycopg.Connection:
+        return psycopg.connect(pooled_dsn, prepare_threshold=None)
+
+    tally = Worker(open_connection, passing, batch=3, concurrency=2).drain()
+    assert tally.written == 10
+
+
+def test_the_life_of_a_job_told_by_asyncpg_through_the_pooler(pooled_dsn: str) -> None:
+    assert told(asyncio.run(test_asyncpg.story(pooled_dsn, statement_cache_size=0))) == TOLD
+
+
+@pytest.mark.skipif(node.missing() is not None, reason=str(node.missing()))
+def test_the_life_of_a_job_told_by_node_postgres_through_the_pooler(pooled_dsn: str) -> None:
+    node.install()
+    assert told(json.loads(node.run("node", "node_postgres.mjs", dsn=pooled_dsn))) == TOLD
