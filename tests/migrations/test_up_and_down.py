@@ -10,6 +10,7 @@ import pytest
 import forgea_pgjobs as pgjobs
 from forgea_pgjobs import schema
 from forgea_pgjobs.schema import runner
+from tests.backfill.host import GRANTS, TABLES, add_log
 from tests.helpers import refused
 from tests.ledger_rows import fill_every_table
 from tests.migrations.conftest import Dump, RunProgram
@@ -136,3 +137,18 @@ def test_the_listed_sums_are_those_of_the_files() -> None:
 def test_the_install_text_is_the_same_each_time() -> None:
     assert schema.recorded_install_sql() == schema.recorded_install_sql()
     assert "\\ir" not in schema.recorded_install_sql()
+
+
+def test_the_down_of_the_backfill_leaves_its_rows_and_the_next_up_goes_on(empty_dsn: str) -> None:
+    runner.migrate(empty_dsn)
+    with psycopg.connect(empty_dsn, autocommit=True) as conn:
+        conn.execute(TABLES)
+        conn.execute(GRANTS)
+        for _ in range(3):
+            add_log(conn)
+        assert pgjobs.backfill_verification_log(conn, batch_size=2, dry_run=False).jobs == 2
+        assert runner.rollback(empty_dsn) == ["0002.backfill"]
+        assert conn.execute("select count(*) from pgjobs.verification_job").fetchone() == (2,)
+        assert runner.migrate(empty_dsn) == ["0002.backfill"]
+        assert pgjobs.backfill_verification_log(conn, dry_run=False).seen == 1
+        assert [check for check in pgjobs.backfill_reconcile(conn) if not check.ok] == []

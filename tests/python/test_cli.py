@@ -17,7 +17,7 @@ from forgea_pgjobs import schema
 from forgea_pgjobs.cli import main, migrate
 from tests.conftest import Connect
 
-COMMANDS = ["migrate", "rollback", "status", "show", "expire", "sql", "demo"]
+COMMANDS = ["migrate", "rollback", "status", "show", "expire", "backfill", "sql", "demo"]
 ALL = list(schema.migration_files())
 NOWHERE = "host=127.0.0.1 port=1"
 
@@ -89,6 +89,8 @@ def test_every_help_has_an_example_and_the_exit_codes(level: list[str], run: Run
         ["demo", "--workers", "x"],
         ["show"],
         ["expire"],
+        ["backfill"],
+        ["backfill", "--dsn", NOWHERE, "--batch-size", "many"],
         ["expire", "--older-than", "90"],
         ["expire", "--older-than", "-1d"],
         ["expire", "--older-than", "999999999y"],

@@ -1,0 +1,112 @@
+"""``forgea-pgjobs backfill``: moves a host's history in, batch by batch, and says what came of it.
+
+A batch is a transaction: killed at any point, the command goes on where it was when run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import IsolationLevel
+
+from forgea_pgjobs import Backfilled, backfill_reconcile, backfill_verification_log, retry
+from forgea_pgjobs.cli.parser import add_command, add_dsn
+from forgea_pgjobs.cli.progress import Progress
+from forgea_pgjobs.cli.table import print_table
+
+if TYPE_CHECKING:
+    from forgea_pgjobs.cli.parser import Commands
+
+REPORT = """
+select outcome, reason, count(*)
+from pgjobs.backfill_report
+group by outcome, reason
+order by outcome = 'JOB' desc, outcome, reason
+"""
+
+
+class NotReconciled(Exception):
+    """The ledger does not have what the host's history says."""
+
+    sqlstate = "55000"
+    hint = "A log written meanwhile needs another run; for the rest see backfill_report."
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "backfill",
+        "count the logs of a host's history, and with --execute move them into the ledger",
+        "forgea-pgjobs backfill --dsn postgresql://oncall@localhost/lab --execute",
+        run,
+    )
+    add_dsn(parser)
+    parser.add_argument("--execute", action="store_true", help="move them, do not only count")
+    parser.add_argument(
+        "--batch-size", metavar="N", type=int, default=1000, help="logs a transaction (1000)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Count, or move and compare."""
+    found = _call(options, dry_run=True)
+    if not options.execute:
+        counts = ("seen", "attempts", "jobs", "artifacts", "skipped")
+        print_table([(name, f"{getattr(found, name):,}") for name in counts])
+        print("a dry run of what is left: --execute moves it in")
+        return 0
+
+    progress = Progress(sys.stdout, found.seen, "logs")
+    try:
+        # As many as there were at the start: a host that goes on writing is not chased.
+        left = found.seen
+        while left > 0 and (seen := _call(options, dry_run=False).seen):
+            left -= seen
+            progress.add(seen)
+    finally:
+        progress.end()
+    with _connect(options.dsn) as conn:
+        reasons = conn.execute(REPORT).fetchall()
+        checks = backfill_reconcile(conn)
+    logs = sum(count for _outcome, _reason, count in reasons)
+    print_table(
+        [
+            ("outcome", "reason", "logs"),
+            *((outcome, reason, f"{count:,}") for outcome, reason, count in reasons),
+            ("all", "", f"{logs:,}"),
+        ]
+    )
+    print()
+    print_table(
+        [
+            ("check", "expected", "actual", "ok"),
+            *(
+                (check.check_name, check.expected, check.actual, "yes" if check.ok else "NO")
+                for check in checks
+            ),
+        ]
+    )
+    failed = [check.check_name for check in checks if not check.ok]
+    if failed:
+        raise NotReconciled(f"not reconciled: {', '.join(failed)}")
+    return 0
+
+
+def _call(options: argparse.Namespace, *, dry_run: bool) -> Backfilled:
+    # After a lost answer the next call may be the next batch: then the report has more than we saw.
+    return retry(
+        lambda: _connect(options.dsn),
+        lambda conn: backfill_verification_log(
+            conn, batch_size=options.batch_size, dry_run=dry_run
+        ),
+    )
+
+
+def _connect(dsn: str) -> psycopg.Connection[Any]:
+    conn = psycopg.connect(dsn)
+    conn.isolation_level = IsolationLevel.READ_COMMITTED
+    return conn
