@@ -1910,7 +1910,18 @@ select
     found.object,
     found.state,
     left(
-        encode(sha256(convert_to(replace(found.definition, 'pgjobs', '-'), 'UTF8')), 'hex'), 32
+        encode(
+            sha256(
+                convert_to(
+                    regexp_replace(
+                        found.definition, '[[:<:]]pgjobs(?=_|[[:>:]])', '-', 'g'
+                    ),
+                    'UTF8'
+                )
+            ),
+            'hex'
+        ),
+        32
     ) as digest
 from (
     -- Functions: arguments, answer, attributes, settings and body.
@@ -6974,9 +6985,9 @@ select '0001.ledger', object.* from (values
     ('unique index pgjobs.waiting_session_id_turn_no_pkey',
         'present', '16e9d18808c2d59d7f2743b0829cb3de'),
     ('view pgjobs._installed',
-        'present', '323ee037abd1c89a300120f448c288c7'),
+        'present', '65c9c2edc64e26085c6b1fcb34854244'),
     ('view pgjobs._installed',
-        'present', '3b642bde57b38d03da30b8bc9890cacf'),
+        'present', 'eca7b1e02425e39024ef67b193bb0b4c'),
     ('view pgjobs.verification_amendment',
         'present', 'c56352d11041d74d19ee524fc5f24b50'),
     ('view pgjobs.verification_amendment',
@@ -6997,4 +7008,4 @@ select '0001.ledger', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'c2af92bfd90329e8d7325b5cbbf32f08ed030036ad1945e9e80925facc6d1f32');
+values ('0001.ledger', '82b8a44f5b74a20f2d7b5a303bdc593334d0ed9949346ab261ecc868e01cedf2');

@@ -41,6 +41,6 @@ def renamed(sql: str, name: str) -> str:
         raise ValueError(f"{name!r} is longer than {most} characters")
     if name.startswith("pg_") or name in KEYWORDS.split():
         raise ValueError(f"{name!r} is a name that PostgreSQL keeps for itself")
-    if name != "pgjobs" and re.search(rf"\b{name}\b", sql):
-        raise ValueError(f"{name!r} already is a word of the SQL")
+    if name != "pgjobs" and re.search(rf"\b{name}(?=_|\b)", sql):
+        raise ValueError(f"{name!r} is, or begins, a word of the SQL itself")
     return OURS.sub(name, sql)

@@ -8,7 +8,18 @@ select
     found.object,
     found.state,
     left(
-        encode(sha256(convert_to(replace(found.definition, 'pgjobs', '-'), 'UTF8')), 'hex'), 32
+        encode(
+            sha256(
+                convert_to(
+                    regexp_replace(
+                        found.definition, '[[:<:]]pgjobs(?=_|[[:>:]])', '-', 'g'
+                    ),
+                    'UTF8'
+                )
+            ),
+            'hex'
+        ),
+        32
     ) as digest
 from (
     -- Functions: arguments, answer, attributes, settings and body.

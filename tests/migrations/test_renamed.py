@@ -98,6 +98,16 @@ def test_the_other_name_has_all_that_ours_has(lab: str) -> None:
         } == {("search_path=pg_catalog, pg_temp",)}
 
 
+def test_either_is_as_released(lab: str) -> None:
+    with psycopg.connect(lab) as conn:
+        for name in (NAME, "pgjobs"):
+            found = rows(conn, f"select * from {name}.verify() where severity = 'error'")
+            assert found == []
+        conn.execute(f"alter table {NAME}.job enable trigger job_append_only".encode())
+        [found] = rows(conn, f"select object from {NAME}.verify() where severity = 'error'")
+        assert found.object == f"trigger job_append_only on {NAME}.job"
+
+
 def test_the_longest_name_installs(new_server: embedded.Server) -> None:
     with psycopg.connect(new_server.dsn()) as conn:
         conn.execute(renamed(TEXT, LONGEST).encode())
@@ -114,7 +124,7 @@ def test_our_own_name_changes_nothing() -> None:
     [
         *("", "Lab", "2lab", "lab-2", "lab.x", "läb", 'l"b', "lab\n", "lab;", " lab"),
         *("pg_lab", "select", "analyse", "strict", "information_schema", "public", "pg_catalog"),
-        *("job", "verdict", "claim", "v_job", f"{LONGEST}x"),
+        *("job", "verdict", "claim", "v_job", "verification", f"{LONGEST}x"),
     ],
 )
 def test_a_name_that_would_not_do_is_refused(name: str) -> None:
