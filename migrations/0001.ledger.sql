@@ -6134,6 +6134,18 @@ begin
     where prepared.database = current_database()
     union all
     select
+        'warning', 'database ' || database.datname,
+        'PUBLIC may ' || string_agg(
+            lower(acl.privilege_type), ' and ' order by acl.privilege_type
+        ),
+        'No dump without --create has the lockdown of docs/security.md: revoke … from public'
+    from pg_database as database
+    cross join lateral aclexplode(coalesce(database.datacl, acldefault('d', database.datdba)))
+        as acl
+    where database.datname = current_database() and acl.grantee = 0
+    group by database.datname
+    union all
+    select
         'warning', 'notification queue', 'is more than half full',
         'Find the session that listens and stays in its transaction; enqueue goes on, wake fails.'
     where pg_notification_queue_usage() > 0.5
@@ -6569,7 +6581,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._verify_roles',
         'present', '70d5b8dfb351bceb6c931dfa487113df'),
     ('function pgjobs._verify_server',
-        'present', '0c1129caa1b91fd64291b7b8f6815ca1'),
+        'present', '5e1cf22ded01878731948da66404fe63'),
     ('function pgjobs.add_artifact',
         'present', '599c9fbebb20c00288131133c09e1114'),
     ('function pgjobs.amend',
@@ -7008,4 +7020,4 @@ select '0001.ledger', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '82b8a44f5b74a20f2d7b5a303bdc593334d0ed9949346ab261ecc868e01cedf2');
+values ('0001.ledger', '6aeabc5a48f00762d8706bf8c613b01b36fc1724d44d72e2e3ad526421bf0139');

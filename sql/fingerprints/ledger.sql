@@ -242,7 +242,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._verify_roles',
         'present', '70d5b8dfb351bceb6c931dfa487113df'),
     ('function pgjobs._verify_server',
-        'present', '0c1129caa1b91fd64291b7b8f6815ca1'),
+        'present', '5e1cf22ded01878731948da66404fe63'),
     ('function pgjobs.add_artifact',
         'present', '599c9fbebb20c00288131133c09e1114'),
     ('function pgjobs.amend',

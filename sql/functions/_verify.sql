@@ -444,6 +444,18 @@ begin
     where prepared.database = current_database()
     union all
     select
+        'warning', 'database ' || database.datname,
+        'PUBLIC may ' || string_agg(
+            lower(acl.privilege_type), ' and ' order by acl.privilege_type
+        ),
+        'No dump without --create has the lockdown of docs/security.md: revoke … from public'
+    from pg_database as database
+    cross join lateral aclexplode(coalesce(database.datacl, acldefault('d', database.datdba)))
+        as acl
+    where database.datname = current_database() and acl.grantee = 0
+    group by database.datname
+    union all
+    select
         'warning', 'notification queue', 'is more than half full',
         'Find the session that listens and stays in its transaction; enqueue goes on, wake fails.'
     where pg_notification_queue_usage() > 0.5

@@ -191,6 +191,14 @@ def test_settings_that_lose_data_are_named(conn: Connection) -> None:
     assert named == {f"setting {name}" for name in risky}
 
 
+def test_o10_what_public_may_do_in_the_database_is_named(conn: Connection) -> None:
+    name = f"database {conn.info.dbname}"
+    assert name in findings(conn, "warning")
+    database = sql.Identifier(conn.info.dbname)
+    conn.execute(sql.SQL("revoke all on database {} from public").format(database))
+    assert name not in findings(conn, "warning")
+
+
 def test_o08_the_membership_of_the_installing_login_is_a_warning_any_other_an_error(
     conn: Connection,
 ) -> None:
