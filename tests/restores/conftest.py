@@ -20,6 +20,7 @@ __all__ = ["dump", "run_program"]
 LINE = re.compile(r"^\| ([^|]+) \| `([^|]+)` \| `([^|]+)` \|", re.MULTILINE)
 # What the page says of each mode: its command of the dump and that of the restore.
 MODES = {mode: (out, back) for mode, out, back in LINE.findall(section("Backup and restore"))}
+assert MODES.keys() >= {"plain", "custom", "data-only", "data-only, triggers disabled"}
 # The roles of a cluster, for a test with a cluster of its own.
 ROLES = MODES.pop("roles, first")
 [FINDINGS, REPAIR] = [

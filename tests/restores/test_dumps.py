@@ -28,7 +28,8 @@ from tests.runbook import Desk
 TAMPER = "update pgjobs.verdict set status = 'PASSED' where status = 'FAILED'"
 # Each guard of a table, as verify() names it when it has become an ordinary trigger.
 GUARDS = """
-select 'trigger ' || tgname || ' on ' || tgrelid::regclass, 'is ordinary, not always on'
+select 'trigger ' || tgname || ' on ' || tgrelid::regclass as object,
+    'is ordinary, not always on' as finding
 from pg_trigger join pg_class on pg_class.oid = tgrelid
 where relnamespace = 'pgjobs'::regnamespace and tgenabled = 'A'
 """

@@ -199,6 +199,9 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
     "migration": {
         "migration_id_pkey": [{"migration_id": "1"}],
     },
+    "fingerprint": {
+        "object_digest_pkey": [{"object": "1"}],
+    },
 }
 SQLSTATES = {"pkey": "23505", "key": "23505", "fkey": "23503", "check": "23514"}
 
@@ -297,6 +300,12 @@ def row(number: int) -> dict[str, dict[str, Any]]:
         },
         "waiting": {"session_id": session_id, "turn_no": number},
         "migration": {"migration_id": str(number), "checksum": ""},
+        "fingerprint": {
+            "migration_id": "1",
+            "object": str(number),
+            "state": "present",
+            "digest": "1",
+        },
     }
 
 

@@ -27,7 +27,7 @@ LEDGER = {
     "expiry": ("login", "expiry_kind_id_pkey"),
     "backfill": ("reason", "backfill_log_id_pkey"),
 }
-NOT_LEDGER = {"lane", "head", "waiting", "migration"}
+NOT_LEDGER = {"lane", "head", "waiting", "migration", "fingerprint"}
 PARENTS = {
     "lab_attempt": "attempt_id",
     "job": "job_id",
@@ -44,6 +44,7 @@ VIEWS = [
     "verification_amendment",
     "verification_review",
     "backfill_report",
+    "_installed",
 ]
 ROLES = ["pgjobs_owner", "none"]  # none: the superuser of the connection
 MODES = ["origin", "replica", "local"]
