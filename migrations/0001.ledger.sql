@@ -5734,7 +5734,7 @@ begin
     from (
         select
             case
-                when live.object like any ('{grant % to PUBLIC,grant % to pgjobs\_%}') then 'error'
+                when live.object like any ('{grant % to PUBLIC,grant % to pgjobs_%}') then 'error'
                 when live.object like 'grant references on %' then null
                 when live.object like any (
                     '{grant execute on function %,grant select on view %,'
@@ -6575,7 +6575,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._verify_ledger',
         'present', '885c6bbe5fe93aa582360cfe04df8656'),
     ('function pgjobs._verify_objects',
-        'present', 'b493e4419f130d18b2b25748c7cbd20d'),
+        'present', 'bc98ce81f5ef8366fb06d933af88645f'),
     ('function pgjobs._verify_open_jobs',
         'present', '2adb62ac81f03f04deac4839ef9f4578'),
     ('function pgjobs._verify_roles',
@@ -7020,4 +7020,4 @@ select '0001.ledger', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '6aeabc5a48f00762d8706bf8c613b01b36fc1724d44d72e2e3ad526421bf0139');
+values ('0001.ledger', '817257cc464ccada8d935148c4a345cd11c8b620b41af344a80003a1c60d949d');

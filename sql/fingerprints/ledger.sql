@@ -236,7 +236,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._verify_ledger',
         'present', '885c6bbe5fe93aa582360cfe04df8656'),
     ('function pgjobs._verify_objects',
-        'present', 'b493e4419f130d18b2b25748c7cbd20d'),
+        'present', 'bc98ce81f5ef8366fb06d933af88645f'),
     ('function pgjobs._verify_open_jobs',
         'present', '2adb62ac81f03f04deac4839ef9f4578'),
     ('function pgjobs._verify_roles',

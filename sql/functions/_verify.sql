@@ -44,7 +44,7 @@ begin
     from (
         select
             case
-                when live.object like any ('{grant % to PUBLIC,grant % to pgjobs\_%}') then 'error'
+                when live.object like any ('{grant % to PUBLIC,grant % to pgjobs_%}') then 'error'
                 when live.object like 'grant references on %' then null
                 when live.object like any (
                     '{grant execute on function %,grant select on view %,'
