@@ -1,0 +1,39 @@
+"""verify() costs what the ledger is long: counted in pages, temporary ones included."""
+
+from __future__ import annotations
+
+import psycopg
+from pytest_postgresql.executors import NoopExecutor
+
+from tests.conftest import Postgres
+from tests.helpers import Connection, call
+from tests.races.rivals import LONG
+from tests.sql.test_flat import FILL
+
+JOBS = 500_000 if LONG else 25_000
+PAGES = [
+    f"{kind} {what} Blocks"
+    for kind, whats in {"Shared": ("Hit", "Read"), "Temp": ("Read", "Written")}.items()
+    for what in whats
+]
+EXPLAIN = "explain (analyze, buffers, timing off, format json) select * from pgjobs.verify()"
+
+
+def pages(conn: Connection, jobs: int) -> int:
+    """Fill a ledger with finished jobs and return what verify() then reads and writes."""
+    conn.execute(FILL.format(size=jobs).encode())
+    conn.commit()
+    conn.autocommit = True
+    conn.execute("vacuum analyze")
+    assert {each.object for each in call(conn, "verify") if each.severity == "error"} == set()
+    [[[plan]]] = conn.execute(EXPLAIN).fetchall()
+    return sum(plan["Plan"][name] for name in PAGES)
+
+
+def test_the_cost_is_no_square_of_the_jobs(pg: Postgres, installed: NoopExecutor) -> None:
+    cost = []
+    for jobs in (JOBS, 2 * JOBS):
+        with pg.database(installed.template_dbname) as dsn, psycopg.connect(dsn) as conn:
+            cost.append(pages(conn, jobs))
+    # A hash that no longer fits into work_mem is written and read once more; a square would be 4.
+    assert cost[1] <= 3 * cost[0]
