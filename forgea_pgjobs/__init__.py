@@ -58,19 +58,13 @@ from forgea_pgjobs.errors import (
 from forgea_pgjobs.models import (
     Amended,
     ArtifactAdded,
-    ArtifactsExpired,
-    BackfillCheck,
-    Backfilled,
-    BodiesVerified,
     Cancelled,
     Claimed,
     Completed,
     CompletedElement,
-    DetailsExpired,
     Enqueued,
     EnqueuedElement,
     Event,
-    Finding,
     JobStatus,
     Outcome,
     Recorded,
@@ -78,9 +72,17 @@ from forgea_pgjobs.models import (
     Rescued,
     ReviewedElement,
     ReviewOutcome,
-    SessionLink,
     VerificationJob,
     WaitingReason,
+)
+from forgea_pgjobs.upkeep import (
+    ArtifactsExpired,
+    BackfillCheck,
+    Backfilled,
+    BodiesVerified,
+    DetailsExpired,
+    Finding,
+    SessionLink,
 )
 
 __all__ = [

@@ -5688,9 +5688,8 @@ comment on function pgjobs.why_waiting is
     'Errors: 22004, P0002.';
 
 
--- What verify() looks at: the objects of the schema, who owns and may use them, the rows, and the
--- server. Each check is one statement that reads a table a fixed number of times; of many rows with
--- the same fault the first 100 are named.
+-- What verify() finds wrong with the objects of the schema: they are held against the published
+-- fingerprint.
 
 create function pgjobs._verify_objects()
     returns setof pgjobs.finding
@@ -5795,61 +5794,8 @@ comment on function pgjobs._verify_objects is
     'Objects that are missing, changed, switched off, not of this version, or of another owner.';
 
 
-create function pgjobs._verify_roles()
-    returns setof pgjobs.finding
-    language plpgsql
-    stable
-    security invoker
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_owner constant oid := namespace.nspowner
-        from pg_namespace as namespace where namespace.nspname = 'pgjobs';
-begin
-    return query
-    select
-        case when v_owner = to_regrole('pgjobs_owner') or role.rolsuper then 'error'
-            else 'warning' end,
-        'role ' || role.oid::regrole,
-        'owns everything and ' || case when role.rolsuper then 'is a superuser' else 'can log in'
-            end,
-        'alter role … nosuperuser nologin'
-    from pg_roles as role
-    where role.oid = v_owner and (role.rolcanlogin or role.rolsuper)
-    union all
-    select
-        case when role.rolname in (select migration.applied_by from pgjobs.migration)
-            then 'warning' else 'error' end,
-        'role ' || role.oid::regrole,
-        format('is a member of %s, which owns everything', v_owner::regrole),
-        format('revoke %s from %s', v_owner::regrole, role.oid::regrole)
-    from pg_roles as role
-    where role.oid <> v_owner and not role.rolsuper
-        and pg_has_role(role.oid, v_owner, 'member')
-    union all
-    select
-        'warning', 'role ' || role.oid::regrole,
-        'is a member of ' || everything.name || ', which opens every table',
-        'The ledger stays as it is, but leases can be read, and with pg_write_all_data taken.'
-    from pg_roles as role
-    join unnest(array['pg_read_all_data', 'pg_write_all_data']) as everything (name)
-        on pg_has_role(role.oid, everything.name, 'member')
-    where not role.rolsuper and role.rolname <> everything.name
-    union all
-    select
-        'error', 'role ' || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text
-            end,
-        'may ' || lower(acl.privilege_type) || ' session_replication_role',
-        'revoke … on parameter session_replication_role from …'
-    from pg_parameter_acl as parameter
-    cross join lateral aclexplode(parameter.paracl) as acl
-    where parameter.parname = 'session_replication_role'
-        and acl.grantee not in (select role.oid from pg_roles as role where role.rolsuper);
-end
-$$;
-comment on function pgjobs._verify_roles is
-    'Roles that can do what only the owner should.';
-
+-- What verify() finds wrong with rows. Each check is one statement that reads a table a fixed
+-- number of times; of many rows with the same fault the first 100 are named.
 
 create function pgjobs._verify_open_jobs()
     returns setof pgjobs.finding
@@ -6081,6 +6027,64 @@ $$;
 comment on function pgjobs._verify_ledger is
     'Rows whose foreign key leads nowhere, amendments that do not agree with their verdict, '
     'content that is gone without an expiry, and sequences that are behind.';
+
+
+-- What verify() finds wrong around the schema: roles that can do too much, and the server.
+
+create function pgjobs._verify_roles()
+    returns setof pgjobs.finding
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_owner constant oid := namespace.nspowner
+        from pg_namespace as namespace where namespace.nspname = 'pgjobs';
+begin
+    return query
+    select
+        case when v_owner = to_regrole('pgjobs_owner') or role.rolsuper then 'error'
+            else 'warning' end,
+        'role ' || role.oid::regrole,
+        'owns everything and ' || case when role.rolsuper then 'is a superuser' else 'can log in'
+            end,
+        'alter role … nosuperuser nologin'
+    from pg_roles as role
+    where role.oid = v_owner and (role.rolcanlogin or role.rolsuper)
+    union all
+    select
+        case when role.rolname in (select migration.applied_by from pgjobs.migration)
+            then 'warning' else 'error' end,
+        'role ' || role.oid::regrole,
+        format('is a member of %s, which owns everything', v_owner::regrole),
+        format('revoke %s from %s', v_owner::regrole, role.oid::regrole)
+    from pg_roles as role
+    where role.oid <> v_owner and not role.rolsuper
+        and pg_has_role(role.oid, v_owner, 'member')
+    union all
+    select
+        'warning', 'role ' || role.oid::regrole,
+        'is a member of ' || everything.name || ', which opens every table',
+        'The ledger stays as it is, but leases can be read, and with pg_write_all_data taken.'
+    from pg_roles as role
+    join unnest(array['pg_read_all_data', 'pg_write_all_data']) as everything (name)
+        on pg_has_role(role.oid, everything.name, 'member')
+    where not role.rolsuper and role.rolname <> everything.name
+    union all
+    select
+        'error', 'role ' || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text
+            end,
+        'may ' || lower(acl.privilege_type) || ' session_replication_role',
+        'revoke … on parameter session_replication_role from …'
+    from pg_parameter_acl as parameter
+    cross join lateral aclexplode(parameter.paracl) as acl
+    where parameter.parname = 'session_replication_role'
+        and acl.grantee not in (select role.oid from pg_roles as role where role.rolsuper);
+end
+$$;
+comment on function pgjobs._verify_roles is
+    'Roles that can do what only the owner should.';
 
 
 create function pgjobs._verify_server()
@@ -7020,4 +7024,4 @@ select '0001.ledger', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '817257cc464ccada8d935148c4a345cd11c8b620b41af344a80003a1c60d949d');
+values ('0001.ledger', '00248072d683c1de77685089a63a7b438a64feaa98be4f7a39f46122e342bc37');

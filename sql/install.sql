@@ -86,7 +86,9 @@
 \ir functions/is_passed.sql
 \ir functions/timeline.sql
 \ir functions/why_waiting.sql
-\ir functions/_verify.sql
+\ir functions/_verify_objects.sql
+\ir functions/_verify_rows.sql
+\ir functions/_verify_server.sql
 \ir functions/verify_bodies.sql
 \ir functions/verify.sql
 \ir grants.sql

@@ -30,7 +30,7 @@ FORBIDDEN = {
 ALLOWED = {
     "dynamic SQL": {
         "sql/functions/link_lab_sessions.sql": 2,
-        "sql/functions/_verify.sql": 1,
+        "sql/functions/_verify_rows.sql": 1,
         "migrations/0001.ledger.sql": 3,
     }
 }

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 
 from forgea_pgjobs import _statements
 from forgea_pgjobs._async._fetch import row, rows
-from forgea_pgjobs.models import BodiesVerified, Finding
+from forgea_pgjobs.upkeep import BodiesVerified, Finding
 
 
 async def verify(conn: AsyncConnection[Any]) -> list[Finding]:

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 
 from forgea_pgjobs import _statements
 from forgea_pgjobs._async._fetch import row, rows, scalar
-from forgea_pgjobs.models import BackfillCheck, Backfilled, SessionLink
+from forgea_pgjobs.upkeep import BackfillCheck, Backfilled, SessionLink
 
 HOST_SESSIONS = 'public."LabSession"'
 

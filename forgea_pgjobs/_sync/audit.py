@@ -9,7 +9,7 @@ from psycopg import Connection
 
 from forgea_pgjobs import _statements
 from forgea_pgjobs._sync._fetch import row, rows
-from forgea_pgjobs.models import BodiesVerified, Finding
+from forgea_pgjobs.upkeep import BodiesVerified, Finding
 
 
 def verify(conn: Connection[Any]) -> list[Finding]:

@@ -13,13 +13,12 @@ from forgea_pgjobs import _statements
 from forgea_pgjobs._sync._fetch import row, rows
 from forgea_pgjobs.models import (
     Amended,
-    ArtifactsExpired,
     Cancelled,
-    DetailsExpired,
     JobStatus,
     Rescued,
     ReviewedElement,
 )
+from forgea_pgjobs.upkeep import ArtifactsExpired, DetailsExpired
 
 DETAILS = ("ATTEMPT", "SUMMARY", "PAYLOAD")
 

@@ -1,0 +1,233 @@
+-- What verify() finds wrong with rows. Each check is one statement that reads a table a fixed
+-- number of times; of many rows with the same fault the first 100 are named.
+
+create function pgjobs._verify_open_jobs()
+    returns setof pgjobs.finding
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    c_most constant integer := 100;
+    c_hint constant text := 'Stop the workers, and find out who wrote to the tables.';
+begin
+    -- Every place of a job or a review, and the lane it counts in.
+    return query
+    select
+        'error', 'session ' || coalesce(lane.session_id, place.session_id),
+        format(
+            'counts %s open jobs, has %s, %s of them head',
+            coalesce(lane.open_jobs, 0), coalesce(place.jobs, 0), coalesce(place.heads, 0)
+        ),
+        c_hint
+    from pgjobs.lane as lane
+    full join (
+        select every_place.session_id, count(*) as jobs, sum(every_place.head) as heads
+        from (
+            select head.session_id, 1 as head from pgjobs.head as head
+            union all
+            select waiting.session_id, 0 from pgjobs.waiting as waiting
+        ) as every_place
+        group by every_place.session_id
+    ) as place on place.session_id = lane.session_id
+    where (lane.open_jobs::bigint, 1::bigint) is distinct from (place.jobs, place.heads)
+    limit c_most;
+
+    return query
+    select
+        'error', 'job ' || place.job_id,
+        case
+            when job.job_id is null then 'is ' || place.name || ', but there is no such job'
+            when job.session_id <> place.session_id
+                then 'is ' || place.name || ' of another session'
+            when place.review_id is null then 'is ' || place.name || ', although it has its verdict'
+            else 'is ' || place.name || ' for a review that is not open'
+        end,
+        c_hint
+    from (
+        select 'the head', head.session_id, head.job_id, head.review_id
+        from pgjobs.head as head
+        union all
+        select
+            'waiting', waiting.session_id, coalesce(waiting.reviewed_job_id, waiting.turn_no),
+            case when waiting.reviewed_job_id is not null then waiting.turn_no end
+        from pgjobs.waiting as waiting
+    ) as place (name, session_id, job_id, review_id)
+    left join pgjobs.job as job on job.job_id = place.job_id
+    left join pgjobs.verdict as verdict on verdict.job_id = place.job_id
+    left join pgjobs.review as review
+        on review.review_id = place.review_id and review.job_id = place.job_id
+    left join pgjobs.review_result as result on result.review_id = place.review_id
+    where job.session_id is distinct from place.session_id
+        or case
+            when place.review_id is null then verdict.job_id is not null
+            else review.review_id is null or result.review_id is not null
+        end
+    limit c_most;
+
+    return query
+    select 'error', 'job ' || job.job_id, 'is open, but neither head nor waiting', c_hint
+    from pgjobs.job as job
+    where not exists (select from pgjobs.verdict as verdict where verdict.job_id = job.job_id)
+        and not exists (
+            select from pgjobs.head as head
+            where head.session_id = job.session_id and head.job_id = job.job_id
+                and head.review_id is null
+        )
+        and not exists (
+            select from pgjobs.waiting as waiting
+            where waiting.session_id = job.session_id and waiting.turn_no = job.job_id
+        )
+    limit c_most;
+
+    return query
+    select 'error', 'review ' || review.review_id, 'is open, but neither head nor waiting', c_hint
+    from pgjobs.review as review
+    where not exists (
+        select from pgjobs.review_result as result where result.review_id = review.review_id
+    )
+        and not exists (select from pgjobs.head as head where head.review_id = review.review_id)
+        and not exists (
+            select from pgjobs.waiting as waiting
+            where waiting.reviewed_job_id = review.job_id and waiting.turn_no = review.review_id
+        )
+    limit c_most;
+
+    -- In both places: the head of its session and waiting behind itself.
+    return query
+    select 'error', 'job ' || head.job_id, 'is head, and waits behind itself', c_hint
+    from pgjobs.head as head
+    join pgjobs.waiting as waiting
+        on waiting.session_id = head.session_id
+        and waiting.turn_no = coalesce(head.review_id, head.job_id)
+    limit c_most;
+end
+$$;
+comment on function pgjobs._verify_open_jobs is
+    'Open jobs and reviews that are not in exactly one place, finished ones that are in any, and '
+    'lanes that count wrong.';
+
+
+-- The one place that reads what a foreign key says instead of trusting it: rows can be written past
+-- it, with its triggers switched off.
+create function pgjobs._verify_ledger()
+    returns setof pgjobs.finding
+    language plpgsql
+    stable
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_key record;
+    v_orphans bigint;
+begin
+    for v_key in
+        select
+            key.conname, key.conrelid::regclass as child, key.confrelid::regclass as parent,
+            bool_and(has_column_privilege(key.confrelid, pair.theirs, 'select')) as is_readable,
+            string_agg(
+                format('child.%I = parent.%I', own.attname, theirs.attname), ' and '
+            ) as matches,
+            string_agg(format('child.%I is not null', own.attname), ' and ') as is_given
+        from pg_constraint as key
+        cross join lateral unnest(key.conkey, key.confkey) as pair (own, theirs)
+        join pg_attribute as own on own.attrelid = key.conrelid and own.attnum = pair.own
+        join pg_attribute as theirs
+            on theirs.attrelid = key.confrelid and theirs.attnum = pair.theirs
+        where key.connamespace = 'pgjobs'::regnamespace and key.contype = 'f'
+        group by key.oid
+        order by key.conname
+    loop
+        if not v_key.is_readable then
+            return query
+            select
+                'warning', 'constraint ' || v_key.conname,
+                'cannot be checked: ' || v_key.parent || ' is not readable for the owner',
+                format('grant select on %s to %s', v_key.parent, current_user);
+            continue;
+        end if;
+        execute format(
+            'select count(*) from %s as child where %s'
+            ' and not exists (select from %s as parent where %s)',
+            v_key.child, v_key.is_given, v_key.parent, v_key.matches
+        ) into v_orphans;
+        if v_orphans > 0 then
+            return query
+            select
+                'error', 'constraint ' || v_key.conname,
+                format('%s rows of %s have no row in %s', v_orphans, v_key.child, v_key.parent),
+                'Restore the missing rows from a backup.';
+        end if;
+    end loop;
+
+    return query
+    select
+        'error', 'amendment ' || amendment.amendment_id, 'does not agree with its verdict',
+        'One of the two was changed: compare them with a backup.'
+    from pgjobs.amendment as amendment
+    join pgjobs.verdict as verdict on verdict.job_id = amendment.job_id
+    where (amendment.completed_at, amendment.verdict_status)
+        is distinct from (verdict.completed_at, verdict.status)
+    limit 100;
+
+    return query
+    select
+        'error', 'artifact ' || artifact.artifact_id,
+        'its content is gone, and no expiry is on record',
+        'Restore the row of pgjobs.body from a backup.'
+    from pgjobs.artifact as artifact
+    where artifact.body_id is not null
+        and not exists (
+            select from pgjobs.body as body where body.body_id = artifact.body_id
+        )
+        and not exists (
+            select from pgjobs.expiry as expiry
+            where expiry.kind = 'BODY' and expiry.id = artifact.body_id
+        )
+    limit 100;
+
+    return query
+    select
+        'error', 'sequence pgjobs.' || used.name, 'gives ids that are taken',
+        format('select setval(%L, %s)', 'pgjobs.' || used.name, used.highest)
+    from (
+        select
+            'lab_attempt_attempt_id_seq', sequence.last_value + sequence.is_called::integer,
+            (select max(attempt.attempt_id) from pgjobs.lab_attempt as attempt)
+        from pgjobs.lab_attempt_attempt_id_seq as sequence
+        union all
+        select
+            'job_job_id_seq', sequence.last_value + sequence.is_called::integer,
+            greatest(
+                (select max(job.job_id) from pgjobs.job as job),
+                (select max(review.review_id) from pgjobs.review as review)
+            )
+        from pgjobs.job_job_id_seq as sequence
+        union all
+        select
+            'amendment_amendment_id_seq', sequence.last_value + sequence.is_called::integer,
+            (select max(amendment.amendment_id) from pgjobs.amendment as amendment)
+        from pgjobs.amendment_amendment_id_seq as sequence
+        union all
+        select
+            'artifact_artifact_id_seq', sequence.last_value + sequence.is_called::integer,
+            (select max(artifact.artifact_id) from pgjobs.artifact as artifact)
+        from pgjobs.artifact_artifact_id_seq as sequence
+        union all
+        select
+            'body_body_id_seq', sequence.last_value + sequence.is_called::integer,
+            (select max(artifact.body_id) from pgjobs.artifact as artifact)
+        from pgjobs.body_body_id_seq as sequence
+        union all
+        select
+            'ready_no', sequence.last_value + sequence.is_called::integer,
+            (select max(head.ready_no) from pgjobs.head as head)
+        from pgjobs.ready_no as sequence
+    ) as used (name, next, highest)
+    where used.highest >= used.next;
+end
+$$;
+comment on function pgjobs._verify_ledger is
+    'Rows whose foreign key leads nowhere, amendments that do not agree with their verdict, '
+    'content that is gone without an expiry, and sequences that are behind.';
