@@ -38,6 +38,7 @@ def main() -> None:
         if not (job.created and done.status == "PASSED"):
             sys.exit(f"unexpected answers: {job}, {done}")
         command("status", "--dsn", dsn)
+        command("verify", "--dsn", dsn)
         command("rollback", "--dsn", dsn, "--to", "0001.ledger")
         command("rollback", "--dsn", dsn, code=1)
         command("rollback", "--dsn", dsn, "--force")
