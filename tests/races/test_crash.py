@@ -117,6 +117,7 @@ def check(dsn: str, record: Record) -> None:
         assert record.enqueued.items() <= dict(jobs).items()
         verdicts = conn.execute("select job_id, status from pgjobs.verification_verdict").fetchall()
         assert record.verdicts.items() <= dict(verdicts).items()
+        assert "error" not in {finding.severity for finding in pgjobs.verify(conn)}
         for session, commit in record.unanswered:
             again = pgjobs.enqueue(conn, session_id=session, commit_sha=commit, lab_version="1")
             assert again.job_id == record.enqueued.setdefault(commit, again.job_id)

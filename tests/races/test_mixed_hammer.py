@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -165,14 +166,29 @@ class Client:
         return lambda: None
 
 
+def look_on(conn: Connection, over: Event) -> int:
+    """Verify again and again, while all that goes on; return how often."""
+    looks = 0
+    while not over.is_set():
+        assert [each for each in call(conn, "verify") if each.severity == "error"] == []
+        looks += 1
+    return looks
+
+
 def test_no_job_is_lost_stuck_or_run_twice_at_once(fresh_dsn: str, connect: Connect) -> None:
     observer = connect(autocommit=True)
     enqueue(observer, session_id=SESSIONS[0], commit_sha=COMMITS[SESSIONS[0]][0])
-    with ThreadPoolExecutor(CLIENTS) as pool:
+    over = Event()
+    with ThreadPoolExecutor(CLIENTS + 1) as pool:
+        onlooker = pool.submit(look_on, connect(autocommit=True), over)
         # Fixed seeds: the mix is the same every time, the interleaving is not.
         clients = [Client(connect(), Random(seed)) for seed in range(CLIENTS)]  # noqa: S311
-        for done in [pool.submit(client.work) for client in clients]:
-            done.result()
+        try:
+            for done in [pool.submit(client.work) for client in clients]:
+                done.result()
+        finally:
+            over.set()
+        assert onlooker.result() > 1
 
     assert violations(observer) == []
     refused = set().union(*(client.refused for client in clients))
