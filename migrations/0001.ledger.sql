@@ -1914,9 +1914,10 @@ select
             sha256(
                 convert_to(
                     regexp_replace(
-                        found.definition, '[[:<:]]pgjobs(?=_|[[:>:]])', '-', 'g'
+                        replace(found.definition, '~', '~~'),
+                        '[[:<:]]pgjobs(?=_|[[:>:]])', '~-', 'g'
                     ),
-                    'UTF8'
+                    'UTF8'::name
                 )
             ),
             'hex'
@@ -1928,10 +1929,12 @@ from (
     select
         'function ' || routine.pronamespace::regnamespace || '.' || quote_ident(routine.proname)
             as object,
-        'present' as state,
+        case when routine.proowner = namespace.nspowner then 'present'
+            else 'owned by ' || routine.proowner::regrole end as state,
         case routine.prokind when 'a' then 'aggregate' else pg_get_functiondef(routine.oid) end
             as definition
     from pg_proc as routine
+    join pg_namespace as namespace on namespace.oid = routine.pronamespace
     where routine.pronamespace = 'pgjobs'::regnamespace
     union all
     -- Tables and composite types: their columns.
@@ -1942,9 +1945,24 @@ from (
             ', ',
             case relation.relkind when 'r' then 'present' when 'c' then 'present'
                 else format('of kind %s', relation.relkind) end,
+            case when relation.relowner <> (
+                select namespace.nspowner
+                from pg_namespace as namespace where namespace.oid = relation.relnamespace
+            ) then 'owned by ' || relation.relowner::regrole end,
             case relation.relpersistence when 'p' then null else 'not logged' end,
             case when relation.relrowsecurity then 'with row security' end,
-            case when relation.relispartition then 'a partition' end
+            case when relation.relispartition then 'a partition' end,
+            -- What the server believes without looking whether there is one.
+            case when not relation.relhastriggers and exists (
+                select from pg_trigger as trigger where trigger.tgrelid = relation.oid
+            ) then 'its triggers ignored' end,
+            case when not relation.relhasindex and exists (
+                select from pg_index as index where index.indrelid = relation.oid
+            ) then 'its indexes ignored' end,
+            case when relation.relchecks <> (
+                select count(*) from pg_constraint as constraint_
+                where constraint_.conrelid = relation.oid and constraint_.contype = 'c'
+            ) then 'its checks ignored' end
         ) as state,
         string_agg(
             concat_ws(
@@ -1968,32 +1986,42 @@ from (
     union all
     select
         'view ' || relation.oid::regclass as object,
-        'present' as state,
+        case when relation.relowner = namespace.nspowner then 'present'
+            else 'owned by ' || relation.relowner::regrole end as state,
         concat_ws(' ', relation.reloptions::text, pg_get_viewdef(relation.oid)) as definition
     from pg_class as relation
+    join pg_namespace as namespace on namespace.oid = relation.relnamespace
     where relation.relnamespace = 'pgjobs'::regnamespace and relation.relkind = 'v'
     union all
     select
         'sequence ' || sequence.seqrelid::regclass as object,
-        'present' as state,
+        case
+            when relation.relowner <> namespace.nspowner
+                then 'owned by ' || relation.relowner::regrole
+            when relation.relpersistence <> 'p' then 'not logged'
+            else 'present'
+        end as state,
         concat_ws(
             ' ', format_type(sequence.seqtypid, null), sequence.seqstart, sequence.seqincrement,
             sequence.seqmin, sequence.seqmax, sequence.seqcache, sequence.seqcycle
         ) as definition
     from pg_sequence as sequence
     join pg_class as relation on relation.oid = sequence.seqrelid
+    join pg_namespace as namespace on namespace.oid = relation.relnamespace
     where relation.relnamespace = 'pgjobs'::regnamespace
     union all
     -- Domains, and types that nobody expects; arrays and the rows of relations go with what they
     -- are of.
     select
         'type ' || type.oid::regtype as object,
-        'present' as state,
+        case when type.typowner = namespace.nspowner then 'present'
+            else 'owned by ' || type.typowner::regrole end as state,
         concat_ws(
             ' ', type.typtype, format_type(type.typbasetype, type.typtypmod), type.typnotnull,
             type.typdefault
         ) as definition
     from pg_type as type
+    join pg_namespace as namespace on namespace.oid = type.typnamespace
     where type.typnamespace = 'pgjobs'::regnamespace and type.typrelid = 0 and type.typelem = 0
     union all
     -- Constraints; those that only say "not null" are with their columns.
@@ -2009,7 +2037,11 @@ from (
             case when exists (
                 select from pg_trigger as trigger
                 where trigger.tgconstraint = constraint_.oid and trigger.tgenabled <> 'O'
-            ) then 'its triggers switched off' end
+            ) then 'its triggers switched off' end,
+            case when constraint_.contype = 'f' and 4 <> (
+                select count(*) from pg_trigger as trigger
+                where trigger.tgconstraint = constraint_.oid
+            ) then 'without its triggers' end
         ) as state,
         pg_get_constraintdef(constraint_.oid) as definition
     from pg_constraint as constraint_
@@ -2018,10 +2050,20 @@ from (
         and constraint_.contype not in ('n', 't')
     union all
     select
-        case when index.indisunique then 'unique ' else '' end || 'index '
-            || index.indexrelid::regclass as object,
-        case when index.indisvalid and index.indisready and index.indislive then 'present'
-            else 'not valid' end as state,
+        case
+            when index.indisunique then 'unique '
+            -- It runs code that PostgreSQL did not bring, in every write.
+            when exists (
+                select from pg_depend as needed
+                where needed.classid = 'pg_class'::regclass and needed.objid = index.indexrelid
+                    and needed.refclassid in (
+                        'pg_proc'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass
+                    )
+            ) then 'computed '
+            else ''
+        end || 'index ' || index.indexrelid::regclass as object,
+        case when index.indisvalid and index.indisready and index.indislive and index.indimmediate
+            then 'present' else 'not valid' end as state,
         pg_get_indexdef(index.indexrelid) as definition
     from pg_index as index
     join pg_class as relation on relation.oid = index.indrelid
@@ -2038,7 +2080,8 @@ from (
         pg_get_triggerdef(trigger.oid) as definition
     from pg_trigger as trigger
     join pg_class as relation on relation.oid = trigger.tgrelid
-    where relation.relnamespace = 'pgjobs'::regnamespace and not trigger.tgisinternal
+    where relation.relnamespace = 'pgjobs'::regnamespace
+        and (not trigger.tgisinternal or trigger.tgfoid >= 16384)
     union all
     select
         'rule ' || rule.rulename || ' on ' || rule.ev_class::regclass as object,
@@ -2046,7 +2089,8 @@ from (
         pg_get_ruledef(rule.oid) as definition
     from pg_rewrite as rule
     join pg_class as relation on relation.oid = rule.ev_class
-    where relation.relnamespace = 'pgjobs'::regnamespace and rule.rulename <> '_RETURN'
+    where relation.relnamespace = 'pgjobs'::regnamespace
+        and not (rule.ev_type = '1' and relation.relkind = 'v')
     union all
     select
         'policy ' || policy.polname || ' on ' || policy.polrelid::regclass as object,
@@ -2066,15 +2110,42 @@ from (
     join pg_class as relation on relation.oid in (inheritance.inhrelid, inheritance.inhparent)
     where relation.relnamespace = 'pgjobs'::regnamespace
     union all
-    -- What anybody but the owner may do.
+    -- What would be called instead of the server's own functions.
     select
-        'grant ' || lower(acl.privilege_type) || ' on ' || granted.object || ' to '
-            || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text end as object,
-        case when acl.is_grantable then 'with grant option' else 'present' end as state,
+        'function ' || routine.oid::regprocedure as object, 'present' as state, '' as definition
+    from pg_proc as routine
+    where routine.pronamespace = 'pg_catalog'::regnamespace and routine.oid >= 16384
+        and not exists (
+            select from pg_depend as part
+            where part.classid = 'pg_proc'::regclass and part.objid = routine.oid
+                and part.deptype = 'e'
+        )
+    union all
+    -- Rights on what the owner has yet to create.
+    select
+        'default privileges of ' || rights.defaclrole::regrole as object,
+        'present' as state,
+        '' as definition
+    from pg_default_acl as rights
+    join pg_namespace as namespace on namespace.oid = 'pgjobs'::regnamespace
+    where namespace.nspowner = rights.defaclrole or namespace.oid = rights.defaclnamespace
+    union all
+    -- What anybody but the owner may do, and what the owner may not.
+    select
+        case when acl.grantee = granted.owner then 'revoke ' else 'grant ' end
+            || lower(acl.privilege_type) || ' on ' || granted.object
+            || case
+                when acl.grantee = granted.owner then ' from its owner'
+                when acl.grantee = 0 then ' to PUBLIC'
+                else ' to ' || acl.grantee::regrole
+            end as object,
+        case when acl.is_grantable and acl.grantee <> granted.owner then 'with grant option'
+            else 'present' end as state,
         '' as definition
     from (
         select
             'schema ' || namespace.nspname as object,
+            'n'::"char" as kind,
             namespace.nspowner as owner,
             namespace.nspacl as acl
         from pg_namespace as namespace
@@ -2083,6 +2154,7 @@ from (
         select
             case relation.relkind when 'S' then 'sequence ' when 'v' then 'view ' else 'table ' end
                 || relation.oid::regclass as object,
+            case relation.relkind when 'S' then 's'::"char" else 'r' end as kind,
             relation.relowner as owner,
             relation.relacl as acl
         from pg_class as relation
@@ -2090,6 +2162,7 @@ from (
         union all
         select
             'column ' || attribute.attrelid::regclass || '.' || attribute.attname as object,
+            null as kind,
             relation.relowner as owner,
             attribute.attacl as acl
         from pg_attribute as attribute
@@ -2099,6 +2172,7 @@ from (
         select
             'function ' || routine.pronamespace::regnamespace || '.'
                 || quote_ident(routine.proname) as object,
+            'f' as kind,
             routine.proowner as owner,
             coalesce(routine.proacl, acldefault('f', routine.proowner)) as acl
         from pg_proc as routine
@@ -2106,6 +2180,7 @@ from (
         union all
         select
             'type ' || type.oid::regtype as object,
+            'T' as kind,
             type.typowner as owner,
             coalesce(type.typacl, acldefault('T', type.typowner)) as acl
         from pg_type as type
@@ -2113,8 +2188,20 @@ from (
         where type.typnamespace = 'pgjobs'::regnamespace and type.typelem = 0
             and coalesce(relation.relkind, 'c') = 'c'
     ) as granted
-    cross join lateral aclexplode(granted.acl) as acl
-    where acl.grantee <> granted.owner
+    cross join lateral (
+        select given.grantee, given.privilege_type, given.is_grantable
+        from aclexplode(granted.acl) as given
+        where given.grantee <> granted.owner
+        union all
+        select lost.grantee, lost.privilege_type, false
+        from aclexplode(acldefault(granted.kind, granted.owner)) as lost
+        where granted.acl is not null and lost.grantee = granted.owner
+            and not exists (
+                select from aclexplode(granted.acl) as given
+                where (given.grantee, given.privilege_type)
+                    = (lost.grantee, lost.privilege_type)
+            )
+    ) as acl
 ) as found;
 
 comment on view pgjobs._installed is
@@ -5721,7 +5808,8 @@ begin
         'error', live.object,
         case
             when bool_or(published.state = live.state) then 'is not as released'
-            else 'is ' || live.state || ', not ' || min(published.state)
+            else 'is ' || live.state
+                || coalesce(', not ' || nullif(min(published.state), 'present'), '')
         end,
         'Restore it from the release: sql/ has its definition.'
     from live
@@ -5733,8 +5821,17 @@ begin
     from (
         select
             case
-                when live.object like any ('{grant % to PUBLIC,grant % to pgjobs_%}') then 'error'
-                when live.object like 'grant references on %' then null
+                when live.object like any (
+                    '{grant % to PUBLIC,grant % to pgjobs_owner,grant % to pgjobs_app,'
+                    'grant % to pgjobs_worker,grant % to pgjobs_reader,grant % to pgjobs_operator}'
+                ) then 'error'
+                -- Tables of the host may point at these two.
+                when live.object like any (
+                    '{grant references on table pgjobs.job to %,'
+                    'grant references on column pgjobs.job.% to %,'
+                    'grant references on table pgjobs.lab_attempt to %,'
+                    'grant references on column pgjobs.lab_attempt.% to %}'
+                ) then null
                 when live.object like any (
                     '{grant execute on function %,grant select on view %,'
                     'grant usage on schema %,grant usage on type %}'
@@ -5742,7 +5839,19 @@ begin
                 when live.object like 'index %' then 'warning'
                 -- The link of link_lab_sessions.
                 when live.object = 'constraint lab_attempt_session_id_fkey on pgjobs.lab_attempt'
-                    then case when live.state <> 'present' then 'warning' end
+                    then case
+                        when not exists (
+                            select from pg_constraint as link
+                            where link.conrelid = 'pgjobs.lab_attempt'::regclass
+                                and link.conname = 'lab_attempt_session_id_fkey'
+                                and link.contype = 'f' and not link.condeferrable
+                                and (link.confupdtype, link.confdeltype) = ('a', 'a')
+                                and pg_get_constraintdef(link.oid)
+                                    like 'FOREIGN KEY (session_id) REFERENCES %(id)%'
+                        ) then 'error'
+                        when live.state = 'present, not validated' then 'warning'
+                        when live.state <> 'present' then 'error'
+                    end
                 else 'error'
             end,
             live.object,
@@ -5761,37 +5870,10 @@ begin
         )
     ) as extra (severity, object, finding, hint)
     where extra.severity is not null;
-
-    return query
-    select
-        'error', owned.object, 'belongs to ' || owned.owner::regrole,
-        format('alter … owner to %s', v_owner::regrole)
-    from (
-        select
-            case relation.relkind when 'v' then 'view ' when 'S' then 'sequence ' else 'table ' end
-                || relation.oid::regclass,
-            relation.relowner
-        from pg_class as relation
-        where relation.relnamespace = 'pgjobs'::regnamespace
-            and relation.relkind not in ('i', 'I', 'c')
-        union all
-        select
-            'function ' || routine.pronamespace::regnamespace || '.' || routine.proname,
-            routine.proowner
-        from pg_proc as routine
-        where routine.pronamespace = 'pgjobs'::regnamespace
-        union all
-        select 'type ' || type.oid::regtype, type.typowner
-        from pg_type as type
-        left join pg_class as relation on relation.oid = type.typrelid
-        where type.typnamespace = 'pgjobs'::regnamespace
-            and coalesce(relation.relkind, 'c') = 'c' and type.typelem = 0
-    ) as owned (object, owner)
-    where owned.owner <> v_owner;
 end
 $$;
 comment on function pgjobs._verify_objects is
-    'Objects that are missing, changed, switched off, not of this version, or of another owner.';
+    'Objects that are missing, changed, switched off, of another owner, or not of this version.';
 
 
 -- What verify() finds wrong with rows. Each check is one statement that reads a table a fixed
@@ -5920,8 +6002,10 @@ declare
 begin
     for v_key in
         select
-            key.conname, key.conrelid::regclass as child, key.confrelid::regclass as parent,
-            bool_and(has_column_privilege(key.confrelid, pair.theirs, 'select')) as is_readable,
+            key.conname, key.convalidated, key.conrelid::regclass as child,
+            key.confrelid::regclass as parent,
+            bool_and(has_column_privilege(key.confrelid, pair.theirs, 'select'))
+                and not row_security_active(key.confrelid) as is_readable,
             string_agg(
                 format('child.%I = parent.%I', own.attname, theirs.attname), ' and '
             ) as matches,
@@ -5951,11 +6035,32 @@ begin
         if v_orphans > 0 then
             return query
             select
-                'error', 'constraint ' || v_key.conname,
+                case when v_key.convalidated then 'error' else 'warning' end,
+                'constraint ' || v_key.conname,
                 format('%s rows of %s have no row in %s', v_orphans, v_key.child, v_key.parent),
-                'Restore the missing rows from a backup.';
+                case when v_key.convalidated then 'Restore the missing rows from a backup.'
+                    else 'The key is not validated: they were there before it.' end;
         end if;
     end loop;
+
+    -- Said by keys; counted by sorting the rows, not by asking the index.
+    return query
+    select
+        'error', 'commit ' || job.commit_sha, 'has ' || count(*) || ' jobs',
+        'Its key was not looked at: find out who wrote past it.'
+    from pgjobs.job as job
+    group by job.commit_sha
+    having count(*) > 1
+    limit 100;
+
+    return query
+    select
+        'error', 'job ' || verdict.job_id, 'has ' || count(*) || ' verdicts',
+        'Its key was not looked at: find out who wrote past it.'
+    from pgjobs.verdict as verdict
+    group by verdict.job_id
+    having count(*) > 1
+    limit 100;
 
     return query
     select
@@ -6025,8 +6130,8 @@ begin
 end
 $$;
 comment on function pgjobs._verify_ledger is
-    'Rows whose foreign key leads nowhere, amendments that do not agree with their verdict, '
-    'content that is gone without an expiry, and sequences that are behind.';
+    'Second jobs and verdicts, rows whose foreign key leads nowhere, amendments that do not agree '
+    'with their verdict, content that is gone without an expiry, and sequences that are behind.';
 
 
 -- What verify() finds wrong around the schema: roles that can do too much, and the server.
@@ -6044,8 +6149,12 @@ declare
 begin
     return query
     select
-        case when v_owner = to_regrole('pgjobs_owner') or role.rolsuper then 'error'
-            else 'warning' end,
+        case
+            when v_owner = to_regrole('pgjobs_owner') or role.rolsuper
+                or role.rolname not in (select migration.applied_by from pgjobs.migration)
+                then 'error'
+            else 'warning'
+        end,
         'role ' || role.oid::regrole,
         'owns everything and ' || case when role.rolsuper then 'is a superuser' else 'can log in'
             end,
@@ -6065,22 +6174,84 @@ begin
     union all
     select
         'warning', 'role ' || role.oid::regrole,
-        'is a member of ' || everything.name || ', which opens every table',
+        'is a member of ' || everything.rolname || ', which opens every table',
         'The ledger stays as it is, but leases can be read, and with pg_write_all_data taken.'
     from pg_roles as role
-    join unnest(array['pg_read_all_data', 'pg_write_all_data']) as everything (name)
-        on pg_has_role(role.oid, everything.name, 'member')
-    where not role.rolsuper and role.rolname <> everything.name
+    join pg_roles as everything
+        on everything.rolname in ('pg_read_all_data', 'pg_write_all_data', 'pg_maintain')
+        and pg_has_role(role.oid, everything.oid, 'member')
+    where not role.rolsuper and role.oid <> everything.oid
     union all
     select
         'error', 'role ' || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text
             end,
-        'may ' || lower(acl.privilege_type) || ' session_replication_role',
-        'revoke … on parameter session_replication_role from …'
+        'may ' || lower(acl.privilege_type) || ' ' || parameter.parname,
+        'revoke … on parameter … from …'
     from pg_parameter_acl as parameter
     cross join lateral aclexplode(parameter.paracl) as acl
-    where parameter.parname = 'session_replication_role'
-        and acl.grantee not in (select role.oid from pg_roles as role where role.rolsuper);
+    where parameter.parname in (
+            'session_replication_role', 'allow_system_table_mods', 'ignore_checksum_failure',
+            'zero_damaged_pages', 'session_preload_libraries', 'shared_preload_libraries'
+        )
+        and acl.grantee not in (select role.oid from pg_roles as role where role.rolsuper)
+    union all
+    -- Who acts for a group role can become what that role can become.
+    select
+        'error', 'role ' || role.oid::regrole,
+        case when other.oid = role.oid then 'is more than a group: superuser or createrole'
+            else 'can become ' || other.oid::regrole end,
+        'alter role … nosuperuser nocreaterole; revoke … from …'
+    from pg_roles as role
+    join pg_roles as other on pg_has_role(role.oid, other.oid, 'member') and (
+            other.rolsuper or other.rolcreaterole
+            or other.rolname in (
+                'pg_execute_server_program', 'pg_write_server_files', 'pg_read_server_files',
+                'pgjobs_app', 'pgjobs_worker', 'pgjobs_operator'
+            ) and other.oid <> role.oid
+        )
+    where role.rolname in (
+            'pgjobs_owner', 'pgjobs_app', 'pgjobs_worker', 'pgjobs_reader', 'pgjobs_operator'
+        )
+    union all
+    -- Outside of the schema: what runs as the owner, and what reads its tables.
+    select
+        'error', pg_describe_object(owned.classid, owned.objid, 0),
+        'belongs to ' || v_owner::regrole || ', outside of the schema', 'Drop it.'
+    from pg_shdepend as owned
+    left join pg_proc as routine
+        on owned.classid = 'pg_proc'::regclass and routine.oid = owned.objid
+    left join pg_class as relation
+        on owned.classid = 'pg_class'::regclass and relation.oid = owned.objid
+    where v_owner = to_regrole('pgjobs_owner')
+        and owned.refclassid = 'pg_authid'::regclass and owned.refobjid = v_owner
+        and owned.deptype = 'o'
+        and owned.dbid = (select oid from pg_database where datname = current_database())
+        and coalesce(routine.pronamespace, relation.relnamespace) <> 'pgjobs'::regnamespace
+    union all
+    select distinct
+        'error', 'view ' || reader.oid::regclass,
+        'reads ' || source.oid::regclass || ' from outside of the schema', 'Drop it.'
+    from pg_class as source
+    join pg_depend as needed
+        on needed.refclassid = 'pg_class'::regclass and needed.refobjid = source.oid
+        and needed.classid = 'pg_rewrite'::regclass
+    join pg_rewrite as rule on rule.oid = needed.objid
+    join pg_class as reader on reader.oid = rule.ev_class
+    where source.relnamespace = 'pgjobs'::regnamespace and source.relkind = 'r'
+        and reader.relnamespace <> source.relnamespace
+    union all
+    -- Rows of the hot tables come and go: nobody may refer to them.
+    select
+        'error', 'constraint ' || key.conname || ' on ' || key.conrelid::regclass,
+        'refers to ' || key.confrelid::regclass || ', whose rows come and go', 'Drop it.'
+    from pg_constraint as key
+    join pg_class as parent on parent.oid = key.confrelid
+    where key.contype = 'f' and parent.relnamespace = 'pgjobs'::regnamespace
+        and key.connamespace <> parent.relnamespace
+        and parent.relname in (
+            'head', 'waiting', 'lane', 'body', 'attempt_detail', 'job_payload', 'verdict_summary',
+            'review_summary'
+        );
 end
 $$;
 comment on function pgjobs._verify_roles is
@@ -6103,9 +6274,12 @@ begin
     where sequence.schemaname = 'pgjobs' and sequence.last_value > 0.8 * sequence.max_value
     union all
     -- What a new session gets, not what this one has set.
-    select 'warning', 'setting ' || risk.name, 'is ' || setting.reset_val, risk.hint
+    select
+        case risk.name when 'session_replication_role' then 'error' else 'warning' end,
+        'setting ' || risk.name, 'is ' || setting.reset_val, risk.hint
     from (
         values
+            ('session_replication_role', 'replica', 'Foreign keys are not looked at.'),
             ('data_checksums', 'off', 'A flipped byte is not noticed: pg_checksums --enable'),
             ('ignore_checksum_failure', 'on', 'Damaged pages are read as if they were whole.'),
             ('zero_damaged_pages', 'on', 'Damaged pages lose their rows without a word.'),
@@ -6126,9 +6300,9 @@ begin
     where scope.setdatabase in (
             0, (select oid from pg_database where datname = current_database())
         )
-        and setting.value in (
-            'synchronous_commit=off', 'session_replication_role=replica',
-            'session_replication_role=local'
+        and lower(setting.value) in (
+            'synchronous_commit=off', 'synchronous_commit=false', 'synchronous_commit=no',
+            'synchronous_commit=0', 'session_replication_role=replica'
         )
     union all
     select
@@ -6236,6 +6410,9 @@ create function pgjobs.verify()
     stable
     security definer
     set search_path = pg_catalog, pg_temp
+    -- Definitions are written out as these say.
+    set quote_all_identifiers = off
+    set intervalstyle = postgres
 as $$
 declare
     v_named pgjobs.finding[];
@@ -6351,9 +6528,9 @@ select '0001.ledger', object.* from (values
     ('constraint amendment_job_id_amendment_no_key on pgjobs.amendment',
         'present', '8491e52bf6dd98cffff4527c355d4a4c'),
     ('constraint amendment_job_id_fkey on pgjobs.amendment',
-        'present', '2f431301241f1c41dd7b263f0eef8e4f'),
+        'present', 'edcdba21937007feda90efa2a2263a1b'),
     ('constraint amendment_review_id_fkey on pgjobs.amendment',
-        'present', '722f58f6f6dabebb8a0ac22a0b5d00a2'),
+        'present', '8ced320da5fb3ef6d3fd065303c68ea7'),
     ('constraint amendment_review_id_key on pgjobs.amendment',
         'present', '2078de64a3ff4bc0ec3a650ec81d7ba0'),
     ('constraint amendment_status_check on pgjobs.amendment',
@@ -6365,7 +6542,7 @@ select '0001.ledger', object.* from (values
     ('constraint artifact_inline_bytes_check on pgjobs.artifact',
         'present', '0c81689bb16b0b0eb82cfb3d784b885e'),
     ('constraint artifact_job_id_fkey on pgjobs.artifact',
-        'present', '4a5c1bb3e4965bb02595050e16abb2f9'),
+        'present', 'ad8e204bd6810ad6f833d6fb7014ea8a'),
     ('constraint artifact_job_id_run_no_artifact_no_key on pgjobs.artifact',
         'present', 'e96c4f70a3e7d6ba865a0e77b2c42a10'),
     ('constraint artifact_job_id_run_no_name_key on pgjobs.artifact',
@@ -6379,13 +6556,13 @@ select '0001.ledger', object.* from (values
     ('constraint artifact_size_bytes_check on pgjobs.artifact',
         'present', 'f54086968f6c320f10ad6291e4607c6d'),
     ('constraint attempt_detail_attempt_id_fkey on pgjobs.attempt_detail',
-        'present', '0a71327c79d63b08a9d9c1f721fc2932'),
+        'present', 'ce1769d23e021631e2e00edcbd3cd560'),
     ('constraint attempt_detail_attempt_id_pkey on pgjobs.attempt_detail',
         'present', '2be533aeb4035f98d57d4c210ced67ca'),
     ('constraint backfill_attempt_id_fkey on pgjobs.backfill',
-        'present', '0a71327c79d63b08a9d9c1f721fc2932'),
+        'present', 'ce1769d23e021631e2e00edcbd3cd560'),
     ('constraint backfill_job_id_fkey on pgjobs.backfill',
-        'present', '4a5c1bb3e4965bb02595050e16abb2f9'),
+        'present', 'ad8e204bd6810ad6f833d6fb7014ea8a'),
     ('constraint backfill_job_id_key on pgjobs.backfill',
         'present', '15ea35be8f3d3f40b5ca8c37ca9603de'),
     ('constraint backfill_ledger_sha256_check on pgjobs.backfill',
@@ -6423,17 +6600,17 @@ select '0001.ledger', object.* from (values
     ('constraint job_max_runs_check on pgjobs.max_runs',
         'present', '3e2af4e392df39ff7e0a6e9190c71a3b'),
     ('constraint job_payload_job_id_fkey on pgjobs.job_payload',
-        'present', '4a5c1bb3e4965bb02595050e16abb2f9'),
+        'present', 'ad8e204bd6810ad6f833d6fb7014ea8a'),
     ('constraint job_payload_job_id_pkey on pgjobs.job_payload',
         'present', '29678e1c3ab7cd9b0fc3d750121a0c25'),
     ('constraint job_priority_check on pgjobs.priority',
         'present', '77669aaae5473b6cfcbb10291288af17'),
     ('constraint job_session_id_commit_sha_fkey on pgjobs.job',
-        'present', '96f4a517e12369bcd1f9b5e84fecd695'),
+        'present', 'e5f606768c6d353a0c17a4cff1e35d20'),
     ('constraint lab_attempt_attempt_id_pkey on pgjobs.lab_attempt',
         'present', '2be533aeb4035f98d57d4c210ced67ca'),
     ('constraint lab_attempt_commit_sha_check on pgjobs.lab_attempt',
-        'present', '5e3d194047155f8eb4dbbf17ae76ae30'),
+        'present', 'fb124d9a3dfabeebe3b5bc01ab23bc5c'),
     ('constraint lab_attempt_session_id_commit_sha_key on pgjobs.lab_attempt',
         'present', '40efac0493784ef8fa2ee1901da86c0f'),
     ('constraint lane_open_jobs_check on pgjobs.open_jobs',
@@ -6445,7 +6622,7 @@ select '0001.ledger', object.* from (values
     ('constraint review_approver_check on pgjobs.review',
         'present', '18a782c85c895011ec6db0f62a28d205'),
     ('constraint review_job_id_fkey on pgjobs.review',
-        'present', '2f431301241f1c41dd7b263f0eef8e4f'),
+        'present', 'edcdba21937007feda90efa2a2263a1b'),
     ('constraint review_job_id_review_no_key on pgjobs.review',
         'present', '9cea96133c5f3609a8ec31d4f7259b95'),
     ('constraint review_result_lease_token_check on pgjobs.review_result',
@@ -6453,17 +6630,17 @@ select '0001.ledger', object.* from (values
     ('constraint review_result_outcome_check on pgjobs.review_result',
         'present', 'aa0feee8a5fcd5cce73d3516fd3db68a'),
     ('constraint review_result_review_id_fkey on pgjobs.review_result',
-        'present', '7472af1ea7a7099646efa844ed16c43e'),
+        'present', '93dd2c65b00344c438d9f39912ae6b20'),
     ('constraint review_result_review_id_pkey on pgjobs.review_result',
         'present', '831b702eeeafb42162c75b735e2b5e13'),
     ('constraint review_review_id_pkey on pgjobs.review',
         'present', '831b702eeeafb42162c75b735e2b5e13'),
     ('constraint review_summary_review_id_fkey on pgjobs.review_summary',
-        'present', '722f58f6f6dabebb8a0ac22a0b5d00a2'),
+        'present', '8ced320da5fb3ef6d3fd065303c68ea7'),
     ('constraint review_summary_review_id_pkey on pgjobs.review_summary',
         'present', '831b702eeeafb42162c75b735e2b5e13'),
     ('constraint setback_job_id_fkey on pgjobs.setback',
-        'present', '4a5c1bb3e4965bb02595050e16abb2f9'),
+        'present', 'ad8e204bd6810ad6f833d6fb7014ea8a'),
     ('constraint setback_job_id_run_no_pkey on pgjobs.setback',
         'present', '33284e06596db7a9ae087ccf7355fa3f'),
     ('constraint setback_outcome_check on pgjobs.setback',
@@ -6475,7 +6652,7 @@ select '0001.ledger', object.* from (values
     ('constraint verdict_error_reason_check on pgjobs.verdict',
         'present', 'b2b31163cbdb40aba5df6773e327fda7'),
     ('constraint verdict_job_id_fkey on pgjobs.verdict',
-        'present', '4a5c1bb3e4965bb02595050e16abb2f9'),
+        'present', 'ad8e204bd6810ad6f833d6fb7014ea8a'),
     ('constraint verdict_job_id_pkey on pgjobs.verdict',
         'present', '29678e1c3ab7cd9b0fc3d750121a0c25'),
     ('constraint verdict_lease_token_check on pgjobs.verdict',
@@ -6485,159 +6662,159 @@ select '0001.ledger', object.* from (values
     ('constraint verdict_status_check on pgjobs.verdict',
         'present', '63daa01157c1e1e65b5d13ae404c9f38'),
     ('constraint verdict_summary_job_id_fkey on pgjobs.verdict_summary',
-        'present', '2f431301241f1c41dd7b263f0eef8e4f'),
+        'present', 'edcdba21937007feda90efa2a2263a1b'),
     ('constraint verdict_summary_job_id_pkey on pgjobs.verdict_summary',
         'present', '29678e1c3ab7cd9b0fc3d750121a0c25'),
     ('constraint waiting_session_id_turn_no_pkey on pgjobs.waiting',
         'present', '735e977c762637cd20358332a7a1fe39'),
     ('function pgjobs._add_amendment',
-        'present', 'bdc7955fd5b744cbafa33bb465eecef2'),
+        'present', '1de48f2010f5a92862c5beb6f9b5ad12'),
     ('function pgjobs._add_attempt',
-        'present', 'da449ad274c47d0b69a24213c08c69db'),
+        'present', 'c35a65ffb1be84946c2489cf04c304b5'),
     ('function pgjobs._answer_review',
-        'present', 'cfd14b2840e431620e37356d28323a5c'),
+        'present', '6111a83872dc496771b76b16d408e7eb'),
     ('function pgjobs._check_artifact',
-        'present', '1ab2e0844dff31c2c4de832ff6c26632'),
+        'present', 'bb2f81bfec80d685c99bdbe8904efb9e'),
     ('function pgjobs._check_batch',
-        'present', '56eda5da8240eec208e23c2cbf28eb21'),
+        'present', 'a720c7570fa842deefe802a165f33b01'),
     ('function pgjobs._check_claim',
-        'present', '7701fefe39bece4836dd4d7c3d92133d'),
+        'present', '18f887ca435263e30649f828d354fe45'),
     ('function pgjobs._check_commit_sha',
-        'present', 'a6a9a874d0a03d66e1940e4c86e387ae'),
+        'present', '8ee21282a65191b3a3447b4fde2ac853'),
     ('function pgjobs._check_decision',
-        'present', '0e5e575d6479e6953adf3796f094f3d3'),
+        'present', '87dba395086e75470d45f62e4ae947dd'),
     ('function pgjobs._check_document',
-        'present', '9e6949ab35a2fa6709731ddf8afdec54'),
+        'present', '619f93e1e1120e16eaf15fb50c3a548c'),
     ('function pgjobs._check_duration',
-        'present', '8998d8a1d6eee46df2b6cfcf80a723ba'),
+        'present', '3a5859c6a3ffcc1c1a292b4824f5109a'),
     ('function pgjobs._check_expiry',
-        'present', 'aab11162939121b30dd03fef9913408a'),
+        'present', 'f18b016bfbc1a330486f7c825d37e540'),
     ('function pgjobs._check_no_null',
-        'present', 'fcccc65b9e46950bdf6b6b3fddb49f65'),
+        'present', '6406ebe3d72b325f68ad2d9b4f9c63ea'),
     ('function pgjobs._check_push',
-        'present', '0e1182978adf41ebef7bce4b1bf03bef'),
+        'present', '41434fabd0de2111b027a11141417d70'),
     ('function pgjobs._check_status',
-        'present', '85027f3bd210a8ef9f14d398c3d453ba'),
+        'present', '283648710f86295711fa91da9977d00e'),
     ('function pgjobs._check_text',
-        'present', '20bbd3eb53f942e182f37df0e857c79d'),
+        'present', '6792fe70f34504c03e3b4441c2e3f1dd'),
     ('function pgjobs._check_verdict',
-        'present', '1939e0cc58ac0dbd0c5e9fd6c92fbc5e'),
+        'present', 'feeb4674d36d5d740cab456c9e7a4a87'),
     ('function pgjobs._complete',
-        'present', '817534f71cbff6d5a1c60305da2c3daa'),
+        'present', 'afb13d47255869befac25b6cad182aff'),
     ('function pgjobs._effective_status',
-        'present', 'a05381198e9f37790144504c70bed882'),
+        'present', '9b38066dd4f4c112529e2d809cff8337'),
     ('function pgjobs._end_run',
-        'present', '190963e85e4f524944ab83de6c1b5f54'),
+        'present', '04f7f5b1574d432b4c55341008c298b5'),
     ('function pgjobs._enqueue',
-        'present', '1897d7ff93aa80b6ef47b63041e3fb55'),
+        'present', '71bc4f30f2082267c6b5d3e678422205'),
     ('function pgjobs._enqueue_new',
-        'present', 'eef6299f79286c0e0a09ec0df740062a'),
+        'present', 'db233840b7fe02827372b6bcb10570b5'),
     ('function pgjobs._expire',
-        'present', '2b2349ae3399855e873fb994e042d06c'),
+        'present', '7ed8edab8eef28bfa105e88f1b1a885e'),
     ('function pgjobs._find_attempt',
-        'present', '296ffd58f8fc18d22855c41c4f47df3e'),
+        'present', '99556f192270acbff3e348e7ffc7752a'),
     ('function pgjobs._find_job',
-        'present', '9012bdca67ccef10d15d046741e7d054'),
+        'present', '547cf44f1bb4045e23bedb0d6b0af89c'),
     ('function pgjobs._guard_detail',
-        'present', '975cbd27037f89e6f0eadc77ae388f00'),
+        'present', '04bce8bb961eb20e3e30313f34d5cdf7'),
     ('function pgjobs._guard_ledger',
-        'present', '9d5d901854cd7607677df36f1023bd3b'),
+        'present', '19f1f1f94bc43b168e8ad12505c0c8a4'),
     ('function pgjobs._is_open',
-        'present', '73260f160476eaa96257cfa1cc336d61'),
+        'present', '80bf5a49fe5d4560a2d05e7514f66ea1'),
     ('function pgjobs._is_shared',
-        'present', '506ddd9b46238abbce5234ad9aad4b2a'),
+        'present', 'b73879aeb4baea2d408c199168ec0668'),
     ('function pgjobs._keep_body',
-        'present', '1221811737e72bad35ed6c6861f29fb1'),
+        'present', '0009bc9dbd8455f4dbc07efd8609257b'),
     ('function pgjobs._last_run_no',
-        'present', '19c4c9908d6a35168658737ea189ccf8'),
+        'present', 'c4c2870dccd86d3b3db2ae0486703d37'),
     ('function pgjobs._leave_lane',
-        'present', 'ecb375c7c90c13666781b6a47ff9dfb9'),
+        'present', 'ccc70bb2c8b0ffa0d9f8919a19242e83'),
     ('function pgjobs._lock_head',
-        'present', 'c8833a70f571e91aafa547502bf2da00'),
+        'present', '47c6fc6ade993bf6fd6aa9632636ec90'),
     ('function pgjobs._next_head',
-        'present', '21665fd54436b89a52b4e21eabf4cc67'),
+        'present', '8d78ccfd34ad18481cc9c410f481d95c'),
     ('function pgjobs._old_bodies',
-        'present', 'ea428183289e1602e3831b7133da50f4'),
+        'present', 'f98051217e11808d5d5e8419d3a5a636'),
     ('function pgjobs._old_details',
-        'present', '16e0496693f4a1593161e84395249c1a'),
+        'present', '41e6021c5cf56ece1b8662e2aaa0b03e'),
     ('function pgjobs._promote',
-        'present', '37358f9c22cb7b7c05867886bf98dd00'),
+        'present', 'bffd4dec268a495dc09108623d67df65'),
     ('function pgjobs._refuse',
-        'present', '5b9cf126f67325ef508fdfe5b4c60651'),
+        'present', '9b3cac46ef2ee3bcfa990cf933b49c9b'),
     ('function pgjobs._refuse_argument',
-        'present', 'a26ff63e3fe01534885e1c677e35bfb3'),
+        'present', '972003b4cc7540e3406e1f4a471e8e5c'),
     ('function pgjobs._refuse_lease',
-        'present', '1d3ab4995d760fe6e63bf36d9ce83ea2'),
+        'present', '0bf5a1d2712cdeb2381f90212a1b73e0'),
     ('function pgjobs._refuse_null',
-        'present', '26ea1cdac17e14c31a122fe815ac481a'),
+        'present', 'fb533aaa143308335d454e636aa6fa6a'),
     ('function pgjobs._status',
-        'present', '73b9039c58754ef743f2d0bf3d8c57a6'),
+        'present', 'ff491b7da98e75d57f7bea7901a0f0dc'),
     ('function pgjobs._sweep',
-        'present', '1be95820672554e4144f5d7e59771a25'),
+        'present', '501b26e796be038ac0477c7d36725130'),
     ('function pgjobs._take_leases',
-        'present', '49ade890a57333fc5b9d87c65e7ac877'),
+        'present', '3610f237524c0ca753391a1c029ab3aa'),
     ('function pgjobs._verify_ledger',
-        'present', '885c6bbe5fe93aa582360cfe04df8656'),
+        'present', '17bb3e72212a24d65585cf369ea2d07b'),
     ('function pgjobs._verify_objects',
-        'present', 'bc98ce81f5ef8366fb06d933af88645f'),
+        'present', '2a768df5681409d919f3d5c747ebb43c'),
     ('function pgjobs._verify_open_jobs',
-        'present', '2adb62ac81f03f04deac4839ef9f4578'),
+        'present', '818e2d770ed291fb9f5c494cd091ca0d'),
     ('function pgjobs._verify_roles',
-        'present', '70d5b8dfb351bceb6c931dfa487113df'),
+        'present', '8467986e26b64da499687ec5ba22ae1b'),
     ('function pgjobs._verify_server',
-        'present', '5e1cf22ded01878731948da66404fe63'),
+        'present', 'bc559b771ea7496e0468ab339d131747'),
     ('function pgjobs.add_artifact',
-        'present', '599c9fbebb20c00288131133c09e1114'),
+        'present', '736d4ce266df150cc47a75cb1545a1ef'),
     ('function pgjobs.amend',
-        'present', '3d2a5c0c503fa2f0d702501bdea135bd'),
+        'present', '73b8d7787c01a27fc78cd785617539c7'),
     ('function pgjobs.cancel',
-        'present', '7a1b84703c04108778184ca0998724d8'),
+        'present', 'e1287e71b8024421fd270210ac61c171'),
     ('function pgjobs.claim',
-        'present', 'ee96c860275ba8345c69dc0f59ee6e47'),
+        'present', 'ce80e6b92357a0b4d5069e9d7bf887ad'),
     ('function pgjobs.complete',
-        'present', '5627d4460bd03e51a1c5274335b96d6e'),
+        'present', '5acf769c81df3361a08d35295ebec5ef'),
     ('function pgjobs.complete_and_claim',
-        'present', '71a6f4321e73705c368aa7f2d5c19f1a'),
+        'present', '0007df7f8145fa195408e835818d4359'),
     ('function pgjobs.complete_many',
-        'present', '172df6bd02398991dcc8bad59fbc288c'),
+        'present', 'a98ff5a3566e51761bcfc3929e6ad748'),
     ('function pgjobs.enqueue',
-        'present', 'efe79b644dae196f98cf1475e71df8f7'),
+        'present', '2f047263f42f44534c1755ede5db23d4'),
     ('function pgjobs.enqueue_many',
-        'present', '8061916fc56cf841942cd7e78cd5e5fb'),
+        'present', 'b7e9cb0d7601b9d66e6012aa46849f59'),
     ('function pgjobs.expire_artifacts',
-        'present', 'd2d20dc03f137ca17721d952271ac44f'),
+        'present', '854c140c7cd4d05a8ac097be320deb7c'),
     ('function pgjobs.expire_details',
-        'present', 'b82723e8b2f363a48f6542cfc6405188'),
+        'present', 'f4cfde4f0fd2ce45f8b33bdcb903dce2'),
     ('function pgjobs.get_job',
-        'present', 'e811480e68ae5f39cb4751f095815da0'),
+        'present', 'bccac0e769056aaf5de99e589a108af6'),
     ('function pgjobs.heartbeat',
-        'present', '2a7b06654fc115b70da02d50e87a0299'),
+        'present', 'bb8329569549168a0ca71d2019203096'),
     ('function pgjobs.is_passed',
-        'present', '21de89ac81af285707c778176e59262d'),
+        'present', '859bcbeb921f00afe018dcc19494e887'),
     ('function pgjobs.link_lab_sessions',
-        'present', 'b948f91b23dee04edd2b29be48211844'),
+        'present', 'c6cdcb23465a2582d23df05e5f71673e'),
     ('function pgjobs.read_artifact',
-        'present', 'c1bf25cb4cc6b51f1efb9b483ca3092c'),
+        'present', '2deea3b0db260723794c8d378c61b8db'),
     ('function pgjobs.record_attempt',
-        'present', '7a7d95908b24b3c47de1d94ed6f08a43'),
+        'present', 'c4b4ebab0338205630bf0ba49cd40926'),
     ('function pgjobs.release',
-        'present', 'b7170defab062e946ac6940e64f92846'),
+        'present', '64e1e2b0ff38152f5df055ec7f3db38e'),
     ('function pgjobs.rescue',
-        'present', '04f035b685b09a9c283a8afdd367cfe7'),
+        'present', '038b7dba5faae7c7184f6327ef322f0b'),
     ('function pgjobs.reverify',
-        'present', 'ffb75c2bff186eeae6bc27efeea5ee50'),
+        'present', 'acc4c16c585b6a62657c20a5eec22d7e'),
     ('function pgjobs.timeline',
-        'present', '8e32585e3cb6a47cad3f0e0dc714604c'),
+        'present', '4f0dc13c24e7863d2510a4c47e84713e'),
     ('function pgjobs.unlink_lab_sessions',
-        'present', '010f7a2958c5d62af298ba0b9e3a1503'),
+        'present', 'c0a79f3e42c8fe4194c5d68451016b56'),
     ('function pgjobs.verify',
-        'present', '4fde8b4dd0a58391fa55cca121d464c4'),
+        'present', 'b8e1d59dda29bf0732369dd3e87d8e8c'),
     ('function pgjobs.verify_bodies',
-        'present', 'f764c88dc347d5800dc1c33d6c91bb5b'),
+        'present', 'e171e739b2033873193107ca1cde0ada'),
     ('function pgjobs.wake',
-        'present', '843732cdb3833863964b41bfa4c0c1c4'),
+        'present', 'f4c0f2a71b868ef77758e4fce5a8ed87'),
     ('function pgjobs.why_waiting',
-        'present', 'c4719c114d49364b5ab34ed0e0e73fa2'),
+        'present', 'cf7138a9b3ae5f08056c0966dda22f1a'),
     ('grant execute on function pgjobs.add_artifact to pgjobs_worker',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.amend to pgjobs_operator',
@@ -6743,21 +6920,21 @@ select '0001.ledger', object.* from (values
     ('grant usage on schema pgjobs to pgjobs_worker',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('index pgjobs.amendment_status_completed_at_idx',
-        'present', 'bfb3b6070b5bad3e92d98d1e930f66fe'),
+        'present', '5dd6f645eaecbf066bc8c7e6fd972e18'),
     ('index pgjobs.amendment_verdict_status_completed_at_idx',
-        'present', 'a72e6ece105ea9f3cbb023daa04d2595'),
+        'present', '3d36a0620cc82292d522500b364398fe'),
     ('index pgjobs.artifact_body_id_idx',
-        'present', 'a3318e042f848b89790b8be20498f1eb'),
+        'present', 'd6e849c53ca30e1f5c7e23b788562a49'),
     ('index pgjobs.body_created_at_idx',
-        'present', 'd4c8b81e6a0130985cd055e807a524ae'),
+        'present', 'b3e534de252b24c3871699dacf88a2ed'),
     ('index pgjobs.head_available_at_idx',
-        'present', 'e54b873deadde7bd73c72b54a5b374da'),
+        'present', 'faabbb8ab809d94afdd4d32eb56bbb19'),
     ('index pgjobs.head_lease_expires_at_idx',
-        'present', '2861754ca8991ddcfec167ec5cbb9c58'),
+        'present', 'c7849541549d15113c672c3a02425a46'),
     ('index pgjobs.head_priority_ready_no_idx',
-        'present', 'e0d9d056419f8fe708c31afaf7fd7e27'),
+        'present', '68a560bda18357be8c83da7d4353d0ab'),
     ('index pgjobs.verdict_status_completed_at_idx',
-        'present', '22bde0cbf6434474014e038dda481e0b'),
+        'present', '55af117c8860f16fd38b4048397bcfeb'),
     ('sequence pgjobs.amendment_amendment_id_seq',
         'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
     ('sequence pgjobs.artifact_artifact_id_seq',
@@ -6797,17 +6974,17 @@ select '0001.ledger', object.* from (values
     ('table pgjobs.head',
         'present', 'b6997571f46e6d2332c09d9ecf79f016'),
     ('table pgjobs.job',
-        'present', '8926b3afa8f6790750339e8e5bd48cc1'),
+        'present', 'c736612b5c5519e3096e6b07110fe8a2'),
     ('table pgjobs.job_payload',
         'present', 'a8639c53fcdf2a2b6448df07d4cc252a'),
     ('table pgjobs.lab_attempt',
         'present', '69bc550ecbb8ed3d28f749cb0c760912'),
     ('table pgjobs.lane',
-        'present', 'c03eb6a78201c3de04a939f5f1d24fd1'),
+        'present', '5e69cc5fadbf9486856de9562c8b91f6'),
     ('table pgjobs.migration',
         'present', 'e3d5cd2f94c84ed10e26206850d152eb'),
     ('table pgjobs.review',
-        'present', '8ea1bc1a4a1aa4c353570b04527b9938'),
+        'present', '855a9cb31b6ee16ed8a5296af94da8b5'),
     ('table pgjobs.review_result',
         'present', 'ee01f8d2d9d66bea5dabeebc66ca6e9f'),
     ('table pgjobs.review_summary',
@@ -6821,81 +6998,81 @@ select '0001.ledger', object.* from (values
     ('table pgjobs.waiting',
         'present', 'd7f8571796ce538a325a93da13ed7337'),
     ('trigger _installed_read_only on pgjobs._installed',
-        'ordinary', 'edb0ff51df4e036aaf72512927fdef67'),
+        'ordinary', 'd3b5ffb1e2f1d54c85644467dfb4796b'),
     ('trigger amendment_append_only on pgjobs.amendment',
-        'always on', '491b72cd30754203ad6e74c169b035fd'),
+        'always on', '25374a35e9936ae78dc73be2e6a4a91a'),
     ('trigger amendment_no_truncate on pgjobs.amendment',
-        'always on', '5473af225d6c3b709fb1912aa04d4141'),
+        'always on', 'a9a00717d3bf6d7c0a92ca3b50db2940'),
     ('trigger artifact_append_only on pgjobs.artifact',
-        'always on', '00fb5fb37121ecbc3912ea8dab129b68'),
+        'always on', 'ce40f237db47147b5138459077af5784'),
     ('trigger artifact_no_truncate on pgjobs.artifact',
-        'always on', '2d2da3e2d09e8904cf22065381ef8c84'),
+        'always on', 'd7bd187330e7f8bdf954fe0ae2d51022'),
     ('trigger attempt_detail_append_only on pgjobs.attempt_detail',
-        'always on', '0ae473bce67315436c0da4cf788593cf'),
+        'always on', 'ea6ec56bdb86eba1f89466b79965a0b0'),
     ('trigger attempt_detail_no_truncate on pgjobs.attempt_detail',
-        'always on', 'e3c885e102e1f2533f776f521bf52180'),
+        'always on', '03ec3f14f3a354aaab0ce045e53c7fc0'),
     ('trigger backfill_append_only on pgjobs.backfill',
-        'always on', 'bdd389ac7879894f35c84b5fae7bd4cd'),
+        'always on', '04e27cc3cb783cc2524da480380590dc'),
     ('trigger backfill_no_truncate on pgjobs.backfill',
-        'always on', '084ddf22bb1b61da36dca677f093d264'),
+        'always on', '423952b5f8fe9545f73525f328d35fff'),
     ('trigger body_append_only on pgjobs.body',
-        'always on', 'eb3bd50f3a17833155194bb3ce97e14f'),
+        'always on', 'a2d5ad5961eb3a9afa961b1bc1df5220'),
     ('trigger body_no_truncate on pgjobs.body',
-        'always on', 'ddd5cee17fc8258b810b8dcbb898189e'),
+        'always on', '00d488ad009fce76c43131039a88276e'),
     ('trigger expiry_append_only on pgjobs.expiry',
-        'always on', '37aac16ca43404058d594ad6293ae081'),
+        'always on', '69f5d25f548f6a22e9d98fa9d9f799a8'),
     ('trigger expiry_no_truncate on pgjobs.expiry',
-        'always on', '72f35e3b0cb6a44fe1fc8098cd6038b9'),
+        'always on', 'd7b4b0c11e0e604785d280f8c92c5dae'),
     ('trigger job_append_only on pgjobs.job',
-        'always on', 'ff77a026f84abc5a92cb68f81a7fda83'),
+        'always on', '4557895cdddd0131f36b52d1cdc79c98'),
     ('trigger job_no_truncate on pgjobs.job',
-        'always on', 'f184cc5d5f205bc66d36d6ee0ca05ca7'),
+        'always on', 'ba9f21a6b63a1cd1747561f9f23fb0aa'),
     ('trigger job_payload_append_only on pgjobs.job_payload',
-        'always on', '6f385d1ab6d8449a81ee8ad67f40a9aa'),
+        'always on', 'f56f2491fdb655c174f7fea242b8405e'),
     ('trigger job_payload_no_truncate on pgjobs.job_payload',
-        'always on', 'cee2d0cbb322da02e91096b3ba161643'),
+        'always on', '16a72ab52287beb88196b5f368575b60'),
     ('trigger lab_attempt_append_only on pgjobs.lab_attempt',
-        'always on', 'ad768bf220d78534948cc576cc50dd2a'),
+        'always on', '789fa434852ae8ec2e9bc6f537429f39'),
     ('trigger lab_attempt_no_truncate on pgjobs.lab_attempt',
-        'always on', 'b3312972cd3eb59a0d8740f4b217f9b5'),
+        'always on', '966c9324df46dd3d23d0b143da20a549'),
     ('trigger review_append_only on pgjobs.review',
-        'always on', '2c67e8eb2d0f900881b8da72f53bcaa5'),
+        'always on', '30cd7ee5a5cd89a90d95f6061653cf7f'),
     ('trigger review_no_truncate on pgjobs.review',
-        'always on', '871ca22e87fe3b06122205ee21ab1926'),
+        'always on', '2eb0321ace756e9da48a508b825e5c49'),
     ('trigger review_result_append_only on pgjobs.review_result',
-        'always on', '3151526e486b64cb50d094bec108ba92'),
+        'always on', 'd5fea14ff54b24408e1acd739eac7adc'),
     ('trigger review_result_no_truncate on pgjobs.review_result',
-        'always on', '6b6ceabd0c2b1850dbddba4219e2849e'),
+        'always on', '7bfbd36855abb8b1b629144fcec32868'),
     ('trigger review_summary_append_only on pgjobs.review_summary',
-        'always on', 'bfec54533adcab5a82e6f1f9dc18cb7b'),
+        'always on', '0254436bc9c7d57b70acbf44b5761755'),
     ('trigger review_summary_no_truncate on pgjobs.review_summary',
-        'always on', '8e018160573f715c40d0e5d18952d002'),
+        'always on', '04e0a191b7dead7caa5bfd805370f32a'),
     ('trigger setback_append_only on pgjobs.setback',
-        'always on', '10a959836dfafd00efdb9cdc6f748af7'),
+        'always on', '9a292e7a02c2daf1598acb9fa68482e2'),
     ('trigger setback_no_truncate on pgjobs.setback',
-        'always on', '5826f34348685d1513fc4094c1ee4b21'),
+        'always on', '4ba385f40234b8719495cda3aadb2d38'),
     ('trigger verdict_append_only on pgjobs.verdict',
-        'always on', '8b2a1f10c91889a6e68767ed9e612a69'),
+        'always on', '2cf691b06550cdc60ff3f5f68e5f0506'),
     ('trigger verdict_no_truncate on pgjobs.verdict',
-        'always on', '00bcb71cf146a1c5eb2605d0d2bf4943'),
+        'always on', '75dec0c6742f190290f83e7af982abc2'),
     ('trigger verdict_summary_append_only on pgjobs.verdict_summary',
-        'always on', '58e9166ca2952ba766fda8322f7c5ebb'),
+        'always on', 'c51fdd2a07e18eaa4377f05f40bfc0fa'),
     ('trigger verdict_summary_no_truncate on pgjobs.verdict_summary',
-        'always on', 'b353a9e256d4d47ed6010f6aeee05d8b'),
+        'always on', '6c2afc04f8e6ab0aae2d8ae73402d555'),
     ('trigger verification_amendment_read_only on pgjobs.verification_amendment',
-        'ordinary', '2d909cf7c9f470a07caf509b6c2ab5a7'),
+        'ordinary', '21f96598b9d59264c2321d5794812ecf'),
     ('trigger verification_artifact_read_only on pgjobs.verification_artifact',
-        'ordinary', '528f9db3af82eb9e71350c9608e4fb04'),
+        'ordinary', '39507f697615eb797551121e4930a561'),
     ('trigger verification_attempt_read_only on pgjobs.verification_attempt',
-        'ordinary', '4db7ec686699babcf007cf23593254b3'),
+        'ordinary', 'c47477e2e98a90434d1206d5ab7894cc'),
     ('trigger verification_job_read_only on pgjobs.verification_job',
-        'ordinary', '6bc08c5199f92d03b7265bd9b941631b'),
+        'ordinary', 'b151eab51b3f47525deec38134c73305'),
     ('trigger verification_review_read_only on pgjobs.verification_review',
-        'ordinary', '4afb86b15cd6106c7bdfa70fd29ca244'),
+        'ordinary', '3ad9b2c83f35eb4a931b04731fcd95d2'),
     ('trigger verification_run_read_only on pgjobs.verification_run',
-        'ordinary', '521d32f6c6c62232330c1c99be14693a'),
+        'ordinary', 'f5f869280cd321f47e329b7a4e92389c'),
     ('trigger verification_verdict_read_only on pgjobs.verification_verdict',
-        'ordinary', '77f2dc97c13f4a02e2b3b441094db909'),
+        'ordinary', 'e09a25fb67a9640eeb43241f1722187c'),
     ('type pgjobs.amended',
         'present', '45f48bc615381dd9c42f72c72d49cfeb'),
     ('type pgjobs.artifact_added',
@@ -6941,87 +7118,87 @@ select '0001.ledger', object.* from (values
     ('type pgjobs.waiting_reason',
         'present', 'd073a778fcf21acf3e93da56495b09fd'),
     ('unique index pgjobs.amendment_amendment_id_pkey',
-        'present', '73e311131066e3f3dc4addf81232f9fd'),
+        'present', 'b4f766a7c3b3c41de7e781254a444f44'),
     ('unique index pgjobs.amendment_job_id_amendment_no_key',
-        'present', '7316f971d0735c25a2e58adfe0df2483'),
+        'present', '951b90819fee5e2cb3823fa0e6e7b7a4'),
     ('unique index pgjobs.amendment_review_id_key',
-        'present', 'cb36387b8dca9f87b596c556c7f30241'),
+        'present', 'e60833111d14c22ac856f163f4607f03'),
     ('unique index pgjobs.artifact_artifact_id_pkey',
-        'present', '1bf057047ffbbc3217d9c3ff8b762247'),
+        'present', 'e11c2e1fa43ef7529fb1074f2300a574'),
     ('unique index pgjobs.artifact_job_id_run_no_artifact_no_key',
-        'present', 'e1a565bdf2ec7e5d20b845988a2439df'),
+        'present', 'ec1ed40d58f8de7b42ac972e80279e35'),
     ('unique index pgjobs.artifact_job_id_run_no_name_key',
-        'present', '7d8c08023582409cc2a5591afd78aded'),
+        'present', '0cf519108a4318095d6c63aaee865e16'),
     ('unique index pgjobs.attempt_detail_attempt_id_pkey',
-        'present', '868a02c049d415b004d73a9fafd9da51'),
+        'present', '71e68842ab4d0132697f0b13d91e0b1e'),
     ('unique index pgjobs.backfill_job_id_key',
-        'present', '9b236e7384822a6d75a140dde74ee142'),
+        'present', '0f7fff57a11d72d4d830a1bdda665a12'),
     ('unique index pgjobs.backfill_log_id_pkey',
-        'present', 'f20189811495579df074b2c267fd2e3e'),
+        'present', '0c1a914a481def039e736c5b30b4479c'),
     ('unique index pgjobs.body_body_id_pkey',
-        'present', '17dbc223c5a679cada6529fc73c3a486'),
+        'present', '2ee54773a38c4852fdb54f225f0f7bc2'),
     ('unique index pgjobs.body_sha256_key',
-        'present', 'a2f2b724e8f28d3d8763d727c174c2f8'),
+        'present', 'fba748a24288e1aa1df168a619397723'),
     ('unique index pgjobs.expiry_kind_id_pkey',
-        'present', 'bffec36f84e952d4357c47e65ed23e4a'),
+        'present', '9efae0dbd380fd3eef23042ec74607a5'),
     ('unique index pgjobs.fingerprint_object_digest_pkey',
-        'present', '3a86a8287e57c99f7dc321a5f936409f'),
+        'present', 'c81f2ccc61a0ec25a881309c512dc43f'),
     ('unique index pgjobs.head_session_id_pkey',
-        'present', 'b624cca2acfbb301c1a5b183c210bb7a'),
+        'present', 'c05914871abf0742959eefb89a617814'),
     ('unique index pgjobs.job_commit_sha_key',
-        'present', '188c496c0176182083ba5e4369a09186'),
+        'present', 'f110757d196392c8373306fd5c9e6955'),
     ('unique index pgjobs.job_job_id_pkey',
-        'present', '7eb1fb72cf4e9947fa8c24f2bde2d5fa'),
+        'present', 'f0582543d17723bc157dcbbe8a9d0fb8'),
     ('unique index pgjobs.job_payload_job_id_pkey',
-        'present', '08b432b4d2bd7d68a950c6a5939d6e2b'),
+        'present', 'a82094ac815321d46536be2ea01f3274'),
     ('unique index pgjobs.lab_attempt_attempt_id_pkey',
-        'present', '454218fa8bf50ae8f3ae743a91723405'),
+        'present', '682d86b0e8fcec13547b586e4396c9ab'),
     ('unique index pgjobs.lab_attempt_session_id_commit_sha_key',
-        'present', '2cbc07b177f96c813309c0dd7f07b039'),
+        'present', '1c2ffa602911aaa9f898d556842ecb82'),
     ('unique index pgjobs.lab_attempt_session_id_delivery_id_key',
-        'present', '08f8fde983e0780386157a68dc1ddb19'),
+        'present', '9006c5736b2ca4b67570f81305773848'),
     ('unique index pgjobs.lane_session_id_pkey',
-        'present', '91dcb7bc75f7a6da081e7bbe5f5eb35b'),
+        'present', '163cacf36afecf9a74b8e05a9c8ee1f4'),
     ('unique index pgjobs.migration_migration_id_pkey',
-        'present', 'c472a797cc9f627a7a06b1c824430bf6'),
+        'present', '8da5ad704ca0118710ea0012f0d18151'),
     ('unique index pgjobs.review_job_id_review_no_key',
-        'present', 'e10bdeb5213ee7e65329c88d31583396'),
+        'present', '7d3ff56ced388f1a0c07daabc0bb6aed'),
     ('unique index pgjobs.review_result_review_id_pkey',
-        'present', '98e27ee0aa8f3a1e22a1582c7194a704'),
+        'present', '74d4e514ea552ac4b4339d1c5009dbab'),
     ('unique index pgjobs.review_review_id_pkey',
-        'present', '3a72972f0b9ef74fa6bd4a0aecef8618'),
+        'present', 'ea29b3d6fd56b9f7932d3e40b10fe9ed'),
     ('unique index pgjobs.review_summary_review_id_pkey',
-        'present', 'ea4fd24363cf25d77f298d40377834e8'),
+        'present', '78a4d5118e8f7f90b9fa44550f0f1d47'),
     ('unique index pgjobs.setback_job_id_run_no_pkey',
-        'present', '4b22df12c1ff4888e1ef8c6159eaeea9'),
+        'present', '86eb0a4c6504894c7b0d7833c33e79ba'),
     ('unique index pgjobs.verdict_job_id_pkey',
-        'present', '37d530e2f7f83fea424736ff04c28326'),
+        'present', 'e55680f8257c011bb92aefe9e429b0f7'),
     ('unique index pgjobs.verdict_summary_job_id_pkey',
-        'present', 'd9a6111da96831c7d4d6b28c29805831'),
+        'present', '79105bfdc0b6a2c0ca01413060fa5002'),
     ('unique index pgjobs.waiting_session_id_turn_no_pkey',
-        'present', '16e9d18808c2d59d7f2743b0829cb3de'),
+        'present', '7cc381730fb9aca7570d89cce93980f1'),
     ('view pgjobs._installed',
-        'present', '65c9c2edc64e26085c6b1fcb34854244'),
+        'present', '6aefd5a8310c548d3e071ec9a7dc42cd'),
     ('view pgjobs._installed',
-        'present', 'eca7b1e02425e39024ef67b193bb0b4c'),
+        'present', '79c9b5a8f410cdd0da4408848b06fcd8'),
     ('view pgjobs.verification_amendment',
-        'present', 'c56352d11041d74d19ee524fc5f24b50'),
+        'present', '5ad0e02430b744491904536cb63ddff0'),
     ('view pgjobs.verification_amendment',
-        'present', 'c6e87461e7c349b5391863e8040bb183'),
+        'present', '9b46fec1bbced3d0dd9fe139993c78b8'),
     ('view pgjobs.verification_artifact',
-        'present', '8718e24fbc788d37cbf36b862b1ba137'),
+        'present', '6d748e0a937f460b38808c5833a7ede5'),
     ('view pgjobs.verification_attempt',
-        'present', '404b62124841143780f94efa3581b2fe'),
+        'present', '040619733c68745caf20344af2687868'),
     ('view pgjobs.verification_job',
-        'present', '7028053b67818e178f365cd51b97d961'),
+        'present', '7051545c5b597b973531e57a4cbe3f96'),
     ('view pgjobs.verification_review',
-        'present', 'fba4db790a82ea2d27b94cd043bdb643'),
+        'present', '662672205f3a2414dd8df61800a3077a'),
     ('view pgjobs.verification_run',
-        'present', 'dfe40371ff144b415e098e70e98b3e5c'),
+        'present', 'cb3472a4614b668b838c6f54c68bfd25'),
     ('view pgjobs.verification_verdict',
-        'present', '116f2356e297c19dc8576cb740f7668b')
+        'present', '0e7689b48c6df221952d348cc80bb382')
 ) as object;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '00248072d683c1de77685089a63a7b438a64feaa98be4f7a39f46122e342bc37');
+values ('0001.ledger', '48873989397e4799dfc1d0d5795df87be1036595dd568d7c8ee3ee0863ac0083');

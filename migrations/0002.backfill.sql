@@ -718,21 +718,21 @@ $$;
 insert into pgjobs.fingerprint (migration_id, object, state, digest)
 select '0002.backfill', object.* from (values
     ('function pgjobs._check_host',
-        'present', 'bc66b33c2e5630b6c75efb4ce4213989'),
+        'present', '27b8098ddc54c7ea5f968347fcd789d1'),
     ('function pgjobs._ledger_sha256',
-        'present', '3b9eaccfcc67dd4dae664eccdf00c3dd'),
+        'present', 'e66b5f30a93e4bd137e6a3c93127f90b'),
     ('function pgjobs._log_content',
-        'present', 'bd0a40519aa2c7554a3f56c9c60c428c'),
+        'present', 'f22347052231a96a25d984c048614e43'),
     ('function pgjobs._log_reason',
-        'present', 'c5e995a1be9e0f9df0081ce0e2e91786'),
+        'present', '1d5525c1bd7ca69a4483d298f3c3d9d1'),
     ('function pgjobs._log_sha256',
-        'present', '1316a42113b9aeb25e94972cb8c0a83d'),
+        'present', '375baa6a7d0c7b59be9e7aeb7321be67'),
     ('function pgjobs._next_logs',
-        'present', 'ca69719f05f87744b0819f9c15ca7409'),
+        'present', '07d2be6dfd00fb9933cb7c484b66c716'),
     ('function pgjobs.backfill_reconcile',
-        'present', 'cbe7349b687f9cffc12377691a3db8fc'),
+        'present', '8ea88b211f513a200fb94ada6f915034'),
     ('function pgjobs.backfill_verification_log',
-        'present', '6243ed09bf690289d992c75b94a06c00'),
+        'present', '855c877085a39729423ba9b56585f519'),
     ('grant execute on function pgjobs.backfill_reconcile to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.backfill_verification_log to pgjobs_operator',
@@ -742,7 +742,7 @@ select '0002.backfill', object.* from (values
     ('grant select on view pgjobs.backfill_report to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('trigger backfill_report_read_only on pgjobs.backfill_report',
-        'ordinary', '786cc2568c9e8a79675b4414a20f5ca5'),
+        'ordinary', 'ec56f1a59d59443ec9e42e9a8f7e2d19'),
     ('type pgjobs.backfill_check',
         'present', '35ca55d071327a77dc686786537d2088'),
     ('type pgjobs.backfill_log',
@@ -750,9 +750,9 @@ select '0002.backfill', object.* from (values
     ('type pgjobs.backfilled',
         'present', 'cf943e0e6272f5a99d604ff8624a30d3'),
     ('view pgjobs.backfill_report',
-        'present', 'e1658e5cd01e240ca62c2fab42d48254')
+        'present', '8a0dcc9b82f3bc4b3ded9476a7ffad12')
 ) as object;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0002.backfill', '9174c0e73bd692cb0e3621adb7637e38f53f0d7275618a073efdd677d75df8a6');
+values ('0002.backfill', 'c908de0cbab6670ec1495d67c7f4dba30a5b3368c0213adb0244aeb8b135a12c');

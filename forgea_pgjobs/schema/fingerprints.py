@@ -40,6 +40,8 @@ def installed(conn: psycopg.Connection) -> set[Fingerprint]:
     with conn.transaction():
         # Names are written out by the path that the view has when verify() asks it.
         conn.execute("set local search_path = pg_catalog, pg_temp")
+        conn.execute("set local quote_all_identifiers = off")
+        conn.execute("set local intervalstyle = postgres")
         return {Fingerprint(*row) for row in conn.execute(query.encode())}
 
 

@@ -31,7 +31,8 @@ begin
         'error', live.object,
         case
             when bool_or(published.state = live.state) then 'is not as released'
-            else 'is ' || live.state || ', not ' || min(published.state)
+            else 'is ' || live.state
+                || coalesce(', not ' || nullif(min(published.state), 'present'), '')
         end,
         'Restore it from the release: sql/ has its definition.'
     from live
@@ -43,8 +44,17 @@ begin
     from (
         select
             case
-                when live.object like any ('{grant % to PUBLIC,grant % to pgjobs_%}') then 'error'
-                when live.object like 'grant references on %' then null
+                when live.object like any (
+                    '{grant % to PUBLIC,grant % to pgjobs_owner,grant % to pgjobs_app,'
+                    'grant % to pgjobs_worker,grant % to pgjobs_reader,grant % to pgjobs_operator}'
+                ) then 'error'
+                -- Tables of the host may point at these two.
+                when live.object like any (
+                    '{grant references on table pgjobs.job to %,'
+                    'grant references on column pgjobs.job.% to %,'
+                    'grant references on table pgjobs.lab_attempt to %,'
+                    'grant references on column pgjobs.lab_attempt.% to %}'
+                ) then null
                 when live.object like any (
                     '{grant execute on function %,grant select on view %,'
                     'grant usage on schema %,grant usage on type %}'
@@ -52,7 +62,19 @@ begin
                 when live.object like 'index %' then 'warning'
                 -- The link of link_lab_sessions.
                 when live.object = 'constraint lab_attempt_session_id_fkey on pgjobs.lab_attempt'
-                    then case when live.state <> 'present' then 'warning' end
+                    then case
+                        when not exists (
+                            select from pg_constraint as link
+                            where link.conrelid = 'pgjobs.lab_attempt'::regclass
+                                and link.conname = 'lab_attempt_session_id_fkey'
+                                and link.contype = 'f' and not link.condeferrable
+                                and (link.confupdtype, link.confdeltype) = ('a', 'a')
+                                and pg_get_constraintdef(link.oid)
+                                    like 'FOREIGN KEY (session_id) REFERENCES %(id)%'
+                        ) then 'error'
+                        when live.state = 'present, not validated' then 'warning'
+                        when live.state <> 'present' then 'error'
+                    end
                 else 'error'
             end,
             live.object,
@@ -71,34 +93,7 @@ begin
         )
     ) as extra (severity, object, finding, hint)
     where extra.severity is not null;
-
-    return query
-    select
-        'error', owned.object, 'belongs to ' || owned.owner::regrole,
-        format('alter … owner to %s', v_owner::regrole)
-    from (
-        select
-            case relation.relkind when 'v' then 'view ' when 'S' then 'sequence ' else 'table ' end
-                || relation.oid::regclass,
-            relation.relowner
-        from pg_class as relation
-        where relation.relnamespace = 'pgjobs'::regnamespace
-            and relation.relkind not in ('i', 'I', 'c')
-        union all
-        select
-            'function ' || routine.pronamespace::regnamespace || '.' || routine.proname,
-            routine.proowner
-        from pg_proc as routine
-        where routine.pronamespace = 'pgjobs'::regnamespace
-        union all
-        select 'type ' || type.oid::regtype, type.typowner
-        from pg_type as type
-        left join pg_class as relation on relation.oid = type.typrelid
-        where type.typnamespace = 'pgjobs'::regnamespace
-            and coalesce(relation.relkind, 'c') = 'c' and type.typelem = 0
-    ) as owned (object, owner)
-    where owned.owner <> v_owner;
 end
 $$;
 comment on function pgjobs._verify_objects is
-    'Objects that are missing, changed, switched off, not of this version, or of another owner.';
+    'Objects that are missing, changed, switched off, of another owner, or not of this version.';

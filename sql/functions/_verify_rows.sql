@@ -124,8 +124,10 @@ declare
 begin
     for v_key in
         select
-            key.conname, key.conrelid::regclass as child, key.confrelid::regclass as parent,
-            bool_and(has_column_privilege(key.confrelid, pair.theirs, 'select')) as is_readable,
+            key.conname, key.convalidated, key.conrelid::regclass as child,
+            key.confrelid::regclass as parent,
+            bool_and(has_column_privilege(key.confrelid, pair.theirs, 'select'))
+                and not row_security_active(key.confrelid) as is_readable,
             string_agg(
                 format('child.%I = parent.%I', own.attname, theirs.attname), ' and '
             ) as matches,
@@ -155,11 +157,32 @@ begin
         if v_orphans > 0 then
             return query
             select
-                'error', 'constraint ' || v_key.conname,
+                case when v_key.convalidated then 'error' else 'warning' end,
+                'constraint ' || v_key.conname,
                 format('%s rows of %s have no row in %s', v_orphans, v_key.child, v_key.parent),
-                'Restore the missing rows from a backup.';
+                case when v_key.convalidated then 'Restore the missing rows from a backup.'
+                    else 'The key is not validated: they were there before it.' end;
         end if;
     end loop;
+
+    -- Said by keys; counted by sorting the rows, not by asking the index.
+    return query
+    select
+        'error', 'commit ' || job.commit_sha, 'has ' || count(*) || ' jobs',
+        'Its key was not looked at: find out who wrote past it.'
+    from pgjobs.job as job
+    group by job.commit_sha
+    having count(*) > 1
+    limit 100;
+
+    return query
+    select
+        'error', 'job ' || verdict.job_id, 'has ' || count(*) || ' verdicts',
+        'Its key was not looked at: find out who wrote past it.'
+    from pgjobs.verdict as verdict
+    group by verdict.job_id
+    having count(*) > 1
+    limit 100;
 
     return query
     select
@@ -229,5 +252,5 @@ begin
 end
 $$;
 comment on function pgjobs._verify_ledger is
-    'Rows whose foreign key leads nowhere, amendments that do not agree with their verdict, '
-    'content that is gone without an expiry, and sequences that are behind.';
+    'Second jobs and verdicts, rows whose foreign key leads nowhere, amendments that do not agree '
+    'with their verdict, content that is gone without an expiry, and sequences that are behind.';

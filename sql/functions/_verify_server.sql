@@ -13,8 +13,12 @@ declare
 begin
     return query
     select
-        case when v_owner = to_regrole('pgjobs_owner') or role.rolsuper then 'error'
-            else 'warning' end,
+        case
+            when v_owner = to_regrole('pgjobs_owner') or role.rolsuper
+                or role.rolname not in (select migration.applied_by from pgjobs.migration)
+                then 'error'
+            else 'warning'
+        end,
         'role ' || role.oid::regrole,
         'owns everything and ' || case when role.rolsuper then 'is a superuser' else 'can log in'
             end,
@@ -34,22 +38,84 @@ begin
     union all
     select
         'warning', 'role ' || role.oid::regrole,
-        'is a member of ' || everything.name || ', which opens every table',
+        'is a member of ' || everything.rolname || ', which opens every table',
         'The ledger stays as it is, but leases can be read, and with pg_write_all_data taken.'
     from pg_roles as role
-    join unnest(array['pg_read_all_data', 'pg_write_all_data']) as everything (name)
-        on pg_has_role(role.oid, everything.name, 'member')
-    where not role.rolsuper and role.rolname <> everything.name
+    join pg_roles as everything
+        on everything.rolname in ('pg_read_all_data', 'pg_write_all_data', 'pg_maintain')
+        and pg_has_role(role.oid, everything.oid, 'member')
+    where not role.rolsuper and role.oid <> everything.oid
     union all
     select
         'error', 'role ' || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text
             end,
-        'may ' || lower(acl.privilege_type) || ' session_replication_role',
-        'revoke … on parameter session_replication_role from …'
+        'may ' || lower(acl.privilege_type) || ' ' || parameter.parname,
+        'revoke … on parameter … from …'
     from pg_parameter_acl as parameter
     cross join lateral aclexplode(parameter.paracl) as acl
-    where parameter.parname = 'session_replication_role'
-        and acl.grantee not in (select role.oid from pg_roles as role where role.rolsuper);
+    where parameter.parname in (
+            'session_replication_role', 'allow_system_table_mods', 'ignore_checksum_failure',
+            'zero_damaged_pages', 'session_preload_libraries', 'shared_preload_libraries'
+        )
+        and acl.grantee not in (select role.oid from pg_roles as role where role.rolsuper)
+    union all
+    -- Who acts for a group role can become what that role can become.
+    select
+        'error', 'role ' || role.oid::regrole,
+        case when other.oid = role.oid then 'is more than a group: superuser or createrole'
+            else 'can become ' || other.oid::regrole end,
+        'alter role … nosuperuser nocreaterole; revoke … from …'
+    from pg_roles as role
+    join pg_roles as other on pg_has_role(role.oid, other.oid, 'member') and (
+            other.rolsuper or other.rolcreaterole
+            or other.rolname in (
+                'pg_execute_server_program', 'pg_write_server_files', 'pg_read_server_files',
+                'pgjobs_app', 'pgjobs_worker', 'pgjobs_operator'
+            ) and other.oid <> role.oid
+        )
+    where role.rolname in (
+            'pgjobs_owner', 'pgjobs_app', 'pgjobs_worker', 'pgjobs_reader', 'pgjobs_operator'
+        )
+    union all
+    -- Outside of the schema: what runs as the owner, and what reads its tables.
+    select
+        'error', pg_describe_object(owned.classid, owned.objid, 0),
+        'belongs to ' || v_owner::regrole || ', outside of the schema', 'Drop it.'
+    from pg_shdepend as owned
+    left join pg_proc as routine
+        on owned.classid = 'pg_proc'::regclass and routine.oid = owned.objid
+    left join pg_class as relation
+        on owned.classid = 'pg_class'::regclass and relation.oid = owned.objid
+    where v_owner = to_regrole('pgjobs_owner')
+        and owned.refclassid = 'pg_authid'::regclass and owned.refobjid = v_owner
+        and owned.deptype = 'o'
+        and owned.dbid = (select oid from pg_database where datname = current_database())
+        and coalesce(routine.pronamespace, relation.relnamespace) <> 'pgjobs'::regnamespace
+    union all
+    select distinct
+        'error', 'view ' || reader.oid::regclass,
+        'reads ' || source.oid::regclass || ' from outside of the schema', 'Drop it.'
+    from pg_class as source
+    join pg_depend as needed
+        on needed.refclassid = 'pg_class'::regclass and needed.refobjid = source.oid
+        and needed.classid = 'pg_rewrite'::regclass
+    join pg_rewrite as rule on rule.oid = needed.objid
+    join pg_class as reader on reader.oid = rule.ev_class
+    where source.relnamespace = 'pgjobs'::regnamespace and source.relkind = 'r'
+        and reader.relnamespace <> source.relnamespace
+    union all
+    -- Rows of the hot tables come and go: nobody may refer to them.
+    select
+        'error', 'constraint ' || key.conname || ' on ' || key.conrelid::regclass,
+        'refers to ' || key.confrelid::regclass || ', whose rows come and go', 'Drop it.'
+    from pg_constraint as key
+    join pg_class as parent on parent.oid = key.confrelid
+    where key.contype = 'f' and parent.relnamespace = 'pgjobs'::regnamespace
+        and key.connamespace <> parent.relnamespace
+        and parent.relname in (
+            'head', 'waiting', 'lane', 'body', 'attempt_detail', 'job_payload', 'verdict_summary',
+            'review_summary'
+        );
 end
 $$;
 comment on function pgjobs._verify_roles is
@@ -72,9 +138,12 @@ begin
     where sequence.schemaname = 'pgjobs' and sequence.last_value > 0.8 * sequence.max_value
     union all
     -- What a new session gets, not what this one has set.
-    select 'warning', 'setting ' || risk.name, 'is ' || setting.reset_val, risk.hint
+    select
+        case risk.name when 'session_replication_role' then 'error' else 'warning' end,
+        'setting ' || risk.name, 'is ' || setting.reset_val, risk.hint
     from (
         values
+            ('session_replication_role', 'replica', 'Foreign keys are not looked at.'),
             ('data_checksums', 'off', 'A flipped byte is not noticed: pg_checksums --enable'),
             ('ignore_checksum_failure', 'on', 'Damaged pages are read as if they were whole.'),
             ('zero_damaged_pages', 'on', 'Damaged pages lose their rows without a word.'),
@@ -95,9 +164,9 @@ begin
     where scope.setdatabase in (
             0, (select oid from pg_database where datname = current_database())
         )
-        and setting.value in (
-            'synchronous_commit=off', 'session_replication_role=replica',
-            'session_replication_role=local'
+        and lower(setting.value) in (
+            'synchronous_commit=off', 'synchronous_commit=false', 'synchronous_commit=no',
+            'synchronous_commit=0', 'session_replication_role=replica'
         )
     union all
     select

@@ -5,6 +5,9 @@ create function pgjobs.verify()
     stable
     security definer
     set search_path = pg_catalog, pg_temp
+    -- Definitions are written out as these say.
+    set quote_all_identifiers = off
+    set intervalstyle = postgres
 as $$
 declare
     v_named pgjobs.finding[];

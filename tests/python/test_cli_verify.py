@@ -72,7 +72,11 @@ def test_a_verify_that_was_replaced_is_found_out(fresh_dsn: str, operator: str, 
         "grant execute on function pgjobs.claim to pgjobs_app",
     )
     wrong = errors(run, operator)
-    assert wrong.keys() == {"function pgjobs.verify", GUARD, "function pgjobs.enqueue"}
+    granted = "grant execute on function pgjobs"
+    assert wrong.keys() == {
+        *("function pgjobs.verify", GUARD, "function pgjobs.enqueue"),
+        *(f"{granted}.claim to pgjobs_app", f"{granted}.enqueue to PUBLIC"),
+    }
     assert len(set(wrong.values())) == 1
 
 
@@ -85,6 +89,26 @@ def test_a_fingerprint_that_was_rewritten_is_found_out(
         f"update pgjobs.fingerprint set state = 'switched off' where object = '{GUARD}'",
     )
     assert errors(run, operator).keys() == {GUARD}
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        (
+            "alter table pgjobs.verdict drop constraint verdict_status_check",
+            "constraint verdict_status_check on pgjobs.verdict",
+        ),
+        ("alter function pgjobs.verify owner to postgres", "function pgjobs.verify"),
+        ("drop function pgjobs._verify_server", "function pgjobs._verify_server"),
+        ("drop view pgjobs._installed", "view pgjobs._installed"),
+        ("drop table pgjobs.fingerprint", "table pgjobs.fingerprint"),
+    ],
+)
+def test_what_verify_cannot_say_is_said_by_the_command(
+    statement: str, name: str, fresh_dsn: str, run: Run
+) -> None:
+    execute(fresh_dsn, f"delete from pgjobs.fingerprint where object = '{name}'", statement)
+    assert name in errors(run, fresh_dsn)
 
 
 def test_every_body_is_checked_batch_by_batch(

@@ -47,7 +47,8 @@ def errors(conn: Connection) -> set[str]:
     return {
         each.object
         for each in call(conn, "verify")
-        if each.severity == "error" and not each.object.startswith(("trigger ", "constraint "))
+        if each.severity == "error"
+        and not each.object.startswith(("trigger ", "constraint ", "unique index "))
     } | {each.object for each in call(conn, "verify") if "have no row in" in each.finding}
 
 
@@ -81,6 +82,15 @@ TAMPERING: dict[str, set[str]] = {
         "constraint verdict_job_id_fkey",
         "constraint artifact_job_id_fkey",
     },
+    "alter table pgjobs.job drop constraint job_commit_sha_key; insert into pgjobs.job overriding"
+    " system value select 99, session_id, 'FIRST', lab_version, priority, max_runs, created_at"
+    " from pgjobs.job where job_id = 1": {
+        "commit FIRST",
+        "job 99",
+        "sequence pgjobs.job_job_id_seq",
+    },
+    "alter table pgjobs.verdict drop constraint verdict_job_id_pkey cascade;"
+    " insert into pgjobs.verdict select * from pgjobs.verdict where job_id = 1": {"job 1"},
     "update pgjobs.verdict set status = 'PASSED' where job_id = 1": {"amendment 1"},
     "update pgjobs.body set content = 'lag'": {"body 1"},
     "update pgjobs.artifact set sha256 = sha256('lag')": {"body 1"},
@@ -92,9 +102,12 @@ TAMPERING: dict[str, set[str]] = {
 @pytest.mark.parametrize("statement", TAMPERING)
 def test_it_is_named(statement: str, tampered: Connection) -> None:
     [(second,)] = tampered.execute("select session_id from pgjobs.job where job_id = 2").fetchall()
+    [(first,)] = tampered.execute("select commit_sha from pgjobs.job where job_id = 1").fetchall()
     assert errors(tampered) == set()
-    tampered.execute(statement.encode())
-    expected = {name.replace("SECOND", str(second)) for name in TAMPERING[statement]}
+    tampered.execute(statement.replace("FIRST", first).encode())
+    expected = {
+        name.replace("SECOND", str(second)).replace("FIRST", first) for name in TAMPERING[statement]
+    }
     assert errors(tampered) == expected
 
 

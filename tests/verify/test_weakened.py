@@ -84,6 +84,48 @@ OTHERS = {
     "alter role pgjobs_owner login": "role pgjobs_owner",
     "alter role pgjobs_owner superuser": "role pgjobs_owner",
     "alter role pgjobs_worker set session_replication_role = replica": "role pgjobs_worker",
+    "update pg_class set relhastriggers = false where oid = 'pgjobs.job'::regclass": "table job",
+    "update pg_index set indimmediate = false"
+    " where indexrelid = 'pgjobs.job_commit_sha_key'::regclass": "unique index job_commit_sha_key",
+    "delete from pg_trigger where tgconstraint ="
+    " (select oid from pg_constraint where conname = 'verdict_job_id_fkey')": (
+        "constraint verdict_job_id_fkey"
+    ),
+    "create function public.evil(text) returns boolean language sql immutable return true;"
+    " create index mine on pgjobs.verdict (job_id) where public.evil(status)": (
+        "computed index mine"
+    ),
+    "create function public.tokens() returns setof uuid language sql security definer"
+    " as 'select lease_token from pgjobs.head'; alter function public.tokens owner to"
+    " pgjobs_owner": "function public.tokens()",
+    "create view public.v as select * from pgjobs.head": "view public.v",
+    "create table public.h (session_id uuid references pgjobs.head)": (
+        "constraint h_session_id_fkey on public.h"
+    ),
+    "alter table pgjobs.lab_attempt add constraint lab_attempt_session_id_fkey"
+    " check (session_id is null)": "constraint lab_attempt_session_id_fkey",
+    "create table public.other (id bigint primary key); alter table pgjobs.lab_attempt add"
+    " constraint lab_attempt_session_id_fkey foreign key (attempt_id) references other": (
+        "constraint lab_attempt_session_id_fkey"
+    ),
+    "alter sequence pgjobs.ready_no set unlogged": "sequence ready_no",
+    "revoke insert on pgjobs.setback from pgjobs_owner": (
+        "revoke insert on table setback from its owner"
+    ),
+    "grant references on pgjobs.head to pg_monitor": "grant references on table head",
+    "alter default privileges for role pgjobs_owner grant all on tables to public": (
+        "default privileges of pgjobs_owner"
+    ),
+    "create function pg_catalog.convert_to(text, text) returns bytea language sql"
+    " return ''::bytea": "function convert_to(text,text)",
+    "do $$ begin execute replace(pg_get_functiondef('pgjobs._verify_server'::regproc),"
+    " quote_literal('pgjobs'), quote_literal('-')); end $$": "function _verify_server",
+    "alter role pgjobs_app superuser": "role pgjobs_app",
+    "alter role pgjobs_worker createrole": "role pgjobs_worker",
+    "grant pgjobs_operator to pgjobs_app": "role pgjobs_app",
+    "grant pg_execute_server_program to pgjobs_worker": "role pgjobs_worker",
+    "alter role pgjobs_worker set session_replication_role = 'Replica'": "role pgjobs_worker",
+    "grant set on parameter allow_system_table_mods to pg_monitor": "role pg_monitor",
     "delete from pgjobs.fingerprint where object like '%job_append_only%'": (
         "trigger job_append_only"
     ),
@@ -100,6 +142,12 @@ ALLOWED = {
     "grant references (job_id) on pgjobs.job to pg_monitor": None,
     "alter table pgjobs.job set (autovacuum_enabled = off)": None,
     "comment on table pgjobs.job is 'ours'": None,
+    "set local quote_all_identifiers = on": None,
+    "set local intervalstyle = 'iso_8601'": None,
+    "create role pgjobs_metrics; grant select on pgjobs.verification_job to pgjobs_metrics": (
+        "grant select on view verification_job"
+    ),
+    "create table public.preview (job_id bigint references pgjobs.job)": None,
 }
 
 
