@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -222,6 +223,14 @@ def test_it_is_no_error(statement: str, conn: Connection) -> None:
     warned = findings(conn, "warning") - before
     expected = ALLOWED[statement]
     assert [each.startswith(expected or "") for each in warned] == [True] * bool(expected)
+
+
+def test_a_rule_that_is_named_like_a_views_own_is_named(conn: Connection) -> None:
+    conn.execute("create rule quiet as on insert to pgjobs.setback do instead nothing")
+    # Some majors refuse this name themselves.
+    with suppress(psycopg.errors.InvalidObjectDefinition), conn.transaction():
+        conn.execute('alter rule quiet on pgjobs.setback rename to "_RETURN"')
+    assert any(each.endswith(" on setback") for each in findings(conn, "error"))
 
 
 def test_settings_that_lose_data_are_named(conn: Connection) -> None:
