@@ -6313,7 +6313,7 @@ begin
     union all
     select
         'warning', 'database ' || database.datname,
-        'PUBLIC may ' || string_agg(
+        'PUBLIC has ' || string_agg(
             lower(acl.privilege_type), ' and ' order by acl.privilege_type
         ),
         'No dump without --create has the lockdown of docs/security.md: revoke … from public'
@@ -6762,7 +6762,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._verify_roles',
         'present', '8467986e26b64da499687ec5ba22ae1b'),
     ('function pgjobs._verify_server',
-        'present', 'bc559b771ea7496e0468ab339d131747'),
+        'present', 'dfdb8db98039c7559498159f69ba9e09'),
     ('function pgjobs.add_artifact',
         'present', '736d4ce266df150cc47a75cb1545a1ef'),
     ('function pgjobs.amend',
@@ -7201,4 +7201,4 @@ select '0001.ledger', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '48873989397e4799dfc1d0d5795df87be1036595dd568d7c8ee3ee0863ac0083');
+values ('0001.ledger', '602e7c1987301389e7924771420fc278e21125159964066c4dafe1e6e9d41b1c');

@@ -242,7 +242,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._verify_roles',
         'present', '8467986e26b64da499687ec5ba22ae1b'),
     ('function pgjobs._verify_server',
-        'present', 'bc559b771ea7496e0468ab339d131747'),
+        'present', 'dfdb8db98039c7559498159f69ba9e09'),
     ('function pgjobs.add_artifact',
         'present', '736d4ce266df150cc47a75cb1545a1ef'),
     ('function pgjobs.amend',

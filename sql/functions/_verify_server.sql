@@ -177,7 +177,7 @@ begin
     union all
     select
         'warning', 'database ' || database.datname,
-        'PUBLIC may ' || string_agg(
+        'PUBLIC has ' || string_agg(
             lower(acl.privilege_type), ' and ' order by acl.privilege_type
         ),
         'No dump without --create has the lockdown of docs/security.md: revoke … from public'
