@@ -5825,6 +5825,8 @@ begin
                     '{grant % to PUBLIC,grant % to pgjobs_owner,grant % to pgjobs_app,'
                     'grant % to pgjobs_worker,grant % to pgjobs_reader,grant % to pgjobs_operator}'
                 ) then 'error'
+                -- A helper checks nothing: its caller has.
+                when live.object ~ '^grant execute on function pgjobs[.]_' then 'error'
                 -- Tables of the host may point at these two.
                 when live.object like any (
                     '{grant references on table pgjobs.job to %,'
@@ -5834,6 +5836,7 @@ begin
                 ) then null
                 when live.object like any (
                     '{grant execute on function %,grant select on view %,'
+                    'grant select on column pgjobs.verification%,'
                     'grant usage on schema %,grant usage on type %}'
                 ) then case when v_has_roles then 'warning' end
                 when live.object like 'index %' then 'warning'
@@ -6756,7 +6759,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._verify_ledger',
         'present', '17bb3e72212a24d65585cf369ea2d07b'),
     ('function pgjobs._verify_objects',
-        'present', '2a768df5681409d919f3d5c747ebb43c'),
+        'present', 'cff3a1354d2c9685e8fbf5d419cb2316'),
     ('function pgjobs._verify_open_jobs',
         'present', '818e2d770ed291fb9f5c494cd091ca0d'),
     ('function pgjobs._verify_roles',
@@ -7201,4 +7204,4 @@ select '0001.ledger', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '602e7c1987301389e7924771420fc278e21125159964066c4dafe1e6e9d41b1c');
+values ('0001.ledger', '15f14959cb2fc7eeccb40b1b5148e0751302f0c554ca1c5fcd6e136510408021');

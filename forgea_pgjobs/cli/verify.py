@@ -23,7 +23,8 @@ BATCH = 1000
 # Objects of these kinds may be the host's own; verify() says which are.
 OPTIONAL = re.compile(
     r"index |constraint lab_attempt_session_id_fkey on pgjobs\.lab_attempt$"
-    r"|grant (execute on function|select on view|usage on (schema|type)|references on) "
+    r"|grant (execute on function pgjobs\.(?!_)|select on (view|column) pgjobs\.verification_"
+    r"|usage on (schema|type) |references on (table|column) pgjobs\.(job|lab_attempt)\b)"
     r"(?!.* to (PUBLIC|pgjobs_(owner|app|worker|reader|operator))$)"
 )
 

@@ -236,7 +236,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._verify_ledger',
         'present', '17bb3e72212a24d65585cf369ea2d07b'),
     ('function pgjobs._verify_objects',
-        'present', '2a768df5681409d919f3d5c747ebb43c'),
+        'present', 'cff3a1354d2c9685e8fbf5d419cb2316'),
     ('function pgjobs._verify_open_jobs',
         'present', '818e2d770ed291fb9f5c494cd091ca0d'),
     ('function pgjobs._verify_roles',

@@ -48,6 +48,8 @@ begin
                     '{grant % to PUBLIC,grant % to pgjobs_owner,grant % to pgjobs_app,'
                     'grant % to pgjobs_worker,grant % to pgjobs_reader,grant % to pgjobs_operator}'
                 ) then 'error'
+                -- A helper checks nothing: its caller has.
+                when live.object ~ '^grant execute on function pgjobs[.]_' then 'error'
                 -- Tables of the host may point at these two.
                 when live.object like any (
                     '{grant references on table pgjobs.job to %,'
@@ -57,6 +59,7 @@ begin
                 ) then null
                 when live.object like any (
                     '{grant execute on function %,grant select on view %,'
+                    'grant select on column pgjobs.verification%,'
                     'grant usage on schema %,grant usage on type %}'
                 ) then case when v_has_roles then 'warning' end
                 when live.object like 'index %' then 'warning'

@@ -144,3 +144,23 @@ def test_one_who_is_no_operator_is_told_so(fresh_dsn: str, run: Run) -> None:
     done = run("verify", "--dsn", make_conninfo(fresh_dsn, options="-c role=pgjobs_reader"))
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error 42501: ")
+
+
+@pytest.mark.parametrize(
+    ("grant", "is_error"),
+    [
+        ("select (lease_token) on pgjobs.head", True),
+        ("execute on function pgjobs._complete", True),
+        ("references on pgjobs.head", True),
+        ("select on pgjobs.backfill", True),
+        ("select on pgjobs.verification_job", False),
+        ("execute on function pgjobs.claim", False),
+        ("references (job_id) on pgjobs.job", False),
+    ],
+)
+def test_a_quiet_verify_hides_no_grant_but_those_of_the_dba(
+    grant: str, is_error: bool, fresh_dsn: str, operator: str, run: Run
+) -> None:
+    execute(fresh_dsn, QUIET, f"grant {grant} to pg_monitor")
+    wrong = errors(run, operator).keys() - {"function pgjobs.verify"}
+    assert bool(wrong) is is_error

@@ -77,6 +77,12 @@ OTHERS = {
         "grant execute on function claim"
     ),
     "grant delete on pgjobs.head to pg_monitor": "grant delete on table head",
+    "grant select (lease_token) on pgjobs.head to pg_monitor": (
+        "grant select on column head.lease_token"
+    ),
+    "grant execute on function pgjobs._complete to pg_monitor": (
+        "grant execute on function _complete"
+    ),
     "grant update (status) on pgjobs.verdict to pg_monitor": (
         "grant update on column verdict.status"
     ),
@@ -137,6 +143,9 @@ ALLOWED = {
     "grant execute on function pgjobs.claim to pg_monitor": "grant execute on function claim",
     "grant select on pgjobs.verification_job to pg_monitor": (
         "grant select on view verification_job"
+    ),
+    "grant select (job_id) on pgjobs.verification_job to pg_monitor": (
+        "grant select on column verification_job.job_id"
     ),
     "grant pg_read_all_data to pgjobs_worker": "role pgjobs_worker",
     "alter role pgjobs_worker set synchronous_commit = off": "role pgjobs_worker",
