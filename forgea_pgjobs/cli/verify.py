@@ -23,8 +23,9 @@ BATCH = 1000
 # Objects of these kinds may be the host's own; verify() says which are.
 OPTIONAL = re.compile(
     r"index |constraint lab_attempt_session_id_fkey on pgjobs\.lab_attempt$"
-    r"|grant (execute on function pgjobs\.(?!_)|select on (view|column) pgjobs\.verification_"
-    r"|usage on (schema|type) |references on (table|column) pgjobs\.(job|lab_attempt)\b)"
+    r"|grant (execute on function pgjobs\.(?!_)|select on view "
+    r"|select on column pgjobs\.verification_|usage on (schema|type) "
+    r"|references on (table|column) pgjobs\.(job|lab_attempt)\b)"
     r"(?!.* to (PUBLIC|pgjobs_(owner|app|worker|reader|operator))$)"
 )
 

@@ -154,6 +154,8 @@ def test_one_who_is_no_operator_is_told_so(fresh_dsn: str, run: Run) -> None:
         ("references on pgjobs.head", True),
         ("select on pgjobs.backfill", True),
         ("select on pgjobs.verification_job", False),
+        ("select (job_id) on pgjobs.verification_job", False),
+        ("select on pgjobs.backfill_report", False),
         ("execute on function pgjobs.claim", False),
         ("references (job_id) on pgjobs.job", False),
     ],
