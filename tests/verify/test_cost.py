@@ -10,7 +10,7 @@ from tests.helpers import Connection, call
 from tests.races.rivals import LONG
 from tests.sql.test_flat import FILL
 
-JOBS = 500_000 if LONG else 25_000
+JOBS = 1_000_000 if LONG else 50_000
 PAGES = [
     f"{kind} {what} Blocks"
     for kind, whats in {"Shared": ("Hit", "Read"), "Temp": ("Read", "Written")}.items()
@@ -30,10 +30,8 @@ def pages(conn: Connection, jobs: int) -> int:
     return sum(plan["Plan"][name] for name in PAGES)
 
 
-def test_the_cost_is_no_square_of_the_jobs(pg: Postgres, installed: NoopExecutor) -> None:
-    cost = []
-    for jobs in (JOBS, 2 * JOBS):
-        with pg.database(installed.template_dbname) as dsn, psycopg.connect(dsn) as conn:
-            cost.append(pages(conn, jobs))
-    # A hash that no longer fits into work_mem is written and read once more; a square would be 4.
-    assert cost[1] <= 3 * cost[0]
+def test_no_more_than_a_few_pages_are_read_for_a_job(pg: Postgres, installed: NoopExecutor) -> None:
+    with pg.database(installed.template_dbname) as dsn, psycopg.connect(dsn) as conn:
+        # A look-up of each job in an index, in each of the checks, is the most; one check that read
+        # a table for every job would take hundreds.
+        assert pages(conn, JOBS) <= 50 * JOBS
