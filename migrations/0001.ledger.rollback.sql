@@ -7,8 +7,8 @@ set local search_path = pg_catalog, pg_temp;
 
 lock table
     pgjobs.lab_attempt, pgjobs.attempt_detail, pgjobs.job, pgjobs.job_payload, pgjobs.verdict,
-    pgjobs.verdict_summary, pgjobs.setback, pgjobs.lane, pgjobs.head, pgjobs.waiting,
-    pgjobs.migration
+    pgjobs.verdict_summary, pgjobs.setback, pgjobs.lane, pgjobs.ready, pgjobs.lease,
+    pgjobs.waiting, pgjobs.migration
 in access exclusive mode;
 
 do $$
@@ -42,27 +42,28 @@ drop function
     pgjobs.is_passed, pgjobs.timeline, pgjobs.why_waiting, pgjobs.verify, pgjobs.verify_bodies,
     pgjobs.link_lab_sessions, pgjobs.unlink_lab_sessions;
 drop function
-    pgjobs._add_amendment, pgjobs._add_attempt, pgjobs._answer_review, pgjobs._check_artifact,
-    pgjobs._check_batch, pgjobs._check_claim, pgjobs._check_commit_sha, pgjobs._check_decision,
-    pgjobs._check_document, pgjobs._check_duration, pgjobs._check_expiry, pgjobs._check_no_null,
-    pgjobs._check_push, pgjobs._check_status, pgjobs._check_text, pgjobs._check_verdict,
-    pgjobs._complete, pgjobs._effective_status, pgjobs._end_run, pgjobs._enqueue,
-    pgjobs._enqueue_new, pgjobs._expire, pgjobs._find_attempt, pgjobs._find_job, pgjobs._is_open,
-    pgjobs._is_shared, pgjobs._keep_body, pgjobs._last_run_no, pgjobs._leave_lane,
-    pgjobs._lock_head, pgjobs._next_head, pgjobs._old_bodies, pgjobs._old_details, pgjobs._promote,
-    pgjobs._refuse, pgjobs._refuse_argument, pgjobs._refuse_lease, pgjobs._refuse_null,
-    pgjobs._status, pgjobs._sweep, pgjobs._take_leases, pgjobs._verify_ledger,
+    pgjobs._add_amendment, pgjobs._add_attempt, pgjobs._add_ready, pgjobs._answer_review,
+    pgjobs._check_artifact, pgjobs._check_batch, pgjobs._check_claim, pgjobs._check_commit_sha,
+    pgjobs._check_decision, pgjobs._check_document, pgjobs._check_duration, pgjobs._check_expiry,
+    pgjobs._check_no_null, pgjobs._check_push, pgjobs._check_snapshot, pgjobs._check_status,
+    pgjobs._check_text, pgjobs._check_verdict, pgjobs._complete, pgjobs._effective_status,
+    pgjobs._end_run, pgjobs._enqueue, pgjobs._enqueue_new, pgjobs._expire, pgjobs._find_attempt,
+    pgjobs._find_job, pgjobs._is_commit_sha, pgjobs._is_open, pgjobs._is_shared, pgjobs._is_text,
+    pgjobs._keep_body, pgjobs._last_run_no, pgjobs._leave_lane, pgjobs._next_head,
+    pgjobs._old_bodies, pgjobs._old_details, pgjobs._promote, pgjobs._refuse,
+    pgjobs._refuse_argument, pgjobs._refuse_lease, pgjobs._refuse_null, pgjobs._status,
+    pgjobs._sweep, pgjobs._take_lease, pgjobs._take_leases, pgjobs._verify_ledger,
     pgjobs._verify_objects, pgjobs._verify_open_jobs, pgjobs._verify_roles, pgjobs._verify_server;
 drop view pgjobs.verification_job, pgjobs.verification_verdict;
 drop table
-    pgjobs.fingerprint, pgjobs.migration, pgjobs.waiting, pgjobs.head, pgjobs.lane,
-    pgjobs.backfill, pgjobs.expiry, pgjobs.body, pgjobs.artifact, pgjobs.amendment,
+    pgjobs.fingerprint, pgjobs.migration, pgjobs.waiting, pgjobs.ready, pgjobs.lease,
+    pgjobs.lane, pgjobs.backfill, pgjobs.expiry, pgjobs.body, pgjobs.artifact, pgjobs.amendment,
     pgjobs.review_summary, pgjobs.review_result, pgjobs.review, pgjobs.setback,
     pgjobs.verdict_summary, pgjobs.verdict, pgjobs.job_payload, pgjobs.job,
     pgjobs.attempt_detail, pgjobs.lab_attempt;
 drop function pgjobs._guard_ledger, pgjobs._guard_detail;
 drop sequence
-    pgjobs.ready_no, pgjobs.swept_at, pgjobs.low_water_1, pgjobs.low_water_2, pgjobs.low_water_3,
+    pgjobs.swept_at, pgjobs.idle_at, pgjobs.low_water_1, pgjobs.low_water_2, pgjobs.low_water_3,
     pgjobs.low_water_4;
 drop type
     pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed, pgjobs.completed,

@@ -11,12 +11,12 @@
 -- The life of a row. A pushed commit becomes a lab_attempt, and its one verification a job: two
 -- ledger rows that are inserted once and never change. Where the job stands is not a column but a
 -- place. Its session has a lane (how many jobs are open); the first of them is the lane's head, the
--- later ones are waiting. A worker's claim turns the head into a lease: a random token and an end.
--- Whoever shows that token may write the verdict, which is again a ledger row, and the session's
--- next waiting job becomes the head. A lease that ends without a verdict leaves a setback, and the
--- same job is claimable again until its runs are used up. A job with a verdict is in no hot table
--- any more, unless it is to be judged again: then it goes the same way once more, as a review, and
--- the answer is an amendment beside the verdict. What a run leaves is its artifacts.
+-- later ones are waiting. The head is ready, until a worker's claim makes it a lease: a random
+-- token and an end. Whoever shows that token may write the verdict, which is again a ledger row,
+-- and the session's next waiting job becomes the head. A lease that ends without a verdict leaves a
+-- setback, and the same job is ready again until its runs are used up. A job with a verdict is in
+-- no hot table any more, unless it is to be judged again: then it goes the same way once more, as a
+-- review, and the answer is an amendment beside the verdict. What a run leaves is its artifacts.
 --
 --   lab_attempt --< job ---- verdict --< amendment       the ledger: insert only, guarded, for ever
 --        |           | |\         \--< review ---- review_result
@@ -24,13 +24,13 @@
 --        |           |  \---< artifact
 --     detail      payload, body, summaries               beside it: bulky or personal, may expire
 --
---   lane ---- head (claimable, delayed or leased)        hot: one row per session with open jobs
+--   lane ---- ready (claimable, delayed) or lease        hot: one row per session with open jobs
 --      \----< waiting                                    hot: the session's later jobs, reviews
 --
--- Locks are taken in one order: the lane, then the ledger's unique keys or the head, then the rest.
--- The lane is locked by whoever changes how many jobs a session has open (enqueue, complete,
--- cancel, the last release), never by claim, heartbeat or rescue, which do not wait for an open
--- enqueue.
+-- Locks are taken in one order: the lane, then the ledger's unique keys or the head, in lease or in
+-- ready, then the rest. The lane is locked by whoever changes how many jobs a session has open
+-- (enqueue, complete, cancel, the last release), never by claim, heartbeat or rescue, which do not
+-- wait for an open enqueue.
 
 
 -- Roles: five group roles without login. They belong to the whole cluster: created if absent, never
@@ -295,17 +295,15 @@ comment on type pgjobs.session_link is
     'Answer of link_lab_sessions: examples are at most ten of the orphans.';
 
 
-create sequence pgjobs.ready_no as bigint;
-comment on sequence pgjobs.ready_no is
-    'Numbers heads in the order in which they become claimable; never goes back.';
-
-
 -- Marks are sequences, not rows: a row that claims update would leave dead versions that every
 -- claim steps over while somebody holds an old snapshot. A mark saves work and is never believed:
 -- no answer depends on it, and setting one is not undone by a rollback.
 create sequence pgjobs.swept_at as bigint minvalue 0 start 0;
 comment on sequence pgjobs.swept_at is
     'When a claim last looked for ended leases and delays: milliseconds since 1970.';
+create sequence pgjobs.idle_at as bigint minvalue 0 start 0;
+comment on sequence pgjobs.idle_at is
+    'When a claim last looked at everything for long and found nothing: milliseconds since 1970.';
 create sequence pgjobs.low_water_1 as bigint minvalue 0 start 0;
 create sequence pgjobs.low_water_2 as bigint minvalue 0 start 0;
 create sequence pgjobs.low_water_3 as bigint minvalue 0 start 0;
@@ -406,7 +404,9 @@ create table pgjobs.lab_attempt (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 -- Serves the idempotency look-up of enqueue and record_attempt; keys are per session.
@@ -458,7 +458,9 @@ create table pgjobs.attempt_detail (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on table pgjobs.attempt_detail is 'Detail: personal and bulky data of an attempt.';
@@ -485,7 +487,8 @@ comment on trigger attempt_detail_no_truncate on pgjobs.attempt_detail is
 
 -- job: the verification of a commit. Guarantees: one per commit SHA for ever (job_commit_sha_key),
 -- of an attempt of the same session and commit (job_session_id_commit_sha_fkey), no change ever
--- (the guards). It has no status: an open job is in head or waiting, a finished one has a verdict.
+-- (the guards). It has no status: an open job is in ready, lease or waiting, a finished one has a
+-- verdict.
 create table pgjobs.job (
     job_id bigint generated always as identity,
     session_id uuid not null,
@@ -504,11 +507,14 @@ create table pgjobs.job (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on sequence pgjobs.job_job_id_seq is
-    'Gives job ids, in the order of enqueuing within a session.';
+    'Gives the ids of jobs and reviews, in the order of enqueuing within a session, and the places '
+    'of heads that come back.';
 comment on table pgjobs.job is
     'Ledger: the verification of a commit, at most one per commit SHA, for ever.';
 comment on column pgjobs.job.job_id is
@@ -548,7 +554,9 @@ create table pgjobs.job_payload (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on table pgjobs.job_payload is
@@ -622,7 +630,9 @@ create table pgjobs.verdict (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 -- Serves "the newest 50 FAILED" and counts per status over a time.
@@ -680,7 +690,9 @@ create table pgjobs.verdict_summary (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on table pgjobs.verdict_summary is 'Detail: what the worker says beside the status.';
@@ -722,7 +734,9 @@ create table pgjobs.setback (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on table pgjobs.setback is 'Ledger: a run that ended without a verdict.';
@@ -775,7 +789,9 @@ create table pgjobs.review (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on table pgjobs.review is
@@ -844,7 +860,9 @@ create table pgjobs.review_result (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on table pgjobs.review_result is
@@ -898,7 +916,9 @@ create table pgjobs.review_summary (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on table pgjobs.review_summary is
@@ -952,7 +972,9 @@ create table pgjobs.amendment (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 -- Serves "the newest 50 whose effective status is …", beside the verdict's.
@@ -1043,7 +1065,9 @@ create table pgjobs.artifact (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 -- Serves expire_artifacts: who shares a body.
@@ -1109,7 +1133,9 @@ create table pgjobs.body (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 -- Serves expire_artifacts: the oldest bodies.
@@ -1154,7 +1180,9 @@ create table pgjobs.expiry (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on table pgjobs.expiry is
@@ -1218,7 +1246,9 @@ create table pgjobs.backfill (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on table pgjobs.backfill is 'Ledger: what became of a log of the host''s history.';
@@ -1257,12 +1287,14 @@ comment on trigger backfill_append_only on pgjobs.backfill is
 comment on trigger backfill_no_truncate on pgjobs.backfill is 'Refuses TRUNCATE with 23V01.';
 
 
--- lane: a session with open jobs, and how many. Guarantees: at most 100 (the domain open_jobs,
--- asked by enqueue before it is hit). Its row lock is what makes "the next job of a session" safe:
--- every call that adds or ends a job changes this row, so two of them never pass each other, and
--- above READ COMMITTED the second gets 40001.
+-- lane: a session with open jobs: how many, and which of them is the head. Guarantees: at most 100
+-- (the domain open_jobs, asked by enqueue before it is hit); one head per session, which is in
+-- ready or in lease, while the others wait. Its row lock is what makes "the next job of a session"
+-- safe: every call that adds or ends a job changes this row, so two of them never pass each other,
+-- and above READ COMMITTED the second gets 40001.
 create table pgjobs.lane (
     session_id uuid not null,
+    head_job_id bigint not null,
     open_jobs pgjobs.open_jobs not null,
     constraint lane_session_id_pkey primary key (session_id)
 ) with (
@@ -1274,38 +1306,30 @@ create table pgjobs.lane (
 );
 
 comment on table pgjobs.lane is
-    'Hot: a session with open jobs, and how many; the lock for adding and ending jobs.';
+    'Hot: a session with open jobs, and its head; the lock for adding and ending jobs.';
 comment on column pgjobs.lane.session_id is 'The lab session.';
+comment on column pgjobs.lane.head_job_id is
+    'The first of its open jobs, or the job whose review is: the row of ready or lease.';
 comment on column pgjobs.lane.open_jobs is 'Its head and its waiting jobs.';
 comment on constraint lane_session_id_pkey on pgjobs.lane is 'One lane per session.';
 
 
--- head: the one job or review of a session that is claimable, delayed or running. Guarantees: one
--- per session, hence one running job per session (head_session_id_pkey); exactly one of the three
--- states (head_lease_token_check). Hot tables have no foreign keys and no triggers: only the
+-- ready: the head of a session while nobody runs it: claimable, or delayed until its time comes.
+-- One row per job (ready_job_id_pkey). Hot tables have no foreign keys and no triggers: only the
 -- functions write.
-create table pgjobs.head (
-    session_id uuid not null,
+create table pgjobs.ready (
     job_id bigint not null,
+    session_id uuid not null,
     attempt_id bigint not null,
     available_at timestamptz not null,
     ready_no bigint,
+    review_id bigint,
     started_at timestamptz,
-    lease_expires_at timestamptz,
-    lease_token uuid,
-    lease_for interval,
     priority smallint not null,
     run_no smallint not null default 0,
     worker text collate "C",
-    review_id bigint,
-    constraint head_session_id_pkey primary key (session_id),
-    constraint head_lease_token_check check (
-        (lease_token is null) = (lease_expires_at is null)
-        and (lease_token is null) = (lease_for is null)
-        and (lease_token is null or ready_no is null)
-    )
+    constraint ready_job_id_pkey primary key (job_id)
 ) with (
-    fillfactor = 70,
     vacuum_truncate = off,
     autovacuum_vacuum_scale_factor = 0.01,
     autovacuum_vacuum_threshold = 2000,
@@ -1313,43 +1337,78 @@ create table pgjobs.head (
 );
 
 -- Serves claim: the claimable heads in order.
-create index head_priority_ready_no_idx on pgjobs.head (priority, ready_no)
+create index ready_priority_ready_no_idx on pgjobs.ready (priority, ready_no)
     where ready_no is not null;
 -- Serves the promotion of heads whose time has come.
-create index head_available_at_idx on pgjobs.head (available_at)
-    where ready_no is null and lease_token is null;
--- Serves rescue.
-create index head_lease_expires_at_idx on pgjobs.head (lease_expires_at)
-    where lease_token is not null;
+create index ready_available_at_idx on pgjobs.ready (available_at) where ready_no is null;
 
-comment on table pgjobs.head is
-    'Hot: the first open job of a session: claimable, delayed or leased.';
-comment on column pgjobs.head.session_id is 'The lab session.';
-comment on column pgjobs.head.job_id is 'The job.';
-comment on column pgjobs.head.attempt_id is
+comment on table pgjobs.ready is
+    'Hot: the first open job of a session, claimable or delayed.';
+comment on column pgjobs.ready.job_id is 'The job.';
+comment on column pgjobs.ready.session_id is 'The lab session.';
+comment on column pgjobs.ready.attempt_id is
     'Its attempt, so that claim need not look for it.';
-comment on column pgjobs.head.available_at is 'Not to be claimed before.';
-comment on column pgjobs.head.ready_no is
-    'Place among the claimable heads of its priority; null while delayed or leased.';
-comment on column pgjobs.head.started_at is 'When the latest run was claimed.';
-comment on column pgjobs.head.lease_expires_at is
-    'From then on the lease may be taken away; null unless leased.';
-comment on column pgjobs.head.lease_token is
-    'Who shows it may write the verdict; null unless leased.';
-comment on column pgjobs.head.lease_for is
-    'The granted length, to tell a lease given by a clock that ran ahead.';
-comment on column pgjobs.head.priority is '1 first … 4 last.';
-comment on column pgjobs.head.run_no is 'How many runs the job has had.';
-comment on column pgjobs.head.worker is 'Who claimed the latest run.';
-comment on column pgjobs.head.review_id is
+comment on column pgjobs.ready.available_at is 'Not to be claimed before.';
+comment on column pgjobs.ready.ready_no is
+    'Place among the claimable heads of its priority, from the sequence of the jobs: a new job''s '
+    'is its id, one that comes back takes the next; null while delayed.';
+comment on column pgjobs.ready.review_id is
     'The review for which the job is judged again; null for its first verification.';
-comment on constraint head_session_id_pkey on pgjobs.head is
-    'One head, so one running job, per session.';
-comment on constraint head_lease_token_check on pgjobs.head is
-    'A head is leased or claimable or delayed.';
-comment on index pgjobs.head_priority_ready_no_idx is 'The claimable heads, in the order of claim.';
-comment on index pgjobs.head_available_at_idx is 'The delayed heads, by when their time comes.';
-comment on index pgjobs.head_lease_expires_at_idx is 'The leased heads, by the end of the lease.';
+comment on column pgjobs.ready.started_at is 'When the latest run was claimed; null without one.';
+comment on column pgjobs.ready.priority is '1 first … 4 last.';
+comment on column pgjobs.ready.run_no is 'How many runs the job has had.';
+comment on column pgjobs.ready.worker is 'Who claimed the latest run; null without one.';
+comment on constraint ready_job_id_pkey on pgjobs.ready is 'A job is claimable once.';
+comment on index pgjobs.ready_priority_ready_no_idx is
+    'The claimable heads, in the order of claim.';
+comment on index pgjobs.ready_available_at_idx is 'The delayed heads, by when their time comes.';
+
+
+-- lease: the head of a session while a worker runs it. Guarantees: one running job per session
+-- (lease_session_id_pkey). Claim moves a row from ready to here; complete and cancel take it away;
+-- release and rescue move it back, or take it away when that was the last run.
+create table pgjobs.lease (
+    session_id uuid not null,
+    job_id bigint not null,
+    attempt_id bigint not null,
+    available_at timestamptz not null,
+    started_at timestamptz not null,
+    lease_expires_at timestamptz not null,
+    lease_token uuid not null,
+    lease_for interval not null,
+    review_id bigint,
+    priority smallint not null,
+    run_no smallint not null,
+    worker text collate "C" not null,
+    constraint lease_session_id_pkey primary key (session_id)
+) with (
+    vacuum_truncate = off,
+    autovacuum_vacuum_scale_factor = 0.01,
+    autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_cost_delay = 0
+);
+
+-- Serves rescue.
+create index lease_lease_expires_at_idx on pgjobs.lease (lease_expires_at);
+
+comment on table pgjobs.lease is 'Hot: the first open job of a session, running.';
+comment on column pgjobs.lease.session_id is 'The lab session.';
+comment on column pgjobs.lease.job_id is 'The job.';
+comment on column pgjobs.lease.attempt_id is 'Its attempt.';
+comment on column pgjobs.lease.available_at is 'From when on it could be claimed.';
+comment on column pgjobs.lease.started_at is 'When the run was claimed.';
+comment on column pgjobs.lease.lease_expires_at is
+    'From then on the lease may be taken away.';
+comment on column pgjobs.lease.lease_token is 'Who shows it may write the verdict.';
+comment on column pgjobs.lease.lease_for is
+    'The granted length, to tell a lease given by a clock that ran ahead.';
+comment on column pgjobs.lease.review_id is
+    'The review for which the job is judged again; null for its first verification.';
+comment on column pgjobs.lease.priority is '1 first … 4 last.';
+comment on column pgjobs.lease.run_no is 'How many runs the job has had, this one included.';
+comment on column pgjobs.lease.worker is 'Who claimed the run.';
+comment on constraint lease_session_id_pkey on pgjobs.lease is 'One running job per session.';
+comment on index pgjobs.lease_lease_expires_at_idx is 'The leases, by their end.';
 
 
 -- waiting: a session's open jobs and reviews behind its head, in the order of their coming.
@@ -1490,10 +1549,19 @@ begin
     insert into pgjobs.expiry (id, expired_at, kind, login)
     select job.job_id, now(), 'BODY', v_wide from pgjobs.job as job;
 
-    insert into pgjobs.lane (session_id, open_jobs)
-    select gen_random_uuid(), 1 from generate_series(1, 8000);
-    insert into pgjobs.head (session_id, job_id, attempt_id, available_at, priority, worker)
-    select gen_random_uuid(), 0, 0, now(), 1, v_wide from generate_series(1, 200);
+    insert into pgjobs.lane (session_id, head_job_id, open_jobs)
+    select gen_random_uuid(), 0, 1 from generate_series(1, 7000);
+    insert into pgjobs.ready (job_id, session_id, attempt_id, available_at, priority, worker)
+    select number, gen_random_uuid(), 0, now(), 1, v_wide
+    from generate_series(1, 200) as number;
+    insert into pgjobs.lease (
+        session_id, job_id, attempt_id, available_at, started_at, lease_expires_at, lease_token,
+        lease_for, priority, run_no, worker
+    )
+    select
+        gen_random_uuid(), 0, 0, now(), now(), now(), gen_random_uuid(), interval '1 second', 1, 1,
+        v_wide
+    from generate_series(1, 200);
     insert into pgjobs.waiting (session_id, turn_no)
     select gen_random_uuid(), 1 from generate_series(1, 3000);
 
@@ -1521,7 +1589,8 @@ reindex table pgjobs.artifact;
 reindex table pgjobs.body;
 reindex table pgjobs.expiry;
 reindex table pgjobs.lane;
-reindex table pgjobs.head;
+reindex table pgjobs.ready;
+reindex table pgjobs.lease;
 reindex table pgjobs.waiting;
 
 
@@ -1672,21 +1741,22 @@ select
     open_job.priority,
     open_job.payload,
     open_job.created_at,
-    head.available_at,
-    head.started_at,
+    ready.available_at,
+    ready.started_at,
     null,
-    head.run_no::integer,
+    ready.run_no::integer,
     open_job.max_runs,
-    head.worker,
+    ready.worker,
     null,
     null,
     null,
     'QUEUED'::text collate "C",
     null,
     'QUEUE'::text collate "C"
-from pgjobs.head as head
-join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
-where head.lease_token is null and head.review_id is null
+from pgjobs.lane as lane
+join pgjobs.ready as ready on ready.job_id = lane.head_job_id
+join open_job on open_job.session_id = lane.session_id and open_job.job_id = lane.head_job_id
+where ready.review_id is null
 union all
 select
     open_job.job_id,
@@ -1698,21 +1768,21 @@ select
     open_job.priority,
     open_job.payload,
     open_job.created_at,
-    head.available_at,
-    head.started_at,
+    lease.available_at,
+    lease.started_at,
     null,
-    head.run_no::integer,
+    lease.run_no::integer,
     open_job.max_runs,
-    head.worker,
+    lease.worker,
     null,
     null,
     null,
     'RUNNING'::text collate "C",
     null,
     'QUEUE'::text collate "C"
-from pgjobs.head as head
-join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
-where head.lease_token is not null and head.review_id is null
+from pgjobs.lease as lease
+join open_job on open_job.session_id = lease.session_id and open_job.job_id = lease.job_id
+where lease.review_id is null
 union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'PASSED'::text collate "C", priority,
@@ -1746,21 +1816,19 @@ comment on trigger verification_job_read_only on pgjobs.verification_job is
 
 
 -- verification_run: every run of every job, from the one place that recorded it: a setback, the
--- verdict or the review's result that ended it (its lease_token says so), or the head that is
--- running.
+-- verdict or the review's result that ended it (its lease_token says so), or its lease.
 create view pgjobs.verification_run as
 select
-    head.job_id,
-    head.run_no::integer as run_no,
-    head.worker,
-    head.started_at,
+    lease.job_id,
+    lease.run_no::integer as run_no,
+    lease.worker,
+    lease.started_at,
     null::timestamptz as ended_at,
     'RUNNING'::text collate "C" as outcome,
     null::text as reason
-from pgjobs.head as head
--- The head of a job is found by its session.
-join pgjobs.job as job on job.job_id = head.job_id and job.session_id = head.session_id
-where head.lease_token is not null
+from pgjobs.lease as lease
+-- The lease of a job is found by its session.
+join pgjobs.job as job on job.job_id = lease.job_id and job.session_id = lease.session_id
 union all
 select
     setback.job_id,
@@ -1857,8 +1925,8 @@ comment on trigger verification_amendment_read_only on pgjobs.verification_amend
     'Refuses INSERT, UPDATE and DELETE with 23V01.';
 
 
--- verification_review: every review, where it stands: it has its result, or its job is a head that
--- runs, or it waits.
+-- verification_review: every review, where it stands: it has its result, or its job runs, or it
+-- waits.
 create view pgjobs.verification_review as
 select
     review.review_id,
@@ -1867,7 +1935,7 @@ select
     job.commit_sha,
     coalesce(
         result.outcome,
-        case when head.lease_token is null then 'QUEUED' else 'RUNNING' end collate "C"
+        case when lease.job_id is null then 'QUEUED' else 'RUNNING' end collate "C"
     ) as status,
     review.priority::integer as priority,
     review.lab_version,
@@ -1877,17 +1945,19 @@ select
     review.ticket,
     review.login,
     review.requested_at,
-    coalesce(result.started_at, head.started_at) as started_at,
+    coalesce(result.started_at, ready.started_at, lease.started_at) as started_at,
     result.ended_at,
-    coalesce(result.run_no, head.run_no, review.runs_before)::integer as run_no,
-    coalesce(result.worker, head.worker) as worker,
+    coalesce(result.run_no, ready.run_no, lease.run_no, review.runs_before)::integer as run_no,
+    coalesce(result.worker, ready.worker, lease.worker) as worker,
     result.detail || coalesce(' (cancelled by ' || result.actor || ')', '') as detail,
     summary.summary
 from pgjobs.review as review
 join pgjobs.job as job on job.job_id = review.job_id
 left join pgjobs.review_result as result on result.review_id = review.review_id
-left join pgjobs.head as head
-    on head.session_id = job.session_id and head.review_id = review.review_id
+left join pgjobs.ready as ready
+    on ready.job_id = review.job_id and ready.review_id = review.review_id
+left join pgjobs.lease as lease
+    on lease.session_id = job.session_id and lease.review_id = review.review_id
 left join pgjobs.review_summary as summary on summary.review_id = review.review_id;
 
 comment on view pgjobs.verification_review is
@@ -2082,6 +2152,14 @@ from (
     join pg_class as relation on relation.oid = trigger.tgrelid
     where relation.relnamespace = 'pgjobs'::regnamespace
         and (not trigger.tgisinternal or trigger.tgfoid >= 16384)
+        -- On a Citus cell every table has a truncate trigger of that extension.
+        and not exists (
+            select from pg_depend as needed
+            join pg_extension as extension on extension.oid = needed.refobjid
+            where needed.classid = 'pg_proc'::regclass and needed.objid = trigger.tgfoid
+                and needed.refclassid = 'pg_extension'::regclass and needed.deptype = 'e'
+                and extension.extname = 'citus'
+        )
     union all
     select
         'rule ' || rule.rulename || ' on ' || rule.ev_class::regclass as object,
@@ -2262,8 +2340,8 @@ begin
                   hint = 'Repeat the first request unchanged, or send a delivery id of its own.';
     when '23V05' then
         raise exception '%the lease token is not the current one', v_element
-            using errcode = '23V05', schema = 'pgjobs', table = 'head',
-                  constraint = 'head_lease_token_check',
+            using errcode = '23V05', schema = 'pgjobs', table = 'lease',
+                  constraint = 'lease_session_id_pkey',
                   hint = 'The lease was taken away: stop the run and drop its result.';
     when '23V06' then
         raise exception 'the run already has an artifact of that name with another %', subject
@@ -2369,8 +2447,37 @@ comment on function pgjobs._refuse_null is
 
 -- Argument checks: each answers true or refuses, before any table is touched. Callers join them
 -- with "and" in one expression; a rule of one place stands there as (rule) is true or
--- _refuse_argument(…). Lengths come first: no pattern sees a long value. Where nobody is to be
--- refused (routine is null), the form of a commit or a text is answered: true or false.
+-- _refuse_argument(…). Lengths come first: no pattern sees a long value.
+
+-- The form of a commit and of a text, planned into whatever asks. The names in such a body are
+-- bound when it is created, so there is no path to pin; with a path it would be called instead.
+create function pgjobs._is_commit_sha(value text)
+    returns boolean
+    language sql
+    immutable
+    parallel safe
+    security invoker
+    -- A negated class is the cheapest exact test: 0.3 µs, against 5 µs for a counted one.
+    return octet_length(value) in (40, 64)
+        and value collate "C" !~ '[^0-9a-f]'
+        and value collate "C" ~ '[^0]';
+comment on function pgjobs._is_commit_sha is
+    'Whether it is a full commit SHA: 40 or 64 lower-case hex digits, not all zeros.';
+
+
+create function pgjobs._is_text(value text)
+    returns boolean
+    language sql
+    immutable
+    parallel safe
+    security invoker
+    return octet_length(value) <= 800
+        and char_length(value) between 1 and 200
+        and value collate "C" !~ '[\u0001-\u001f\u007f-\u009f]'
+        and value collate "C" ~ '[^ \u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]';
+comment on function pgjobs._is_text is
+    'Whether it is 1 … 200 characters, not blank, without U+0000-001F and U+007F-009F.';
+
 
 create function pgjobs._check_commit_sha(
     routine text,
@@ -2385,17 +2492,10 @@ create function pgjobs._check_commit_sha(
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- A negated class is the cheapest exact test: 0.3 µs, against 5 µs for a counted one.
-    return (
-        octet_length(value) in (40, 64)
-        and value collate "C" !~ '[^0-9a-f]'
-        and value collate "C" ~ '[^0]'
-    ) is true or (
-        routine is not null
-        and pgjobs._refuse_argument(
+    return pgjobs._is_commit_sha(value) is true
+        or pgjobs._refuse_argument(
             routine, argument, value, '40 or 64 lower-case hex digits, not all zeros', element
-        )
-    );
+        );
 end
 $$;
 comment on function pgjobs._check_commit_sha is
@@ -2415,18 +2515,11 @@ create function pgjobs._check_text(
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return (
-        octet_length(value) <= 800
-        and char_length(value) between 1 and 200
-        and value collate "C" !~ '[\u0001-\u001f\u007f-\u009f]'
-        and value collate "C" ~ '[^ \u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]'
-    ) is true or (
-        routine is not null
-        and pgjobs._refuse_argument(
+    return pgjobs._is_text(value) is true
+        or pgjobs._refuse_argument(
             routine, argument, value,
             '1 … 200 characters, not blank, without control characters', element
-        )
-    );
+        );
 end
 $$;
 comment on function pgjobs._check_text is
@@ -2789,32 +2882,62 @@ comment on function pgjobs._add_attempt is
 -- The lane: who is the session's head, and who comes next. Whoever calls these holds the lane's
 -- lock.
 
-create function pgjobs._lock_head(session_id uuid)
-    returns pgjobs.head
+create function pgjobs._take_lease(session_id uuid, job_id bigint, lease_token uuid)
+    returns pgjobs.lease
     language plpgsql
     volatile
     security invoker
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_head pgjobs.head;
+    v_lease pgjobs.lease;
 begin
     -- Two statements: the second sees what the holder of the lane's lock has left behind.
-    perform from pgjobs.lane as lane where lane.session_id = _lock_head.session_id for update;
-    select head.* into v_head
-    from pgjobs.head as head
-    where head.session_id = _lock_head.session_id
-    for update;
-    return v_head;
+    perform from pgjobs.lane as lane where lane.session_id = _take_lease.session_id for update;
+    delete from pgjobs.lease as lease
+    where lease.session_id = _take_lease.session_id
+        and lease.job_id = _take_lease.job_id
+        and lease.lease_token = _take_lease.lease_token
+    returning lease.* into v_lease;
+    if not found then
+        perform pgjobs._check_snapshot(session_id, job_id);
+    end if;
+    return v_lease;
 end
 $$;
-comment on function pgjobs._lock_head is
-    'Locks the session''s lane, then its head, and answers the head; null when the session has '
-    'no open job.';
+comment on function pgjobs._take_lease is
+    'Locks the session''s lane, then ends the lease of the job with that token and answers it; '
+    'null when there is none.';
+
+
+-- Above READ COMMITTED an old snapshot may not know a lease, but then it knows the row that was
+-- changed since to make it.
+create function pgjobs._check_snapshot(session_id uuid, job_id bigint)
+    returns void
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform from pgjobs.lane as lane
+    where lane.session_id = _check_snapshot.session_id
+    for update skip locked;
+    perform from pgjobs.ready as ready
+    where ready.job_id = _check_snapshot.job_id
+    for update skip locked;
+    perform from pgjobs.lease as lease
+    where lease.session_id = _check_snapshot.session_id
+    for update skip locked;
+end
+$$;
+comment on function pgjobs._check_snapshot is
+    'Raises 40001 when the transaction''s snapshot is too old to say who runs the session''s head; '
+    'never waits.';
 
 
 create function pgjobs._leave_lane(session_id uuid)
-    returns boolean
+    returns void
     language plpgsql
     volatile
     security invoker
@@ -2823,17 +2946,63 @@ as $$
 begin
     delete from pgjobs.lane as lane
     where lane.session_id = _leave_lane.session_id and lane.open_jobs = 1;
-    if found then
-        return false;
+    if not found then
+        update pgjobs.lane as lane
+        set open_jobs = lane.open_jobs - 1
+        where lane.session_id = _leave_lane.session_id;
     end if;
-    update pgjobs.lane as lane
-    set open_jobs = lane.open_jobs - 1
-    where lane.session_id = _leave_lane.session_id;
-    return found;
 end
 $$;
 comment on function pgjobs._leave_lane is
-    'Takes one job off the lane''s count; false when it was the last.';
+    'Takes a job that is not its head off the lane''s count.';
+
+
+create function pgjobs._add_ready(job_id bigint, review_id bigint)
+    returns void
+    language plpgsql
+    volatile
+    security invoker
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_job pgjobs.job;
+    v_review pgjobs.review;
+    v_attempt_id bigint;
+    v_available_at timestamptz;
+    v_ready_no bigint;
+begin
+    select job.* into strict v_job
+    from pgjobs.job as job
+    where job.job_id = _add_ready.job_id;
+    select attempt.attempt_id into strict v_attempt_id
+    from pgjobs.lab_attempt as attempt
+    where attempt.session_id = v_job.session_id and attempt.commit_sha = v_job.commit_sha;
+    if review_id is null then
+        v_available_at := v_job.available_at;
+    else
+        select review.* into strict v_review
+        from pgjobs.review as review
+        where review.review_id = _add_ready.review_id;
+    end if;
+
+    if coalesce(v_available_at <= v_now, true) then
+        v_ready_no := nextval('pgjobs.job_job_id_seq');
+    end if;
+    insert into pgjobs.ready (
+        job_id, session_id, attempt_id, available_at, ready_no, review_id, priority, run_no
+    )
+    values (
+        v_job.job_id, v_job.session_id, v_attempt_id,
+        greatest(v_job.created_at, coalesce(v_available_at, v_now)), v_ready_no,
+        _add_ready.review_id, coalesce(v_review.priority, v_job.priority),
+        coalesce(v_review.runs_before, 0)
+    );
+end
+$$;
+comment on function pgjobs._add_ready is
+    'Makes a job, or its review, its session''s head: claimable, or delayed until its '
+    'available_at.';
 
 
 create function pgjobs._promote(session_id uuid)
@@ -2844,52 +3013,29 @@ create function pgjobs._promote(session_id uuid)
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_now timestamptz := clock_timestamp();
-    v_place pgjobs.waiting;
-    v_review pgjobs.review;
-    v_job pgjobs.job;
-    v_attempt_id bigint;
-    v_available_at timestamptz;
-    v_ready_no bigint;
+    v_next pgjobs.waiting;
+    v_job_id bigint;
 begin
-    select waiting.* into strict v_place
+    select waiting.* into strict v_next
     from pgjobs.waiting as waiting
     where waiting.session_id = _promote.session_id
     order by waiting.turn_no
     limit 1;
     delete from pgjobs.waiting as waiting
-    where waiting.session_id = v_place.session_id and waiting.turn_no = v_place.turn_no;
-    select job.* into strict v_job
-    from pgjobs.job as job
-    where job.job_id = coalesce(v_place.reviewed_job_id, v_place.turn_no);
-    select attempt.attempt_id into strict v_attempt_id
-    from pgjobs.lab_attempt as attempt
-    where attempt.session_id = v_job.session_id and attempt.commit_sha = v_job.commit_sha;
-    if v_place.reviewed_job_id is null then
-        v_available_at := v_job.available_at;
-    else
-        select review.* into strict v_review
-        from pgjobs.review as review
-        where review.review_id = v_place.turn_no;
-    end if;
-
-    if coalesce(v_available_at <= v_now, true) then
-        v_ready_no := nextval('pgjobs.ready_no');
-    end if;
-    insert into pgjobs.head (
-        session_id, job_id, attempt_id, available_at, ready_no, priority, run_no, review_id
-    )
-    values (
-        v_job.session_id, v_job.job_id, v_attempt_id,
-        greatest(v_job.created_at, coalesce(v_available_at, v_now)), v_ready_no,
-        coalesce(v_review.priority, v_job.priority), coalesce(v_review.runs_before, 0),
-        v_review.review_id
+    where waiting.session_id = v_next.session_id and waiting.turn_no = v_next.turn_no;
+    v_job_id := coalesce(v_next.reviewed_job_id, v_next.turn_no);
+    perform pgjobs._add_ready(
+        v_job_id, case when v_next.reviewed_job_id is not null then v_next.turn_no end
     );
+    update pgjobs.lane as lane
+    set open_jobs = lane.open_jobs - 1,
+        head_job_id = v_job_id
+    where lane.session_id = _promote.session_id;
 end
 $$;
 comment on function pgjobs._promote is
-    'Makes the next waiting job or review of a session without a head its head: claimable, or '
-    'delayed until its available_at.';
+    'Takes a head that has ended off its lane, and makes the session''s next waiting job or '
+    'review the head.';
 
 
 create function pgjobs._next_head(session_id uuid)
@@ -2900,14 +3046,15 @@ create function pgjobs._next_head(session_id uuid)
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    delete from pgjobs.head as head where head.session_id = _next_head.session_id;
-    if pgjobs._leave_lane(session_id) then
+    delete from pgjobs.lane as lane
+    where lane.session_id = _next_head.session_id and lane.open_jobs = 1;
+    if not found then
         perform pgjobs._promote(session_id);
     end if;
 end
 $$;
 comment on function pgjobs._next_head is
-    'Takes the session''s head off its lane and makes its next waiting job or review the head.';
+    'What comes after a head that is gone: the session''s next waiting job or review, or no lane.';
 
 
 create function pgjobs._status(session_id uuid, job_id bigint)
@@ -2925,9 +3072,9 @@ begin
             where verdict.job_id = _status.job_id
         ),
         (
-            select case when head.lease_token is null then 'QUEUED' else 'RUNNING' end
-            from pgjobs.head as head
-            where head.session_id = _status.session_id and head.job_id = _status.job_id
+            select 'RUNNING'
+            from pgjobs.lease as lease
+            where lease.session_id = _status.session_id and lease.job_id = _status.job_id
         ),
         'QUEUED'
     );
@@ -3007,7 +3154,7 @@ comment on function pgjobs._last_run_no is
 -- Runs that end without a verdict: lease lost or released.
 
 create function pgjobs._end_run(
-    head pgjobs.head,
+    lease pgjobs.lease,
     outcome text,
     reason text,
     retry_after interval,
@@ -3020,57 +3167,59 @@ create function pgjobs._end_run(
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_ended_at timestamptz := greatest(head.started_at, clock_timestamp());
+    v_ended_at timestamptz := greatest(lease.started_at, clock_timestamp());
     v_available_at timestamptz;
     v_ready_no bigint;
 begin
     insert into pgjobs.setback (job_id, started_at, ended_at, run_no, outcome, worker, reason)
     values (
-        head.job_id, head.started_at, v_ended_at, head.run_no,
-        _end_run.outcome, head.worker, _end_run.reason
+        lease.job_id, lease.started_at, v_ended_at, lease.run_no,
+        _end_run.outcome, lease.worker, _end_run.reason
     );
-    if head.run_no >= last_run_no and head.review_id is not null then
+    delete from pgjobs.lease as ended where ended.session_id = lease.session_id;
+    if lease.run_no >= last_run_no and lease.review_id is not null then
         insert into pgjobs.review_result (
             review_id, job_id, ended_at, started_at, run_no, outcome, worker, detail
         )
         values (
-            head.review_id, head.job_id, v_ended_at, head.started_at, head.run_no,
-            'RUNS_EXHAUSTED', head.worker,
+            lease.review_id, lease.job_id, v_ended_at, lease.started_at, lease.run_no,
+            'RUNS_EXHAUSTED', lease.worker,
             coalesce(_end_run.reason, 'the lease of the last run was lost')
         );
-        perform pgjobs._next_head(head.session_id);
+        perform pgjobs._next_head(lease.session_id);
         return (
-            head.job_id, pgjobs._status(head.session_id, head.job_id), head.run_no, null
+            lease.job_id, pgjobs._status(lease.session_id, lease.job_id), lease.run_no, null
         )::pgjobs.released;
-    elsif head.run_no >= last_run_no then
+    elsif lease.run_no >= last_run_no then
         insert into pgjobs.verdict (
             job_id, completed_at, started_at, run_no, status, worker, error_reason, error_detail
         )
         values (
-            head.job_id, v_ended_at, head.started_at, head.run_no, 'ERROR', head.worker,
+            lease.job_id, v_ended_at, lease.started_at, lease.run_no, 'ERROR', lease.worker,
             'RUNS_EXHAUSTED', coalesce(_end_run.reason, 'the lease of the last run was lost')
         );
-        perform pgjobs._next_head(head.session_id);
-        return (head.job_id, 'ERROR', head.run_no, null)::pgjobs.released;
+        perform pgjobs._next_head(lease.session_id);
+        return (lease.job_id, 'ERROR', lease.run_no, null)::pgjobs.released;
     end if;
 
-    v_available_at := greatest(head.available_at, clock_timestamp()) + retry_after;
+    v_available_at := greatest(lease.available_at, clock_timestamp()) + retry_after;
     if retry_after = interval '0' then
-        v_ready_no := nextval('pgjobs.ready_no');
+        v_ready_no := nextval('pgjobs.job_job_id_seq');
     end if;
-    update pgjobs.head as place
-    set available_at = v_available_at,
-        ready_no = v_ready_no,
-        lease_token = null,
-        lease_for = null,
-        lease_expires_at = null
-    where place.session_id = head.session_id;
-    return (head.job_id, 'QUEUED', head.run_no, v_available_at)::pgjobs.released;
+    insert into pgjobs.ready (
+        job_id, session_id, attempt_id, available_at, ready_no, review_id, started_at, priority,
+        run_no, worker
+    )
+    values (
+        lease.job_id, lease.session_id, lease.attempt_id, v_available_at, v_ready_no,
+        lease.review_id, lease.started_at, lease.priority, lease.run_no, lease.worker
+    );
+    return (lease.job_id, 'QUEUED', lease.run_no, v_available_at)::pgjobs.released;
 end
 $$;
 comment on function pgjobs._end_run is
     'Ends a run without a verdict: a setback, and the job is queued again, or ERROR when that '
-    'was its last run; a review then ends without an answer. The caller holds the head''s lock '
+    'was its last run; a review then ends without an answer. The caller holds the lease''s lock '
     'and, for the last run, the lane''s.';
 
 
@@ -3087,36 +3236,35 @@ as $$
 declare
     v_now timestamptz := clock_timestamp();
     v_until timestamptz := case when since = '-infinity' then 'infinity' else v_now end;
-    v_head pgjobs.head;
+    v_lease pgjobs.lease;
     v_last_run_no smallint;
     v_rescued pgjobs.rescued;
 begin
-    for v_head in
-        select head.*
-        from pgjobs.head as head
-        where head.lease_token is not null
-            and head.lease_expires_at between since and v_until
+    for v_lease in
+        select lease.*
+        from pgjobs.lease as lease
+        where lease.lease_expires_at between since and v_until
             and (
-                head.lease_expires_at <= v_now
+                lease.lease_expires_at <= v_now
                 -- The clock as it is now: a lease may be younger than v_now. The second forgives a
                 -- clock that is being adjusted.
-                or head.lease_expires_at
-                    > clock_timestamp() + head.lease_for + interval '1 second'
+                or lease.lease_expires_at
+                    > clock_timestamp() + lease.lease_for + interval '1 second'
             )
-        order by head.lease_expires_at
+        order by lease.lease_expires_at
         limit max_jobs
         for update skip locked
     loop
-        v_last_run_no := pgjobs._last_run_no(v_head.job_id, v_head.review_id);
-        if v_head.run_no >= v_last_run_no then
+        v_last_run_no := pgjobs._last_run_no(v_lease.job_id, v_lease.review_id);
+        if v_lease.run_no >= v_last_run_no then
             perform from pgjobs.lane as lane
-            where lane.session_id = v_head.session_id
+            where lane.session_id = v_lease.session_id
             for update skip locked;
             continue when not found;
         end if;
         select ended.job_id, ended.status into v_rescued
         from pgjobs._end_run(
-            v_head, 'LEASE_LOST', null, interval '0', v_last_run_no
+            v_lease, 'LEASE_LOST', null, interval '0', v_last_run_no
         ) as ended;
         return next v_rescued;
     end loop;
@@ -3138,22 +3286,20 @@ declare
     v_now timestamptz := clock_timestamp();
     v_rescued integer;
     v_promoted integer := 0;
-    v_session_id uuid;
+    v_job_id bigint;
     v_ready_no bigint;
 begin
     select count(*) into v_rescued from pgjobs._take_leases(1000, since);
-    for v_session_id in
-        select head.session_id
-        from pgjobs.head as head
-        where head.ready_no is null
-            and head.lease_token is null
-            and head.available_at between since and v_now
-        order by head.available_at
+    for v_job_id in
+        select ready.job_id
+        from pgjobs.ready as ready
+        where ready.ready_no is null and ready.available_at between since and v_now
+        order by ready.available_at
         limit 1000
         for update skip locked
     loop
-        v_ready_no := nextval('pgjobs.ready_no');
-        update pgjobs.head as head set ready_no = v_ready_no where head.session_id = v_session_id;
+        v_ready_no := nextval('pgjobs.job_job_id_seq');
+        update pgjobs.ready as ready set ready_no = v_ready_no where ready.job_id = v_job_id;
         v_promoted := v_promoted + 1;
     end loop;
     return v_rescued < 1000 and v_promoted < 1000;
@@ -3175,16 +3321,13 @@ begin
     if exists (
         select from pgjobs.verdict as verdict where verdict.job_id = _refuse_lease.job_id
     ) and not exists (
-        select from pgjobs.head as head
-        where head.session_id = _refuse_lease.session_id
-            and head.job_id = _refuse_lease.job_id
+        select from pgjobs.lane as lane
+        where lane.session_id = _refuse_lease.session_id
+            and lane.head_job_id = _refuse_lease.job_id
     ) then
         perform pgjobs._refuse('23V02');
     end if;
-    -- Above READ COMMITTED an old snapshot may not know the lease: then this lock raises 40001.
-    perform from pgjobs.head as head
-    where head.session_id = _refuse_lease.session_id
-    for update skip locked;
+    perform pgjobs._check_snapshot(session_id, job_id);
     perform pgjobs._refuse('23V05');
 end
 $$;
@@ -3231,8 +3374,9 @@ declare
     v_has_attempt boolean := delivery_id is not null;
     v_job record;
     v_job_id bigint;
+    v_lane tid;
+    v_lane_is_full boolean;
     v_open_jobs smallint;
-    v_lane_is_full boolean := false;
 begin
     loop
         -- First the job, then its attempt: what the first look finds, the second cannot miss.
@@ -3251,14 +3395,23 @@ begin
         end if;
 
         if v_open_jobs is null then
-            insert into pgjobs.lane as lane (session_id, open_jobs)
-            values (_enqueue.session_id, 1)
-            on conflict on constraint lane_session_id_pkey do update
+            select lane.ctid, lane.open_jobs = 100 into v_lane, v_lane_is_full
+            from pgjobs.lane as lane
+            where lane.session_id = _enqueue.session_id
+            for update;
+            if not found then
+                v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
+                insert into pgjobs.lane as lane (session_id, head_job_id, open_jobs)
+                values (_enqueue.session_id, v_job_id, 1)
+                on conflict do nothing
+                returning lane.open_jobs into v_open_jobs;
+            elsif not v_lane_is_full then
+                update pgjobs.lane as lane
                 set open_jobs = lane.open_jobs + 1
-                where lane.open_jobs < 100
-            returning lane.open_jobs into v_open_jobs;
-            v_lane_is_full := not found;
-            continue when v_lane_is_full;
+                where lane.ctid = v_lane
+                returning lane.open_jobs into v_open_jobs;
+            end if;
+            continue when v_open_jobs is null;
         end if;
 
         if v_attempt_id is null then
@@ -3269,7 +3422,10 @@ begin
             continue when v_has_attempt;
         end if;
 
-        v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
+        if v_open_jobs > 1 then
+            -- Drawn under the lane's lock: ids rise in the order of enqueuing within a session.
+            v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
+        end if;
         v_created_at := clock_timestamp();
         insert into pgjobs.job (
             job_id, session_id, commit_sha, lab_version, priority, max_runs,
@@ -3288,13 +3444,13 @@ begin
             insert into pgjobs.job_payload (job_id, payload) values (v_job_id, _enqueue.payload);
         end if;
         if v_open_jobs = 1 then
-            insert into pgjobs.head (
-                session_id, job_id, attempt_id, available_at, ready_no, priority
+            insert into pgjobs.ready (
+                job_id, session_id, attempt_id, available_at, ready_no, priority
             )
             values (
-                _enqueue.session_id, v_job_id, v_attempt_id,
+                v_job_id, _enqueue.session_id, v_attempt_id,
                 coalesce(_enqueue.available_at, v_created_at),
-                case when _enqueue.available_at is null then nextval('pgjobs.ready_no') end,
+                case when _enqueue.available_at is null then v_job_id end,
                 _enqueue.priority
             );
         else
@@ -3351,16 +3507,26 @@ as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := clock_timestamp();
+    v_lane record;
+    v_heads bigint[] := '{}';
+    v_has_waiting boolean := false;
 begin
-    -- The lanes in the order of their sessions.
-    insert into pgjobs.lane as lane (session_id, open_jobs)
-    select element.session_id, count(*)
-    from unnest((select session_ids), (select new_job_ids)) as element (session_id, job_id)
-    where element.job_id is not null
-    group by element.session_id
-    order by element.session_id
-    on conflict on constraint lane_session_id_pkey do update
-        set open_jobs = lane.open_jobs + excluded.open_jobs;
+    -- The lanes in the order of their sessions, and the heads as they come back: above READ
+    -- COMMITTED a later look may also see the lane that a session had before.
+    for v_lane in
+        insert into pgjobs.lane as lane (session_id, head_job_id, open_jobs)
+        select element.session_id, min(element.job_id), count(*)
+        from unnest((select session_ids), (select new_job_ids)) as element (session_id, job_id)
+        where element.job_id is not null
+        group by element.session_id
+        order by element.session_id
+        on conflict on constraint lane_session_id_pkey do update
+            set open_jobs = lane.open_jobs + excluded.open_jobs
+        returning lane.open_jobs, lane.head_job_id
+    loop
+        v_heads := v_heads || v_lane.head_job_id;
+        v_has_waiting := v_has_waiting or v_lane.open_jobs > 1;
+    end loop;
 
     insert into pgjobs.lab_attempt (attempt_id, session_id, commit_sha, recorded_at, delivery_id)
     overriding system value
@@ -3395,37 +3561,22 @@ begin
         where element.job_id is not null and element.payload is not null;
     end if;
 
-    -- The first of a session whose lane was empty is its head.
-    with place as materialized (
-        select
-            element.*,
-            lane.open_jobs = count(*) over (partition by element.session_id)
-                and row_number() over (
-                    partition by element.session_id order by element.job_id
-                ) = 1 as is_head
-        from unnest((select session_ids), (select new_job_ids), (select new_attempt_ids))
-            as element (session_id, job_id, attempt_id)
-        cross join lateral (
-            select lane.open_jobs
-            from pgjobs.lane as lane
-            where lane.session_id = element.session_id
-            offset 0
-        ) as lane
-        where element.job_id is not null
-    ), waiting as (
-        insert into pgjobs.waiting (session_id, turn_no)
-        select place.session_id, place.job_id from place where not place.is_head
+    insert into pgjobs.ready (
+        job_id, session_id, attempt_id, available_at, ready_no, priority
     )
-    insert into pgjobs.head (session_id, job_id, attempt_id, available_at, ready_no, priority)
     select
-        place.session_id, place.job_id, place.attempt_id, v_now, nextval('pgjobs.ready_no'),
+        element.job_id, element.session_id, element.attempt_id, v_now, element.job_id,
         _enqueue_new.priority
-    from (
-        select place.session_id, place.job_id, place.attempt_id
-        from place
-        where place.is_head
-        order by place.job_id
-    ) as place;
+    from unnest((select session_ids), (select new_job_ids), (select new_attempt_ids))
+        as element (session_id, job_id, attempt_id)
+    where element.job_id is not null
+        and (not v_has_waiting or element.job_id in (select unnest(v_heads)));
+    if v_has_waiting then
+        insert into pgjobs.waiting (session_id, turn_no)
+        select element.session_id, element.job_id
+        from unnest((select session_ids), (select new_job_ids)) as element (session_id, job_id)
+        where element.job_id is not null and element.job_id not in (select unnest(v_heads));
+    end if;
     return true;
 exception
     when unique_violation or check_violation then
@@ -3463,8 +3614,14 @@ declare
 begin
     v_checked :=
         (session_id is not null or pgjobs._refuse_null('enqueue', 'session_id'))
-        and pgjobs._check_commit_sha('enqueue', 'commit_sha', commit_sha)
-        and pgjobs._check_text('enqueue', 'lab_version', lab_version)
+        and (
+            pgjobs._is_commit_sha(commit_sha) is true
+            or pgjobs._check_commit_sha('enqueue', 'commit_sha', commit_sha)
+        )
+        and (
+            pgjobs._is_text(lab_version) is true
+            or pgjobs._check_text('enqueue', 'lab_version', lab_version)
+        )
         and (delivery_id is null or pgjobs._check_text('enqueue', 'delivery_id', delivery_id))
         and (
             (priority between 1 and 4) is true
@@ -3525,6 +3682,7 @@ as $$
 declare
     v_checked boolean;
     v_size integer := cardinality(session_ids);
+    v_known text[];
     v_job_ids bigint[];
     v_attempt_ids bigint[];
     v_is_written boolean;
@@ -3556,7 +3714,8 @@ begin
         pgjobs._check_no_null('enqueue_many', 'session_ids', session_ids)
         and (
             select bool_and(
-                pgjobs._check_commit_sha(
+                pgjobs._is_commit_sha(element.commit_sha) is true
+                or pgjobs._check_commit_sha(
                     'enqueue_many', 'commit_shas', element.commit_sha, element.ordinal
                 )
             )
@@ -3593,24 +3752,42 @@ begin
             where element.payload is not null
         );
 
-    -- The ids of the new jobs are drawn first, in input order.
-    select
-        array_agg(case when element.is_new then nextval('pgjobs.job_job_id_seq') end),
-        array_agg(case when element.is_new then nextval('pgjobs.lab_attempt_attempt_id_seq') end)
-    into v_job_ids, v_attempt_ids
-    from (
-        select
-            row_number() over (partition by element.commit_sha order by element.ordinal) = 1
-                and job.job_id is null as is_new
-        from unnest((select commit_shas)) with ordinality as element (commit_sha, ordinal)
-        left join lateral (
-            select job.job_id
+    -- The ids of the new jobs are drawn first, in input order: for all, when no commit is known or
+    -- repeated.
+    v_known := array(
+        select job.commit_sha
+        from unnest((select commit_shas)) as element (commit_sha)
+        cross join lateral (
+            select job.commit_sha
             from pgjobs.job as job
             where job.commit_sha = element.commit_sha
             offset 0
-        ) as job on true
-        order by element.ordinal
-    ) as element;
+        ) as job
+    );
+    if v_known = '{}' and v_size = (
+        select count(*)
+        from (select from unnest(commit_shas) as commit_sha group by commit_sha) as commit
+    ) then
+        select
+            array_agg(nextval('pgjobs.job_job_id_seq')),
+            array_agg(nextval('pgjobs.lab_attempt_attempt_id_seq'))
+        into v_job_ids, v_attempt_ids
+        from generate_series(1, v_size);
+    else
+        select
+            array_agg(case when element.is_new then nextval('pgjobs.job_job_id_seq') end),
+            array_agg(
+                case when element.is_new then nextval('pgjobs.lab_attempt_attempt_id_seq') end
+            )
+        into v_job_ids, v_attempt_ids
+        from (
+            select
+                row_number() over (partition by element.commit_sha order by element.ordinal) = 1
+                    and element.commit_sha not in (select unnest(v_known)) as is_new
+            from unnest(commit_shas) with ordinality as element (commit_sha, ordinal)
+            order by element.ordinal
+        ) as element;
+    end if;
 
     v_is_written := pgjobs._enqueue_new(
         session_ids, commit_shas, lab_versions, delivery_ids, priority, max_runs, payloads,
@@ -3726,24 +3903,26 @@ begin
         job.lab_version,
         coalesce(
             verdict.status,
-            case when head.lease_token is null then 'QUEUED' else 'RUNNING' end collate "C"
+            case when lease.job_id is null then 'QUEUED' else 'RUNNING' end collate "C"
         ),
         job.priority::integer,
         payload.payload,
         job.created_at,
-        coalesce(head.available_at, job.available_at, job.created_at),
-        coalesce(verdict.started_at, head.started_at),
+        coalesce(
+            ready.available_at, lease.available_at, job.available_at, job.created_at
+        ),
+        coalesce(verdict.started_at, ready.started_at, lease.started_at),
         verdict.completed_at,
-        coalesce(verdict.run_no, head.run_no, 0)::integer,
+        coalesce(verdict.run_no, ready.run_no, lease.run_no, 0)::integer,
         job.max_runs::integer,
-        coalesce(verdict.worker, head.worker),
+        coalesce(verdict.worker, ready.worker, lease.worker),
         verdict.error_reason,
         verdict.error_detail || coalesce(' (cancelled by ' || verdict.actor || ')', ''),
         summary.summary,
         coalesce(
             amendment.status,
             verdict.status,
-            case when head.lease_token is null then 'QUEUED' else 'RUNNING' end collate "C"
+            case when lease.job_id is null then 'QUEUED' else 'RUNNING' end collate "C"
         ),
         amendment.amended_at,
         coalesce(verdict.origin, 'QUEUE')
@@ -3755,19 +3934,25 @@ begin
         offset 0
     ) as attempt
     left join lateral (
-        select head.*
-        from pgjobs.head as head
-        where head.session_id = job.session_id
-            and head.job_id = job.job_id
-            and head.review_id is null
-        offset 0
-    ) as head on true
-    left join lateral (
         select verdict.*
         from pgjobs.verdict as verdict
         where verdict.job_id = job.job_id
         offset 0
     ) as verdict on true
+    left join lateral (
+        select ready.*
+        from pgjobs.ready as ready
+        where ready.job_id = job.job_id and verdict.job_id is null
+        offset 0
+    ) as ready on true
+    left join lateral (
+        select lease.*
+        from pgjobs.lease as lease
+        where lease.session_id = job.session_id
+            and lease.job_id = job.job_id
+            and verdict.job_id is null
+        offset 0
+    ) as lease on true
     left join lateral (
         select payload.payload
         from pgjobs.job_payload as payload
@@ -3801,9 +3986,11 @@ comment on function pgjobs.get_job is
 -- The race: a head may become visible below the mark, when its number was drawn early and committed
 -- late, or when the claim that raised the mark rolls back. So once a second one claim starts
 -- further down, once a minute one from the very start; what it finds lowers the mark. No claim
--- answers that there is nothing before it has looked from the very start.
+-- answers that there is nothing before it has looked from the very start; where that takes long,
+-- since much has died under a snapshot, not all idle workers do, but one in a tenth of a second.
 --
--- The plans do not know max_jobs: with it they would be made anew on every call.
+-- Values that a plan must not depend on are selected: a plan is made once, and not for every
+-- number.
 create function pgjobs.claim(
     worker text,
     max_jobs integer default 1,
@@ -3815,7 +4002,6 @@ create function pgjobs.claim(
     security definer
     rows 1
     set search_path = pg_catalog, pg_temp
-    set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -3825,16 +4011,18 @@ declare
     ];
     c_everything constant bigint := 9223372036854775807;
     v_now timestamptz := clock_timestamp();
+    v_now_ms bigint := floor(extract(epoch from v_now) * 1000);
     v_swept_at timestamptz;
     v_since timestamptz := '-infinity';
+    v_idle_at bigint;
+    v_looks_at timestamptz;
     v_lease_for interval;
     v_depth bigint := 0;
     v_low_water bigint;
     v_ready_no bigint;
     v_row tid;
     v_rows tid[] := '{}';
-    v_job_id bigint;
-    v_job_ids bigint[] := '{}';
+    v_leases pgjobs.lease[];
 begin
     v_lease_for := pgjobs._check_claim('claim', worker, max_jobs, lease_for);
 
@@ -3843,8 +4031,8 @@ begin
         v_since := v_swept_at - interval '10 seconds';
     end if;
     if v_now not between v_swept_at and v_swept_at + interval '1 second' then
-        v_depth := case v_since when '-infinity' then c_everything else 10000 end;
-        perform setval('pgjobs.swept_at', floor(extract(epoch from v_now) * 1000)::bigint);
+        v_depth := case when v_since = '-infinity' then c_everything else 10000 end;
+        perform setval('pgjobs.swept_at', v_now_ms);
         if not pgjobs._sweep(v_since) then
             perform setval('pgjobs.swept_at', 0);
         end if;
@@ -3853,10 +4041,11 @@ begin
     loop
         for v_priority in 1 .. 4 loop
             v_low_water := coalesce(pg_sequence_last_value(c_low_water[v_priority]), 0);
-            select head.ctid, head.job_id, head.ready_no into v_row, v_job_id, v_ready_no
-            from pgjobs.head as head
-            where head.priority = v_priority and head.ready_no > v_low_water - v_depth
-            order by head.ready_no
+            select ready.ctid, ready.ready_no into v_row, v_ready_no
+            from pgjobs.ready as ready
+            where ready.priority = (select v_priority)
+                and ready.ready_no > (select v_low_water - v_depth)
+            order by ready.ready_no
             limit 1
             for update skip locked;
             continue when not found;
@@ -3864,71 +4053,79 @@ begin
                 perform setval(c_low_water[v_priority], v_ready_no - 1);
             end if;
             v_rows := v_rows || v_row;
-            v_job_ids := v_job_ids || v_job_id;
-            exit when cardinality(v_job_ids) = max_jobs;
-            select v_rows || array_agg(place.ctid), v_job_ids || array_agg(place.job_id)
-            into v_rows, v_job_ids
+            exit when cardinality(v_rows) = max_jobs;
+            select v_rows || array_agg(place.ctid) into v_rows
             from (
-                select head.ctid, head.job_id
-                from pgjobs.head as head
-                where head.priority = v_priority and head.ready_no > v_ready_no
-                order by head.ready_no
-                limit max_jobs - cardinality(v_job_ids)
+                select ready.ctid
+                from pgjobs.ready as ready
+                where ready.priority = (select v_priority)
+                    and ready.ready_no > (select v_ready_no)
+                order by ready.ready_no
+                limit (select max_jobs - cardinality(v_rows))
                 for update skip locked
             ) as place;
-            exit when cardinality(v_job_ids) = max_jobs;
+            exit when cardinality(v_rows) = max_jobs;
         end loop;
-        exit when v_job_ids <> '{}';
-        if v_depth = c_everything then
-            return;
-        end if;
+        exit when v_rows <> '{}' or v_depth = c_everything;
+        select mark.last_value into v_idle_at from pgjobs.idle_at as mark;
+        exit when v_now_ms between v_idle_at and v_idle_at + 100;
         v_depth := c_everything;
+        v_looks_at := clock_timestamp();
         perform pgjobs._sweep('-infinity');
     end loop;
+    if v_rows = '{}' then
+        if clock_timestamp() > v_looks_at + interval '5 milliseconds' then
+            perform setval('pgjobs.idle_at', v_now_ms);
+        end if;
+        return;
+    end if;
 
-    -- By their place on disk: a session's earlier heads may lie dead under the same key. The array
-    -- is selected so that the planner does not see how many there are, and plans but once.
-    return query
-    with leased as (
-        update pgjobs.head as head
-        set ready_no = null,
-            started_at = greatest(head.available_at, v_now),
-            lease_token = gen_random_uuid(),
-            lease_for = v_lease_for,
-            lease_expires_at = v_now + v_lease_for,
-            run_no = head.run_no + 1,
-            worker = claim.worker
-        where head.ctid = any ((select v_rows)::tid[])
-        returning
-            head.job_id, head.attempt_id, head.priority, head.run_no, head.lease_token,
-            head.lease_expires_at, head.review_id
+    -- By their place on disk, which needs no index.
+    with taken as (
+        delete from pgjobs.ready as ready
+        where ready.ctid = any ((select v_rows)::tid[])
+        returning ready.*
     )
     select
-        job.job_id, leased.attempt_id, job.session_id, job.commit_sha,
+        array_agg(
+            (
+                taken.session_id, taken.job_id, taken.attempt_id, taken.available_at,
+                greatest(taken.available_at, v_now), v_now + v_lease_for, gen_random_uuid(),
+                v_lease_for, taken.review_id, taken.priority, taken.run_no + 1, claim.worker
+            )::pgjobs.lease
+            order by taken.priority, taken.ready_no
+        )
+    into v_leases
+    from taken;
+    insert into pgjobs.lease
+    select lease.* from unnest((select v_leases)) as lease;
+    return query
+    select
+        job.job_id, lease.attempt_id, job.session_id, job.commit_sha,
         coalesce(
             (
                 select review.lab_version
                 from pgjobs.review as review
-                where review.review_id = leased.review_id
+                where review.review_id = lease.review_id
             ),
             job.lab_version
         ),
-        leased.priority::integer, leased.run_no::integer, leased.lease_token,
-        leased.lease_expires_at, job.created_at, payload.payload, leased.review_id
-    from leased
+        lease.priority::integer, lease.run_no::integer, lease.lease_token,
+        lease.lease_expires_at, job.created_at,
+        (
+            select payload.payload
+            from pgjobs.job_payload as payload
+            where payload.job_id = job.job_id and job.payload_sha256 is not null
+        ),
+        lease.review_id
+    from unnest((select v_leases)) with ordinality as lease
     cross join lateral (
         select job.*
         from pgjobs.job as job
-        where job.job_id = leased.job_id
+        where job.job_id = lease.job_id
         offset 0
     ) as job
-    left join lateral (
-        select payload.payload
-        from pgjobs.job_payload as payload
-        where payload.job_id = job.job_id and job.payload_sha256 is not null
-        offset 0
-    ) as payload on true
-    order by array_position(v_job_ids, leased.job_id);
+    order by lease.ordinality;
 end
 $$;
 comment on function pgjobs.claim is
@@ -3964,13 +4161,12 @@ begin
     v_lease_for := pgjobs._check_duration('heartbeat', 'lease_for', heartbeat.lease_for, 1, 86400);
     v_job := pgjobs._find_job(heartbeat.job_id);
     v_lease_expires_at := clock_timestamp() + v_lease_for;
-    update pgjobs.head as head
+    update pgjobs.lease as lease
     set lease_for = v_lease_for,
         lease_expires_at = v_lease_expires_at
-    where head.session_id = v_job.session_id
-        and head.job_id = heartbeat.job_id
-        -- Not "=": that would let the planner read the index of all leases.
-        and head.lease_token is not distinct from heartbeat.lease_token;
+    where lease.session_id = v_job.session_id
+        and lease.job_id = heartbeat.job_id
+        and lease.lease_token = heartbeat.lease_token;
     if not found then
         perform pgjobs._refuse_lease(v_job.session_id, heartbeat.job_id);
     end if;
@@ -4042,7 +4238,7 @@ comment on function pgjobs._add_amendment is
 
 
 create function pgjobs._answer_review(
-    head pgjobs.head,
+    lease pgjobs.lease,
     ended_at timestamptz,
     status text,
     summary jsonb
@@ -4058,23 +4254,23 @@ declare
 begin
     select review.* into strict v_review
     from pgjobs.review as review
-    where review.review_id = head.review_id;
+    where review.review_id = lease.review_id;
     insert into pgjobs.review_result (
         review_id, job_id, ended_at, started_at, lease_token, run_no, outcome, worker,
         summary_sha256
     )
     values (
-        head.review_id, head.job_id, _answer_review.ended_at, head.started_at, head.lease_token,
-        head.run_no, _answer_review.status, head.worker,
+        lease.review_id, lease.job_id, _answer_review.ended_at, lease.started_at, lease.lease_token,
+        lease.run_no, _answer_review.status, lease.worker,
         sha256(convert_to(_answer_review.summary::text, 'UTF8'))
     );
     if summary is not null then
         insert into pgjobs.review_summary (review_id, summary)
-        values (head.review_id, _answer_review.summary);
+        values (lease.review_id, _answer_review.summary);
     end if;
     perform pgjobs._add_amendment(
-        head.job_id, status, v_review.reason, v_review.actor, v_review.approver,
-        v_review.ticket, v_review.lab_version, head.review_id
+        lease.job_id, status, v_review.reason, v_review.actor, v_review.approver,
+        v_review.ticket, v_review.lab_version, lease.review_id
     );
 end
 $$;
@@ -4111,8 +4307,8 @@ comment on function pgjobs._effective_status is
 
 
 -- complete and complete_many, once the arguments are known to be good. The lane's lock decides
--- between complete, cancel and the last release or rescue; the head's lock between complete and the
--- taking of the lease. Who comes second finds the token gone.
+-- between complete, cancel and the last release or rescue; the lease's lock between complete and
+-- the taking of the lease. Who comes second finds the token gone.
 create function pgjobs._complete(
     job_id bigint,
     lease_token uuid,
@@ -4128,7 +4324,7 @@ create function pgjobs._complete(
 as $$
 declare
     v_session_id uuid;
-    v_head pgjobs.head;
+    v_lease pgjobs.lease;
     v_verdict pgjobs.verdict;
     v_result pgjobs.review_result;
     v_completed_at timestamptz;
@@ -4141,20 +4337,20 @@ begin
         return (ordinal, job_id, null, null, 'not_found')::pgjobs.completed_element;
     end if;
 
-    v_head := pgjobs._lock_head(v_session_id);
-    if v_head.job_id = job_id and v_head.lease_token = lease_token then
-        v_completed_at := greatest(v_head.started_at, clock_timestamp());
-        if v_head.review_id is not null then
-            perform pgjobs._answer_review(v_head, v_completed_at, status, summary);
+    v_lease := pgjobs._take_lease(v_session_id, job_id, lease_token);
+    if v_lease.job_id is not null then
+        v_completed_at := greatest(v_lease.started_at, clock_timestamp());
+        if v_lease.review_id is not null then
+            perform pgjobs._answer_review(v_lease, v_completed_at, status, summary);
         else
             insert into pgjobs.verdict (
                 job_id, completed_at, started_at, lease_token, run_no, status, worker,
                 error_reason, summary_sha256
             )
             values (
-                _complete.job_id, v_completed_at, v_head.started_at, v_head.lease_token,
-                v_head.run_no, _complete.status, v_head.worker,
-                case _complete.status when 'ERROR' then 'REPORTED' end, v_summary_sha256
+                _complete.job_id, v_completed_at, v_lease.started_at, v_lease.lease_token,
+                v_lease.run_no, _complete.status, v_lease.worker,
+                case when _complete.status = 'ERROR' then 'REPORTED' end, v_summary_sha256
             );
             if summary is not null then
                 insert into pgjobs.verdict_summary (job_id, summary)
@@ -4199,7 +4395,13 @@ begin
     end if;
     return (
         ordinal, job_id, v_verdict.status, v_verdict.completed_at,
-        case when v_head.job_id = job_id then 'lease_lost' else 'verdict_final' end
+        case
+            when exists (
+                select from pgjobs.lane as lane
+                where lane.session_id = v_session_id and lane.head_job_id = _complete.job_id
+            ) then 'lease_lost'
+            else 'verdict_final'
+        end
     )::pgjobs.completed_element;
 end
 $$;
@@ -4264,7 +4466,7 @@ declare
     v_now timestamptz;
     v_sessions uuid[];
     v_lanes tid[];
-    v_heads tid[];
+    v_leases tid[];
     v_ordinals bigint[];
     v_ended bigint[];
     v_started timestamptz[];
@@ -4334,25 +4536,24 @@ begin
 
     -- What is held under its token for its verdict, and named once, ends here.
     select
-        array_agg(place.lane), array_agg(head.ctid), array_agg(place.ordinal),
-        array_agg(head.job_id), array_agg(head.started_at), array_agg(head.lease_token),
-        array_agg(head.run_no), array_agg(head.worker), array_agg(statuses[place.ordinal]),
+        array_agg(place.lane), array_agg(lease.ctid), array_agg(place.ordinal),
+        array_agg(lease.job_id), array_agg(lease.started_at), array_agg(lease.lease_token),
+        array_agg(lease.run_no), array_agg(lease.worker), array_agg(statuses[place.ordinal]),
         array_agg(summaries[place.ordinal])
     into
-        v_lanes, v_heads, v_ordinals, v_ended, v_started, v_held, v_run_nos, v_workers,
+        v_lanes, v_leases, v_ordinals, v_ended, v_started, v_held, v_run_nos, v_workers,
         v_verdicts, v_summaries
     from unnest((select v_sessions), (select v_ordinals), (select v_lanes))
         as place (session_id, ordinal, lane)
     cross join lateral (
-        select head.*, head.ctid
-        from pgjobs.head as head
-        where head.session_id = place.session_id
-            and head.job_id = job_ids[place.ordinal]
-            and head.review_id is null
-            -- Not "=": that would let the planner read the index of all leases.
-            and head.lease_token is not distinct from lease_tokens[place.ordinal]
+        select lease.*, lease.ctid
+        from pgjobs.lease as lease
+        where lease.session_id = place.session_id
+            and lease.job_id = job_ids[place.ordinal]
+            and lease.review_id is null
+            and lease.lease_token = lease_tokens[place.ordinal]
         for update
-    ) as head
+    ) as lease
     where v_size = (select count(distinct named.job_id) from unnest(job_ids) as named (job_id));
 
     if v_ended is not null then
@@ -4364,7 +4565,7 @@ begin
         select
             ended.job_id, greatest(ended.started_at, v_now), ended.started_at, ended.lease_token,
             ended.run_no, ended.status, ended.worker,
-            case ended.status when 'ERROR' then 'REPORTED' end,
+            case when ended.status = 'ERROR' then 'REPORTED' end,
             sha256(convert_to(ended.summary::text, 'UTF8'))
         from unnest(v_ended, v_started, v_held, v_run_nos, v_workers, v_verdicts, v_summaries)
             as ended (job_id, started_at, lease_token, run_no, worker, status, summary)
@@ -4374,16 +4575,15 @@ begin
         from unnest(v_ended, v_summaries) as ended (job_id, summary)
         where ended.summary is not null;
 
-        delete from pgjobs.head as head where head.ctid = any ((select v_heads)::tid[]);
+        delete from pgjobs.lease as lease where lease.ctid = any ((select v_leases)::tid[]);
         delete from pgjobs.lane as lane
         where lane.ctid = any ((select v_lanes)::tid[]) and lane.open_jobs = 1;
         get diagnostics v_left = row_count;
         if v_left < cardinality(v_ended) then
             for v_session_id in
-                update pgjobs.lane as lane
-                set open_jobs = lane.open_jobs - 1
+                select lane.session_id
+                from pgjobs.lane as lane
                 where lane.ctid = any ((select v_lanes)::tid[])
-                returning lane.session_id
             loop
                 perform pgjobs._promote(v_session_id);
             end loop;
@@ -4480,7 +4680,7 @@ declare
     v_retry_after interval;
     v_job pgjobs.job;
     v_last_run_no smallint;
-    v_head pgjobs.head;
+    v_lease pgjobs.lease;
 begin
     v_checked :=
         (release.job_id is not null or pgjobs._refuse_null('release', 'job_id'))
@@ -4496,33 +4696,29 @@ begin
     end if;
     v_job := pgjobs._find_job(release.job_id);
 
-    -- The last run ends the job, for which the lane's lock comes first; any other needs the head's.
-    if exists (
-        select from pgjobs.head as head
-        where head.session_id = v_job.session_id
-            and head.job_id = release.job_id
-            and head.run_no >= pgjobs._last_run_no(head.job_id, head.review_id)
-    ) then
-        v_head := pgjobs._lock_head(v_job.session_id);
-    else
-        select head.* into v_head
-        from pgjobs.head as head
-        where head.session_id = v_job.session_id
-        for update;
+    -- The last run ends the job, for which the lane's lock comes first; any other needs the
+    -- lease's.
+    select lease.* into v_lease
+    from pgjobs.lease as lease
+    where lease.session_id = v_job.session_id and lease.job_id = release.job_id;
+    v_last_run_no := pgjobs._last_run_no(release.job_id, v_lease.review_id);
+    if v_lease.run_no >= v_last_run_no then
+        perform from pgjobs.lane as lane where lane.session_id = v_job.session_id for update;
     end if;
-    if v_head.job_id is distinct from release.job_id
-        or v_head.lease_token is distinct from release.lease_token
-    then
+    select lease.* into v_lease
+    from pgjobs.lease as lease
+    where lease.session_id = v_job.session_id and lease.job_id = release.job_id
+    for update;
+    if v_lease.lease_token is distinct from release.lease_token then
         perform pgjobs._refuse_lease(v_job.session_id, release.job_id);
     end if;
-    v_last_run_no := pgjobs._last_run_no(v_head.job_id, v_head.review_id);
     return pgjobs._end_run(
-        v_head, 'RELEASED', release.reason,
+        v_lease, 'RELEASED', release.reason,
         coalesce(
             v_retry_after,
             least(
                 interval '30 seconds'
-                    * power(2, v_job.max_runs - (v_last_run_no - v_head.run_no) - 1),
+                    * power(2, v_job.max_runs - (v_last_run_no - v_lease.run_no) - 1),
                 interval '15 minutes'
             )
         ),
@@ -4573,20 +4769,40 @@ declare
     v_job pgjobs.job;
     v_ended_at timestamptz;
     v_status text;
-    v_head pgjobs.head;
-    v_is_head boolean;
+    v_lease pgjobs.lease;
+    v_ready pgjobs.ready;
+    v_started_at timestamptz;
     v_review_id bigint;
+    v_is_head boolean := true;
 begin
     v_checked :=
         (cancel.job_id is not null or pgjobs._refuse_null('cancel', 'job_id'))
         and pgjobs._check_text('cancel', 'reason', cancel.reason)
         and pgjobs._check_text('cancel', 'actor', cancel.actor);
     v_job := pgjobs._find_job(cancel.job_id);
-    v_head := pgjobs._lock_head(v_job.session_id);
-    v_is_head := coalesce(v_head.job_id = cancel.job_id, false);
-    v_review_id := v_head.review_id;
+    -- The lane's lock keeps the head its head; claim and release still move it between lease and
+    -- ready. Who finds it gone from both has met such a move, and looks again.
+    perform from pgjobs.lane as lane where lane.session_id = v_job.session_id for update;
+    loop
+        delete from pgjobs.lease as lease
+        where lease.session_id = v_job.session_id and lease.job_id = cancel.job_id
+        returning lease.* into v_lease;
+        exit when found;
+        delete from pgjobs.ready as ready
+        where ready.job_id = cancel.job_id
+        returning ready.* into v_ready;
+        exit when found;
+        v_is_head := exists (
+            select from pgjobs.ready as ready where ready.job_id = cancel.job_id
+            union all
+            select from pgjobs.lease as lease
+            where lease.session_id = v_job.session_id and lease.job_id = cancel.job_id
+        );
+        exit when not v_is_head;
+    end loop;
+    v_started_at := coalesce(v_lease.started_at, v_ready.started_at);
+    v_review_id := coalesce(v_lease.review_id, v_ready.review_id);
     if not v_is_head then
-        v_head := null;
         delete from pgjobs.waiting as waiting
         where waiting.session_id = v_job.session_id
             and (waiting.turn_no = cancel.job_id or waiting.reviewed_job_id = cancel.job_id)
@@ -4597,7 +4813,7 @@ begin
         end if;
     end if;
 
-    v_ended_at := greatest(v_job.created_at, v_head.started_at, clock_timestamp());
+    v_ended_at := greatest(v_job.created_at, v_started_at, clock_timestamp());
     if v_review_id is null then
         v_status := 'ERROR';
         insert into pgjobs.verdict (
@@ -4605,8 +4821,9 @@ begin
             error_reason, error_detail, actor, login
         )
         values (
-            cancel.job_id, v_ended_at, v_head.started_at, v_head.lease_token,
-            coalesce(v_head.run_no, 0), v_status, v_head.worker, 'CANCELLED',
+            cancel.job_id, v_ended_at, v_started_at, v_lease.lease_token,
+            coalesce(v_lease.run_no, v_ready.run_no, 0), v_status,
+            coalesce(v_lease.worker, v_ready.worker), 'CANCELLED',
             cancel.reason, cancel.actor, session_user
         );
     else
@@ -4616,9 +4833,9 @@ begin
             detail, actor, login
         )
         select
-            review.review_id, cancel.job_id, v_ended_at, v_head.started_at, v_head.lease_token,
-            coalesce(v_head.run_no, review.runs_before), 'CANCELLED', v_head.worker,
-            cancel.reason, cancel.actor, session_user
+            review.review_id, cancel.job_id, v_ended_at, v_started_at, v_lease.lease_token,
+            coalesce(v_lease.run_no, v_ready.run_no, review.runs_before), 'CANCELLED',
+            coalesce(v_lease.worker, v_ready.worker), cancel.reason, cancel.actor, session_user
         from pgjobs.review as review
         where review.review_id = v_review_id;
     end if;
@@ -4713,7 +4930,9 @@ as $$
 #variable_conflict use_column
 declare
     v_checked boolean;
+    v_jobs pgjobs.job[];
     v_element record;
+    v_run_no smallint;
     v_outcome text;
     v_open_jobs smallint;
     v_review_no smallint;
@@ -4734,32 +4953,30 @@ begin
                 'reverify', 'priority', reverify.priority::text, '1 … 4'
             )
         );
+    v_jobs := array(
+        select job from pgjobs.job as job where job.job_id = any ((select job_ids)::bigint[])
+    );
     for v_element in
         select
             element.ordinal::integer as ordinal, element.job_id as asked, job.job_id,
-            job.session_id, job.lab_version, verdict.run_no
+            job.session_id, job.lab_version
         from unnest(job_ids) with ordinality as element (job_id, ordinal)
-        left join lateral (
-            select job.* from pgjobs.job as job where job.job_id = element.job_id offset 0
-        ) as job on true
-        left join lateral (
-            select verdict.run_no
-            from pgjobs.verdict as verdict
-            where verdict.job_id = element.job_id
-            offset 0
-        ) as verdict on true
+        left join unnest(v_jobs) as job on job.job_id = element.job_id
         order by job.session_id, element.ordinal
     loop
         v_review_id := null;
         v_open_jobs := null;
+        select verdict.run_no into v_run_no
+        from pgjobs.verdict as verdict
+        where verdict.job_id = v_element.job_id;
         v_outcome := case
             when v_element.job_id is null then 'not_found'
-            when v_element.run_no is null then 'not_final'
+            when v_run_no is null then 'not_final'
             when pgjobs._is_open(v_element.job_id) then 'already_queued'
         end;
         if v_outcome is null then
-            insert into pgjobs.lane as lane (session_id, open_jobs)
-            values (v_element.session_id, 1)
+            insert into pgjobs.lane as lane (session_id, head_job_id, open_jobs)
+            values (v_element.session_id, v_element.job_id, 1)
             on conflict on constraint lane_session_id_pkey do update
                 set open_jobs = lane.open_jobs + 1
                 where lane.open_jobs < 100
@@ -4773,7 +4990,7 @@ begin
                 perform pgjobs._refuse('54V01', null, v_element.ordinal);
             else
                 select
-                    count(*) + 1, coalesce(max(result.run_no), v_element.run_no)
+                    count(*) + 1, coalesce(max(result.run_no), v_run_no)
                 into v_review_no, v_runs_before
                 from pgjobs.review as review
                 join pgjobs.review_result as result on result.review_id = review.review_id
@@ -4791,10 +5008,11 @@ begin
                     reverify.actor, reverify.approver, reverify.ticket, session_user
                 )
                 on conflict do nothing;
-                insert into pgjobs.waiting (session_id, turn_no, reviewed_job_id)
-                values (v_element.session_id, v_review_id, v_element.job_id);
                 if v_open_jobs = 1 then
-                    perform pgjobs._promote(v_element.session_id);
+                    perform pgjobs._add_ready(v_element.job_id, v_review_id);
+                else
+                    insert into pgjobs.waiting (session_id, turn_no, reviewed_job_id)
+                    values (v_element.session_id, v_review_id, v_element.job_id);
                 end if;
             end if;
         end if;
@@ -4924,7 +5142,7 @@ $$;
 comment on function pgjobs._keep_body is 'The body with those bytes, found and locked, or stored.';
 
 
--- The race: an equal artifact, or another of the same run, comes at the same time; the lease's head
+-- The race: an equal artifact, or another of the same run, comes at the same time; the lease
 -- is locked first, so they come one after the other, and no verdict comes between. Equal bytes of
 -- another run meet at body_sha256_key. An expiry that is dropping those bytes holds the body's row:
 -- this waits, finds it gone and stores the bytes anew. Above READ COMMITTED the keys raise 40001.
@@ -4952,7 +5170,7 @@ declare
     v_sha256 bytea;
     v_size_bytes bigint;
     v_job pgjobs.job;
-    v_head pgjobs.head;
+    v_lease pgjobs.lease;
     v_known pgjobs.artifact;
     v_latest pgjobs.artifact;
     v_differing text;
@@ -4970,13 +5188,11 @@ begin
     v_sha256 := coalesce(sha256(add_artifact.content), add_artifact.sha256);
     v_size_bytes := coalesce(octet_length(add_artifact.content), add_artifact.size_bytes);
     v_job := pgjobs._find_job(add_artifact.job_id);
-    select head.* into v_head
-    from pgjobs.head as head
-    where head.session_id = v_job.session_id
+    select lease.* into v_lease
+    from pgjobs.lease as lease
+    where lease.session_id = v_job.session_id and lease.job_id = add_artifact.job_id
     for update;
-    if v_head.job_id is distinct from add_artifact.job_id
-        or v_head.lease_token is distinct from add_artifact.lease_token
-    then
+    if v_lease.lease_token is distinct from add_artifact.lease_token then
         perform pgjobs._refuse_lease(v_job.session_id, add_artifact.job_id);
     end if;
 
@@ -4984,7 +5200,7 @@ begin
         select artifact.* into v_known
         from pgjobs.artifact as artifact
         where artifact.job_id = add_artifact.job_id
-            and artifact.run_no = v_head.run_no
+            and artifact.run_no = v_lease.run_no
             and artifact.name = add_artifact.name;
         if found then
             v_differing := case
@@ -5005,7 +5221,7 @@ begin
 
         select artifact.* into v_latest
         from pgjobs.artifact as artifact
-        where artifact.job_id = add_artifact.job_id and artifact.run_no = v_head.run_no
+        where artifact.job_id = add_artifact.job_id and artifact.run_no = v_lease.run_no
         order by artifact.artifact_no desc
         limit 1;
         v_checked := (
@@ -5033,7 +5249,7 @@ begin
             add_artifact.job_id, clock_timestamp(), v_size_bytes, v_body_id,
             coalesce(v_latest.inline_bytes, 0)
                 + case when v_body_id is null then 0 else v_size_bytes end,
-            v_head.run_no, coalesce(v_latest.artifact_no, 0) + 1, add_artifact.truncated,
+            v_lease.run_no, coalesce(v_latest.artifact_no, 0) + 1, add_artifact.truncated,
             add_artifact.kind, add_artifact.name, add_artifact.media_type,
             add_artifact.location, v_sha256
         )
@@ -5508,16 +5724,13 @@ create function pgjobs.is_passed(commit_sha text)
 as $$
 declare
     v_checked boolean;
+    v_job_id bigint;
 begin
     v_checked := pgjobs._check_commit_sha('is_passed', 'commit_sha', commit_sha);
-    return coalesce(
-        (
-            select pgjobs._effective_status(job.job_id) = 'PASSED'
-            from pgjobs.job as job
-            where job.commit_sha = is_passed.commit_sha
-        ),
-        false
-    );
+    select job.job_id into v_job_id
+    from pgjobs.job as job
+    where job.commit_sha = is_passed.commit_sha;
+    return coalesce(pgjobs._effective_status(v_job_id) = 'PASSED', false);
 end
 $$;
 comment on function pgjobs.is_passed is
@@ -5699,7 +5912,9 @@ declare
     v_checked boolean;
     v_job pgjobs.job;
     v_verdict pgjobs.verdict;
-    v_head pgjobs.head;
+    v_head_job_id bigint;
+    v_ready pgjobs.ready;
+    v_lease pgjobs.lease;
     v_review_id bigint;
     v_ahead integer;
     v_reason text;
@@ -5707,9 +5922,6 @@ declare
 begin
     v_checked := why_waiting.job_id is not null or pgjobs._refuse_null('why_waiting', 'job_id');
     v_job := pgjobs._find_job(why_waiting.job_id);
-    select head.* into v_head
-    from pgjobs.head as head
-    where head.session_id = v_job.session_id;
     select verdict.* into v_verdict
     from pgjobs.verdict as verdict
     where verdict.job_id = why_waiting.job_id;
@@ -5720,7 +5932,19 @@ begin
             'status', v_verdict.status, 'completed_at', v_verdict.completed_at,
             'effective_status', pgjobs._effective_status(why_waiting.job_id)
         );
-    elsif v_head.job_id is distinct from why_waiting.job_id then
+        return (v_reason, jsonb_strip_nulls(v_detail))::pgjobs.waiting_reason;
+    end if;
+
+    select lane.head_job_id into v_head_job_id
+    from pgjobs.lane as lane
+    where lane.session_id = v_job.session_id;
+    select lease.* into v_lease
+    from pgjobs.lease as lease
+    where lease.session_id = v_job.session_id;
+    select ready.* into v_ready
+    from pgjobs.ready as ready
+    where ready.job_id = why_waiting.job_id;
+    if v_head_job_id is distinct from why_waiting.job_id then
         select waiting.turn_no into v_review_id
         from pgjobs.waiting as waiting
         where waiting.session_id = v_job.session_id
@@ -5731,38 +5955,38 @@ begin
             and waiting.turn_no < coalesce(v_review_id, why_waiting.job_id);
         v_reason := 'session_busy';
         v_detail := jsonb_build_object(
-            'job_id', v_head.job_id, 'ahead', v_ahead + 1, 'review_id', v_review_id,
-            'running', v_head.lease_token is not null
+            'job_id', v_head_job_id, 'ahead', v_ahead + 1, 'review_id', v_review_id,
+            'running', v_lease.job_id is not null
         );
-    elsif v_head.lease_token is not null then
-        v_reason := case when v_head.lease_expires_at > v_now then 'running' else 'lease_over' end;
+    elsif v_lease.job_id is not null then
+        v_reason := case when v_lease.lease_expires_at > v_now then 'running' else 'lease_over' end;
         v_detail := jsonb_build_object(
-            'worker', v_head.worker, 'run_no', v_head.run_no, 'started_at', v_head.started_at,
-            'lease_expires_at', v_head.lease_expires_at, 'review_id', v_head.review_id
+            'worker', v_lease.worker, 'run_no', v_lease.run_no, 'started_at', v_lease.started_at,
+            'lease_expires_at', v_lease.lease_expires_at, 'review_id', v_lease.review_id
         );
-    elsif v_head.ready_no is null and v_head.available_at > v_now then
+    elsif v_ready.ready_no is null and v_ready.available_at > v_now then
         v_reason := 'delayed';
         v_detail := jsonb_build_object(
-            'available_at', v_head.available_at, 'run_no', v_head.run_no,
-            'review_id', v_head.review_id
+            'available_at', v_ready.available_at, 'run_no', v_ready.run_no,
+            'review_id', v_ready.review_id
         );
     else
         -- Counted up to a bound: a long queue is not read through.
         select count(*) into v_ahead
         from (
-            select from pgjobs.head as head
-            where head.ready_no is not null
+            select from pgjobs.ready as ready
+            where ready.ready_no is not null
                 and (
-                    head.priority < v_head.priority
-                    or (head.priority = v_head.priority and head.ready_no < v_head.ready_no)
+                    ready.priority < v_ready.priority
+                    or (ready.priority = v_ready.priority and ready.ready_no < v_ready.ready_no)
                 )
-            order by head.priority, head.ready_no
+            order by ready.priority, ready.ready_no
             limit c_most
         ) as place;
         v_reason := case v_ahead when 0 then 'next' else 'behind' end;
         v_detail := jsonb_build_object(
             'ahead', nullif(v_ahead, 0), 'at_least', nullif(v_ahead = c_most, false),
-            'priority', v_head.priority, 'review_id', v_head.review_id
+            'priority', v_ready.priority, 'review_id', v_ready.review_id
         );
     end if;
     return (v_reason, jsonb_strip_nulls(v_detail))::pgjobs.waiting_reason;
@@ -5790,6 +6014,10 @@ declare
     v_owner constant oid := namespace.nspowner
         from pg_namespace as namespace where namespace.nspname = 'pgjobs';
     v_has_roles constant boolean := (v_owner = to_regrole('pgjobs_owner')) is true;
+    -- A statement asks the catalogue or a table, not both.
+    v_published constant pgjobs.fingerprint[] := array(
+        select published from pgjobs.fingerprint as published
+    );
 begin
     return query
     with live as materialized (
@@ -5799,7 +6027,7 @@ begin
     select
         'error', published.object, 'is missing',
         'Restore it from the release: sql/ has its definition.'
-    from pgjobs.fingerprint as published
+    from unnest(v_published) as published
     where not exists (select from live where live.object = published.object)
         and (v_has_roles or published.object not like 'grant %')
     group by published.object
@@ -5813,7 +6041,7 @@ begin
         end,
         'Restore it from the release: sql/ has its definition.'
     from live
-    join pgjobs.fingerprint as published on published.object = live.object
+    join unnest(v_published) as published on published.object = live.object
     group by live.object, live.state, live.digest
     having not bool_or(published.state = live.state and published.digest = live.digest)
     union all
@@ -5869,7 +6097,7 @@ begin
             end
         from live
         where not exists (
-            select from pgjobs.fingerprint as published where published.object = live.object
+            select from unnest(v_published) as published where published.object = live.object
         )
     ) as extra (severity, object, finding, hint)
     where extra.severity is not null;
@@ -5897,22 +6125,35 @@ begin
     return query
     select
         'error', 'session ' || coalesce(lane.session_id, place.session_id),
-        format(
-            'counts %s open jobs, has %s, %s of them head',
-            coalesce(lane.open_jobs, 0), coalesce(place.jobs, 0), coalesce(place.heads, 0)
-        ),
+        case
+            when place.heads > 1 then format('has %s heads', place.heads)
+            when lane.open_jobs is distinct from coalesce(place.jobs, 0)
+                then format(
+                    'counts %s open jobs, has %s, %s of them head',
+                    coalesce(lane.open_jobs, 0), coalesce(place.jobs, 0), coalesce(place.heads, 0)
+                )
+            else format(
+                'has job %s as its head, which is %s', lane.head_job_id,
+                coalesce('job ' || place.head_job_id, 'neither ready nor leased')
+            )
+        end,
         c_hint
     from pgjobs.lane as lane
     full join (
-        select every_place.session_id, count(*) as jobs, sum(every_place.head) as heads
+        select
+            every_place.session_id, count(*) as jobs, count(every_place.job_id) as heads,
+            min(every_place.job_id) as head_job_id
         from (
-            select head.session_id, 1 as head from pgjobs.head as head
+            select ready.session_id, ready.job_id from pgjobs.ready as ready
             union all
-            select waiting.session_id, 0 from pgjobs.waiting as waiting
+            select lease.session_id, lease.job_id from pgjobs.lease as lease
+            union all
+            select waiting.session_id, null from pgjobs.waiting as waiting
         ) as every_place
         group by every_place.session_id
     ) as place on place.session_id = lane.session_id
-    where (lane.open_jobs::bigint, 1::bigint) is distinct from (place.jobs, place.heads)
+    where (lane.open_jobs::bigint, 1::bigint, lane.head_job_id)
+        is distinct from (place.jobs, place.heads, place.head_job_id)
     limit c_most;
 
     return query
@@ -5927,8 +6168,11 @@ begin
         end,
         c_hint
     from (
-        select 'the head', head.session_id, head.job_id, head.review_id
-        from pgjobs.head as head
+        select 'ready', ready.session_id, ready.job_id, ready.review_id
+        from pgjobs.ready as ready
+        union all
+        select 'leased', lease.session_id, lease.job_id, lease.review_id
+        from pgjobs.lease as lease
         union all
         select
             'waiting', waiting.session_id, coalesce(waiting.reviewed_job_id, waiting.turn_no),
@@ -5948,13 +6192,17 @@ begin
     limit c_most;
 
     return query
-    select 'error', 'job ' || job.job_id, 'is open, but neither head nor waiting', c_hint
+    select 'error', 'job ' || job.job_id, 'is open, but neither ready, leased nor waiting', c_hint
     from pgjobs.job as job
     where not exists (select from pgjobs.verdict as verdict where verdict.job_id = job.job_id)
         and not exists (
-            select from pgjobs.head as head
-            where head.session_id = job.session_id and head.job_id = job.job_id
-                and head.review_id is null
+            select from pgjobs.ready as ready
+            where ready.job_id = job.job_id and ready.review_id is null
+        )
+        and not exists (
+            select from pgjobs.lease as lease
+            where lease.session_id = job.session_id and lease.job_id = job.job_id
+                and lease.review_id is null
         )
         and not exists (
             select from pgjobs.waiting as waiting
@@ -5963,22 +6211,29 @@ begin
     limit c_most;
 
     return query
-    select 'error', 'review ' || review.review_id, 'is open, but neither head nor waiting', c_hint
+    select
+        'error', 'review ' || review.review_id, 'is open, but neither ready, leased nor waiting',
+        c_hint
     from pgjobs.review as review
     where not exists (
         select from pgjobs.review_result as result where result.review_id = review.review_id
     )
-        and not exists (select from pgjobs.head as head where head.review_id = review.review_id)
+        and not exists (select from pgjobs.ready as ready where ready.review_id = review.review_id)
+        and not exists (select from pgjobs.lease as lease where lease.review_id = review.review_id)
         and not exists (
             select from pgjobs.waiting as waiting
             where waiting.reviewed_job_id = review.job_id and waiting.turn_no = review.review_id
         )
     limit c_most;
 
-    -- In both places: the head of its session and waiting behind itself.
+    -- In two places: the head of its session, and waiting behind itself.
     return query
     select 'error', 'job ' || head.job_id, 'is head, and waits behind itself', c_hint
-    from pgjobs.head as head
+    from (
+        select ready.session_id, ready.job_id, ready.review_id from pgjobs.ready as ready
+        union all
+        select lease.session_id, lease.job_id, lease.review_id from pgjobs.lease as lease
+    ) as head
     join pgjobs.waiting as waiting
         on waiting.session_id = head.session_id
         and waiting.turn_no = coalesce(head.review_id, head.job_id)
@@ -6002,6 +6257,8 @@ as $$
 declare
     v_key record;
     v_orphans bigint;
+    v_next bigint[];
+    v_highest bigint[];
 begin
     for v_key in
         select
@@ -6091,43 +6348,44 @@ begin
         )
     limit 100;
 
+    -- Sequences and tables in statements of their own: a cell draws ids on another node.
+    v_next := array(
+        select sequence.last_value + sequence.is_called::integer
+        from pgjobs.lab_attempt_attempt_id_seq as sequence
+        union all
+        select sequence.last_value + sequence.is_called::integer
+        from pgjobs.job_job_id_seq as sequence
+        union all
+        select sequence.last_value + sequence.is_called::integer
+        from pgjobs.amendment_amendment_id_seq as sequence
+        union all
+        select sequence.last_value + sequence.is_called::integer
+        from pgjobs.artifact_artifact_id_seq as sequence
+        union all
+        select sequence.last_value + sequence.is_called::integer
+        from pgjobs.body_body_id_seq as sequence
+    );
+    v_highest := array[
+        (select max(attempt.attempt_id) from pgjobs.lab_attempt as attempt),
+        greatest(
+            (select max(job.job_id) from pgjobs.job as job),
+            (select max(review.review_id) from pgjobs.review as review),
+            (select max(ready.ready_no) from pgjobs.ready as ready)
+        ),
+        (select max(amendment.amendment_id) from pgjobs.amendment as amendment),
+        (select max(artifact.artifact_id) from pgjobs.artifact as artifact),
+        (select max(artifact.body_id) from pgjobs.artifact as artifact)
+    ];
     return query
     select
         'error', 'sequence pgjobs.' || used.name, 'gives ids that are taken',
         format('select setval(%L, %s)', 'pgjobs.' || used.name, used.highest)
-    from (
-        select
-            'lab_attempt_attempt_id_seq', sequence.last_value + sequence.is_called::integer,
-            (select max(attempt.attempt_id) from pgjobs.lab_attempt as attempt)
-        from pgjobs.lab_attempt_attempt_id_seq as sequence
-        union all
-        select
-            'job_job_id_seq', sequence.last_value + sequence.is_called::integer,
-            greatest(
-                (select max(job.job_id) from pgjobs.job as job),
-                (select max(review.review_id) from pgjobs.review as review)
-            )
-        from pgjobs.job_job_id_seq as sequence
-        union all
-        select
-            'amendment_amendment_id_seq', sequence.last_value + sequence.is_called::integer,
-            (select max(amendment.amendment_id) from pgjobs.amendment as amendment)
-        from pgjobs.amendment_amendment_id_seq as sequence
-        union all
-        select
-            'artifact_artifact_id_seq', sequence.last_value + sequence.is_called::integer,
-            (select max(artifact.artifact_id) from pgjobs.artifact as artifact)
-        from pgjobs.artifact_artifact_id_seq as sequence
-        union all
-        select
-            'body_body_id_seq', sequence.last_value + sequence.is_called::integer,
-            (select max(artifact.body_id) from pgjobs.artifact as artifact)
-        from pgjobs.body_body_id_seq as sequence
-        union all
-        select
-            'ready_no', sequence.last_value + sequence.is_called::integer,
-            (select max(head.ready_no) from pgjobs.head as head)
-        from pgjobs.ready_no as sequence
+    from unnest(
+        array[
+            'lab_attempt_attempt_id_seq', 'job_job_id_seq', 'amendment_amendment_id_seq',
+            'artifact_artifact_id_seq', 'body_body_id_seq'
+        ],
+        v_next, v_highest
     ) as used (name, next, highest)
     where used.highest >= used.next;
 end
@@ -6149,12 +6407,16 @@ as $$
 declare
     v_owner constant oid := namespace.nspowner
         from pg_namespace as namespace where namespace.nspname = 'pgjobs';
+    -- A statement asks the catalogue or a table, not both.
+    v_installers constant text[] := array(
+        select migration.applied_by from pgjobs.migration as migration
+    );
 begin
     return query
     select
         case
             when v_owner = to_regrole('pgjobs_owner') or role.rolsuper
-                or role.rolname not in (select migration.applied_by from pgjobs.migration)
+                or role.rolname <> all (v_installers)
                 then 'error'
             else 'warning'
         end,
@@ -6166,7 +6428,7 @@ begin
     where role.oid = v_owner and (role.rolcanlogin or role.rolsuper)
     union all
     select
-        case when role.rolname in (select migration.applied_by from pgjobs.migration)
+        case when role.rolname = any (v_installers)
             then 'warning' else 'error' end,
         'role ' || role.oid::regrole,
         format('is a member of %s, which owns everything', v_owner::regrole),
@@ -6252,8 +6514,8 @@ begin
     where key.contype = 'f' and parent.relnamespace = 'pgjobs'::regnamespace
         and key.connamespace <> parent.relnamespace
         and parent.relname in (
-            'head', 'waiting', 'lane', 'body', 'attempt_detail', 'job_payload', 'verdict_summary',
-            'review_summary'
+            'ready', 'lease', 'waiting', 'lane', 'body', 'attempt_detail', 'job_payload',
+            'verdict_summary', 'review_summary'
         );
 end
 $$;
@@ -6341,7 +6603,18 @@ begin
         'warning', 'database ' || current_database(),
         'has used more than 80 % of its transaction ids', 'Let vacuum finish: end old snapshots.'
     from pg_database as database
-    where database.datname = current_database() and age(database.datfrozenxid) > 1717986918;
+    where database.datname = current_database() and age(database.datfrozenxid) > 1717986918
+    union all
+    select
+        'warning', 'table ' || class.oid::regclass,
+        format('its oldest transaction id is %s behind', age(class.relfrozenxid)),
+        format(
+            'Autovacuum reads all of it at %s. In a quiet hour: vacuum (freeze) %s',
+            current_setting('autovacuum_freeze_max_age'), class.oid::regclass
+        )
+    from pg_class as class
+    where class.relnamespace = 'pgjobs'::regnamespace and class.relkind = 'r'
+        and age(class.relfrozenxid) > current_setting('autovacuum_freeze_max_age')::integer / 2;
 end
 $$;
 comment on function pgjobs._verify_server is
@@ -6592,10 +6865,6 @@ select '0001.ledger', object.* from (values
         'present', 'c2c26ba183b72d3d4ce2e26debac8fe9'),
     ('constraint fingerprint_object_digest_pkey on pgjobs.fingerprint',
         'present', 'fe79408f8e87b51f7a4ca46299e44671'),
-    ('constraint head_lease_token_check on pgjobs.head',
-        'present', '1cbc2fbb2fc63faf79763148bc4de09e'),
-    ('constraint head_session_id_pkey on pgjobs.head',
-        'present', 'fa57ddb4a88770a478bd64d3fa0349ab'),
     ('constraint job_commit_sha_key on pgjobs.job',
         'present', '3b465284361112bf0d98eb44909f3eab'),
     ('constraint job_job_id_pkey on pgjobs.job',
@@ -6620,8 +6889,12 @@ select '0001.ledger', object.* from (values
         'present', 'ce0259a1684582897d7ce16cb1233ac7'),
     ('constraint lane_session_id_pkey on pgjobs.lane',
         'present', 'fa57ddb4a88770a478bd64d3fa0349ab'),
+    ('constraint lease_session_id_pkey on pgjobs.lease',
+        'present', 'fa57ddb4a88770a478bd64d3fa0349ab'),
     ('constraint migration_migration_id_pkey on pgjobs.migration',
         'present', 'a6765841c98fe29343f8fd102aa5052b'),
+    ('constraint ready_job_id_pkey on pgjobs.ready',
+        'present', '29678e1c3ab7cd9b0fc3d750121a0c25'),
     ('constraint review_approver_check on pgjobs.review',
         'present', '18a782c85c895011ec6db0f62a28d205'),
     ('constraint review_job_id_fkey on pgjobs.review',
@@ -6674,8 +6947,10 @@ select '0001.ledger', object.* from (values
         'present', '1de48f2010f5a92862c5beb6f9b5ad12'),
     ('function pgjobs._add_attempt',
         'present', 'c35a65ffb1be84946c2489cf04c304b5'),
+    ('function pgjobs._add_ready',
+        'present', 'ebbac9d8f0da351ac5da4595238940bb'),
     ('function pgjobs._answer_review',
-        'present', '6111a83872dc496771b76b16d408e7eb'),
+        'present', 'a953fe1c1ef5d791d0821a6ae5955f8c'),
     ('function pgjobs._check_artifact',
         'present', 'bb2f81bfec80d685c99bdbe8904efb9e'),
     ('function pgjobs._check_batch',
@@ -6683,7 +6958,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._check_claim',
         'present', '18f887ca435263e30649f828d354fe45'),
     ('function pgjobs._check_commit_sha',
-        'present', '8ee21282a65191b3a3447b4fde2ac853'),
+        'present', 'dc9c8e87f26f4656d70ac9dd98730960'),
     ('function pgjobs._check_decision',
         'present', '87dba395086e75470d45f62e4ae947dd'),
     ('function pgjobs._check_document',
@@ -6696,22 +6971,24 @@ select '0001.ledger', object.* from (values
         'present', '6406ebe3d72b325f68ad2d9b4f9c63ea'),
     ('function pgjobs._check_push',
         'present', '41434fabd0de2111b027a11141417d70'),
+    ('function pgjobs._check_snapshot',
+        'present', '4b7d1c425582354dfc7de0a6e3b6c1d3'),
     ('function pgjobs._check_status',
         'present', '283648710f86295711fa91da9977d00e'),
     ('function pgjobs._check_text',
-        'present', '6792fe70f34504c03e3b4441c2e3f1dd'),
+        'present', '782b0d9351ad4307cd0230a29988d565'),
     ('function pgjobs._check_verdict',
         'present', 'feeb4674d36d5d740cab456c9e7a4a87'),
     ('function pgjobs._complete',
-        'present', 'afb13d47255869befac25b6cad182aff'),
+        'present', 'ef193e167509be9922b2309627d0888f'),
     ('function pgjobs._effective_status',
         'present', '9b38066dd4f4c112529e2d809cff8337'),
     ('function pgjobs._end_run',
-        'present', '04f7f5b1574d432b4c55341008c298b5'),
+        'present', 'b06276e2ed9fd22d5b87f3aa4767a61b'),
     ('function pgjobs._enqueue',
-        'present', '71bc4f30f2082267c6b5d3e678422205'),
+        'present', '834d37dd8ed4355ecfca04de7adc3ebc'),
     ('function pgjobs._enqueue_new',
-        'present', 'db233840b7fe02827372b6bcb10570b5'),
+        'present', '333e1946cde504da5f503a6acf6eb205'),
     ('function pgjobs._expire',
         'present', '7ed8edab8eef28bfa105e88f1b1a885e'),
     ('function pgjobs._find_attempt',
@@ -6722,78 +6999,82 @@ select '0001.ledger', object.* from (values
         'present', '04bce8bb961eb20e3e30313f34d5cdf7'),
     ('function pgjobs._guard_ledger',
         'present', '19f1f1f94bc43b168e8ad12505c0c8a4'),
+    ('function pgjobs._is_commit_sha',
+        'present', '44b185431e515156527934d6932f11c6'),
     ('function pgjobs._is_open',
         'present', '80bf5a49fe5d4560a2d05e7514f66ea1'),
     ('function pgjobs._is_shared',
         'present', 'b73879aeb4baea2d408c199168ec0668'),
+    ('function pgjobs._is_text',
+        'present', 'd6701efd4d70e96d50a3a69b0511e63b'),
     ('function pgjobs._keep_body',
         'present', '0009bc9dbd8455f4dbc07efd8609257b'),
     ('function pgjobs._last_run_no',
         'present', 'c4c2870dccd86d3b3db2ae0486703d37'),
     ('function pgjobs._leave_lane',
-        'present', 'ccc70bb2c8b0ffa0d9f8919a19242e83'),
-    ('function pgjobs._lock_head',
-        'present', '47c6fc6ade993bf6fd6aa9632636ec90'),
+        'present', 'c572233330b8e716f511139e2ad61253'),
     ('function pgjobs._next_head',
-        'present', '8d78ccfd34ad18481cc9c410f481d95c'),
+        'present', 'e259eef0b6f4c8439dfa3c95031c9a40'),
     ('function pgjobs._old_bodies',
         'present', 'f98051217e11808d5d5e8419d3a5a636'),
     ('function pgjobs._old_details',
         'present', '41e6021c5cf56ece1b8662e2aaa0b03e'),
     ('function pgjobs._promote',
-        'present', 'bffd4dec268a495dc09108623d67df65'),
+        'present', 'fc5bb3cef5e15b8c824d944e99d0fb15'),
     ('function pgjobs._refuse',
-        'present', '9b3cac46ef2ee3bcfa990cf933b49c9b'),
+        'present', '3469d8f17016f28e473b59341d38108f'),
     ('function pgjobs._refuse_argument',
         'present', '972003b4cc7540e3406e1f4a471e8e5c'),
     ('function pgjobs._refuse_lease',
-        'present', '0bf5a1d2712cdeb2381f90212a1b73e0'),
+        'present', '9a613f4238255247a8baa28efd82bed0'),
     ('function pgjobs._refuse_null',
         'present', 'fb533aaa143308335d454e636aa6fa6a'),
     ('function pgjobs._status',
-        'present', 'ff491b7da98e75d57f7bea7901a0f0dc'),
+        'present', '7700e41be65d2b636e595f52143d218e'),
     ('function pgjobs._sweep',
-        'present', '501b26e796be038ac0477c7d36725130'),
+        'present', '49655a6713c89e03c4cab8c1ae2a6e44'),
+    ('function pgjobs._take_lease',
+        'present', '8881a743f506e7e46b5f0a432ebfe42c'),
     ('function pgjobs._take_leases',
-        'present', '3610f237524c0ca753391a1c029ab3aa'),
+        'present', 'fd88f8f20b17bd2fd22e504ede24e2ed'),
     ('function pgjobs._verify_ledger',
-        'present', '17bb3e72212a24d65585cf369ea2d07b'),
+        'present', '2dff2d3fba8efcc943b09141fbfd3c54'),
     ('function pgjobs._verify_objects',
-        'present', 'cff3a1354d2c9685e8fbf5d419cb2316'),
+        'present', '11a04ec171342d49d1fd46438d002810'),
     ('function pgjobs._verify_open_jobs',
-        'present', '818e2d770ed291fb9f5c494cd091ca0d'),
+        'present', '888d950b44256f7f380029778ad78d40'),
     ('function pgjobs._verify_roles',
-        'present', '8467986e26b64da499687ec5ba22ae1b'),
+        'present', '1aa545df29eb9c82286a72dc1e6a37ce'),
     ('function pgjobs._verify_server',
-        'present', 'dfdb8db98039c7559498159f69ba9e09'),
+        'present', '0af8d173b858fa18bf6bb3c86d845ca9'),
     ('function pgjobs.add_artifact',
-        'present', '736d4ce266df150cc47a75cb1545a1ef'),
+        'present', '028db7e5c68e2391d857524b681dee85'),
     ('function pgjobs.amend',
         'present', '73b8d7787c01a27fc78cd785617539c7'),
     ('function pgjobs.cancel',
-        'present', 'e1287e71b8024421fd270210ac61c171'),
+        'present', '753288bb252d18660ef476c28b5ea177'),
     ('function pgjobs.claim',
-        'present', 'ce80e6b92357a0b4d5069e9d7bf887ad'),
+        'present', 'f8a059ed3977a9d1cd559ca6bdedf408'),
     ('function pgjobs.complete',
         'present', '5acf769c81df3361a08d35295ebec5ef'),
     ('function pgjobs.complete_and_claim',
         'present', '0007df7f8145fa195408e835818d4359'),
     ('function pgjobs.complete_many',
-        'present', 'a98ff5a3566e51761bcfc3929e6ad748'),
+        'present', '077451f1ed83c1c3f8367cb2a836a530'),
     ('function pgjobs.enqueue',
-        'present', '2f047263f42f44534c1755ede5db23d4'),
+        'present', 'a77d249553ed3a288b9d1a81bb5c4da3'),
     ('function pgjobs.enqueue_many',
-        'present', 'b7e9cb0d7601b9d66e6012aa46849f59'),
+        'present', 'c8587e8b2ec3d81f57a5f868ec6fdba6'),
     ('function pgjobs.expire_artifacts',
         'present', '854c140c7cd4d05a8ac097be320deb7c'),
     ('function pgjobs.expire_details',
         'present', 'f4cfde4f0fd2ce45f8b33bdcb903dce2'),
     ('function pgjobs.get_job',
-        'present', 'bccac0e769056aaf5de99e589a108af6'),
+        'present', 'a8dcc36fefbbe6247e792f9bf0e6aabd'),
     ('function pgjobs.heartbeat',
-        'present', 'bb8329569549168a0ca71d2019203096'),
+        'present', '1b4b5e38d235617f5c704883c5ca5023'),
     ('function pgjobs.is_passed',
-        'present', '859bcbeb921f00afe018dcc19494e887'),
+        'present', '1b2a481fc08463248e2c8201c8fd3e43'),
     ('function pgjobs.link_lab_sessions',
         'present', 'c6cdcb23465a2582d23df05e5f71673e'),
     ('function pgjobs.read_artifact',
@@ -6801,11 +7082,11 @@ select '0001.ledger', object.* from (values
     ('function pgjobs.record_attempt',
         'present', 'c4b4ebab0338205630bf0ba49cd40926'),
     ('function pgjobs.release',
-        'present', '64e1e2b0ff38152f5df055ec7f3db38e'),
+        'present', 'cd952cce52a3ec974806c4e9abe9286b'),
     ('function pgjobs.rescue',
         'present', '038b7dba5faae7c7184f6327ef322f0b'),
     ('function pgjobs.reverify',
-        'present', 'acc4c16c585b6a62657c20a5eec22d7e'),
+        'present', '4dcd81bcb74f9869e59b31d90f7fa380'),
     ('function pgjobs.timeline',
         'present', '4f0dc13c24e7863d2510a4c47e84713e'),
     ('function pgjobs.unlink_lab_sessions',
@@ -6817,7 +7098,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs.wake',
         'present', 'f4c0f2a71b868ef77758e4fce5a8ed87'),
     ('function pgjobs.why_waiting',
-        'present', 'cf7138a9b3ae5f08056c0966dda22f1a'),
+        'present', 'dca541c82b8f2448ed2cdc9c584b445e'),
     ('grant execute on function pgjobs.add_artifact to pgjobs_worker',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.amend to pgjobs_operator',
@@ -6930,12 +7211,12 @@ select '0001.ledger', object.* from (values
         'present', 'd6e849c53ca30e1f5c7e23b788562a49'),
     ('index pgjobs.body_created_at_idx',
         'present', 'b3e534de252b24c3871699dacf88a2ed'),
-    ('index pgjobs.head_available_at_idx',
-        'present', 'faabbb8ab809d94afdd4d32eb56bbb19'),
-    ('index pgjobs.head_lease_expires_at_idx',
-        'present', 'c7849541549d15113c672c3a02425a46'),
-    ('index pgjobs.head_priority_ready_no_idx',
-        'present', '68a560bda18357be8c83da7d4353d0ab'),
+    ('index pgjobs.lease_lease_expires_at_idx',
+        'present', '3e69f5d121a5d4bd8509bb5e32f056a7'),
+    ('index pgjobs.ready_available_at_idx',
+        'present', 'e1ea44c76f5c66294132e2ed8edca7c1'),
+    ('index pgjobs.ready_priority_ready_no_idx',
+        'present', 'bee1b7e89c32730398d7ee1a8dfbb4af'),
     ('index pgjobs.verdict_status_completed_at_idx',
         'present', '55af117c8860f16fd38b4048397bcfeb'),
     ('sequence pgjobs.amendment_amendment_id_seq',
@@ -6944,6 +7225,8 @@ select '0001.ledger', object.* from (values
         'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
     ('sequence pgjobs.body_body_id_seq',
         'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
+    ('sequence pgjobs.idle_at',
+        'present', 'c1a18014dccba64b1f1a23fab388c7bc'),
     ('sequence pgjobs.job_job_id_seq',
         'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
     ('sequence pgjobs.lab_attempt_attempt_id_seq',
@@ -6956,8 +7239,6 @@ select '0001.ledger', object.* from (values
         'present', 'c1a18014dccba64b1f1a23fab388c7bc'),
     ('sequence pgjobs.low_water_4',
         'present', 'c1a18014dccba64b1f1a23fab388c7bc'),
-    ('sequence pgjobs.ready_no',
-        'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
     ('sequence pgjobs.swept_at',
         'present', 'c1a18014dccba64b1f1a23fab388c7bc'),
     ('table pgjobs.amendment',
@@ -6974,8 +7255,6 @@ select '0001.ledger', object.* from (values
         'present', '0bd168729a6f8380b3d47f2fc9a27a1b'),
     ('table pgjobs.fingerprint',
         'present', '68e388a9d479203b492e98635ded0706'),
-    ('table pgjobs.head',
-        'present', 'b6997571f46e6d2332c09d9ecf79f016'),
     ('table pgjobs.job',
         'present', 'c736612b5c5519e3096e6b07110fe8a2'),
     ('table pgjobs.job_payload',
@@ -6983,9 +7262,13 @@ select '0001.ledger', object.* from (values
     ('table pgjobs.lab_attempt',
         'present', '69bc550ecbb8ed3d28f749cb0c760912'),
     ('table pgjobs.lane',
-        'present', '5e69cc5fadbf9486856de9562c8b91f6'),
+        'present', 'ac33b8afff58b2644a4884d2e04d2aaa'),
+    ('table pgjobs.lease',
+        'present', '958aa5c69b84aeb6e8f96a9138a37a0e'),
     ('table pgjobs.migration',
         'present', 'e3d5cd2f94c84ed10e26206850d152eb'),
+    ('table pgjobs.ready',
+        'present', 'b7ec871a8f4f71cfaf8da7f3097372f3'),
     ('table pgjobs.review',
         'present', '855a9cb31b6ee16ed8a5296af94da8b5'),
     ('table pgjobs.review_result',
@@ -7146,8 +7429,6 @@ select '0001.ledger', object.* from (values
         'present', '9efae0dbd380fd3eef23042ec74607a5'),
     ('unique index pgjobs.fingerprint_object_digest_pkey',
         'present', 'c81f2ccc61a0ec25a881309c512dc43f'),
-    ('unique index pgjobs.head_session_id_pkey',
-        'present', 'c05914871abf0742959eefb89a617814'),
     ('unique index pgjobs.job_commit_sha_key',
         'present', 'f110757d196392c8373306fd5c9e6955'),
     ('unique index pgjobs.job_job_id_pkey',
@@ -7162,8 +7443,12 @@ select '0001.ledger', object.* from (values
         'present', '9006c5736b2ca4b67570f81305773848'),
     ('unique index pgjobs.lane_session_id_pkey',
         'present', '163cacf36afecf9a74b8e05a9c8ee1f4'),
+    ('unique index pgjobs.lease_session_id_pkey',
+        'present', 'ea7c33a18d94aab6e1bf674def29f231'),
     ('unique index pgjobs.migration_migration_id_pkey',
         'present', '8da5ad704ca0118710ea0012f0d18151'),
+    ('unique index pgjobs.ready_job_id_pkey',
+        'present', '0ef402fdcfcea248212a540c8fa55232'),
     ('unique index pgjobs.review_job_id_review_no_key',
         'present', '7d3ff56ced388f1a0c07daabc0bb6aed'),
     ('unique index pgjobs.review_result_review_id_pkey',
@@ -7181,9 +7466,9 @@ select '0001.ledger', object.* from (values
     ('unique index pgjobs.waiting_session_id_turn_no_pkey',
         'present', '7cc381730fb9aca7570d89cce93980f1'),
     ('view pgjobs._installed',
-        'present', '6aefd5a8310c548d3e071ec9a7dc42cd'),
+        'present', '9341b57bc24425c4cb547d908d37c82e'),
     ('view pgjobs._installed',
-        'present', '79c9b5a8f410cdd0da4408848b06fcd8'),
+        'present', 'b8ee216e8419d2e4cdd79617bd6d10ea'),
     ('view pgjobs.verification_amendment',
         'present', '5ad0e02430b744491904536cb63ddff0'),
     ('view pgjobs.verification_amendment',
@@ -7193,15 +7478,15 @@ select '0001.ledger', object.* from (values
     ('view pgjobs.verification_attempt',
         'present', '040619733c68745caf20344af2687868'),
     ('view pgjobs.verification_job',
-        'present', '7051545c5b597b973531e57a4cbe3f96'),
+        'present', '98904c0210ca93b40591d7946f91e058'),
     ('view pgjobs.verification_review',
-        'present', '662672205f3a2414dd8df61800a3077a'),
+        'present', '63574598c5ee5fd3d31a2d2596705142'),
     ('view pgjobs.verification_run',
-        'present', 'cb3472a4614b668b838c6f54c68bfd25'),
+        'present', '5ae4e28ae2e3b3e3e0549bdce56d72ca'),
     ('view pgjobs.verification_verdict',
         'present', '0e7689b48c6df221952d348cc80bb382')
 ) as object;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '15f14959cb2fc7eeccb40b1b5148e0751302f0c554ca1c5fcd6e136510408021');
+values ('0001.ledger', '3cc1924f35fd5e859792ee33c876e725b735e9fee42a14007123189bc1faaafb');

@@ -103,9 +103,9 @@ create function pgjobs._log_reason(
 as $$
 begin
     return case
-        when not pgjobs._check_commit_sha(null, null, commit_sha) then 'BAD_COMMIT_SHA'
+        when pgjobs._is_commit_sha(commit_sha) is not true then 'BAD_COMMIT_SHA'
         when isfinite(verified_at) is not true then 'BAD_TIME'
-        when not pgjobs._check_text(null, null, lab_version) then 'BAD_LAB_VERSION'
+        when pgjobs._is_text(lab_version) is not true then 'BAD_LAB_VERSION'
         when session_status = 'VERIFIED_PASS' then 'VERIFIED_PASS'
         else 'BACKFILL_UNKNOWN'
     end;
@@ -724,7 +724,7 @@ select '0002.backfill', object.* from (values
     ('function pgjobs._log_content',
         'present', 'f22347052231a96a25d984c048614e43'),
     ('function pgjobs._log_reason',
-        'present', '1d5525c1bd7ca69a4483d298f3c3d9d1'),
+        'present', 'f36ba8efc3f1434611caf157b37e2620'),
     ('function pgjobs._log_sha256',
         'present', '375baa6a7d0c7b59be9e7aeb7321be67'),
     ('function pgjobs._next_logs',
@@ -755,4 +755,4 @@ select '0002.backfill', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0002.backfill', 'c908de0cbab6670ec1495d67c7f4dba30a5b3368c0213adb0244aeb8b135a12c');
+values ('0002.backfill', '074215e22aa98815e36123af0501078f65d9a88d59f2c8e83ba06b2292275835');

@@ -4,12 +4,12 @@
 -- The life of a row. A pushed commit becomes a lab_attempt, and its one verification a job: two
 -- ledger rows that are inserted once and never change. Where the job stands is not a column but a
 -- place. Its session has a lane (how many jobs are open); the first of them is the lane's head, the
--- later ones are waiting. A worker's claim turns the head into a lease: a random token and an end.
--- Whoever shows that token may write the verdict, which is again a ledger row, and the session's
--- next waiting job becomes the head. A lease that ends without a verdict leaves a setback, and the
--- same job is claimable again until its runs are used up. A job with a verdict is in no hot table
--- any more, unless it is to be judged again: then it goes the same way once more, as a review, and
--- the answer is an amendment beside the verdict. What a run leaves is its artifacts.
+-- later ones are waiting. The head is ready, until a worker's claim makes it a lease: a random
+-- token and an end. Whoever shows that token may write the verdict, which is again a ledger row,
+-- and the session's next waiting job becomes the head. A lease that ends without a verdict leaves a
+-- setback, and the same job is ready again until its runs are used up. A job with a verdict is in
+-- no hot table any more, unless it is to be judged again: then it goes the same way once more, as a
+-- review, and the answer is an amendment beside the verdict. What a run leaves is its artifacts.
 --
 --   lab_attempt --< job ---- verdict --< amendment       the ledger: insert only, guarded, for ever
 --        |           | |\         \--< review ---- review_result
@@ -17,13 +17,13 @@
 --        |           |  \---< artifact
 --     detail      payload, body, summaries               beside it: bulky or personal, may expire
 --
---   lane ---- head (claimable, delayed or leased)        hot: one row per session with open jobs
+--   lane ---- ready (claimable, delayed) or lease        hot: one row per session with open jobs
 --      \----< waiting                                    hot: the session's later jobs, reviews
 --
--- Locks are taken in one order: the lane, then the ledger's unique keys or the head, then the rest.
--- The lane is locked by whoever changes how many jobs a session has open (enqueue, complete,
--- cancel, the last release), never by claim, heartbeat or rescue, which do not wait for an open
--- enqueue.
+-- Locks are taken in one order: the lane, then the ledger's unique keys or the head, in lease or in
+-- ready, then the rest. The lane is locked by whoever changes how many jobs a session has open
+-- (enqueue, complete, cancel, the last release), never by claim, heartbeat or rescue, which do not
+-- wait for an open enqueue.
 \ir roles.sql
 \ir schema.sql
 \ir functions/_guard_ledger.sql
@@ -38,7 +38,8 @@
 \ir tables/expiry.sql
 \ir tables/backfill.sql
 \ir tables/lane.sql
-\ir tables/head.sql
+\ir tables/ready.sql
+\ir tables/lease.sql
 \ir tables/waiting.sql
 \ir tables/migration.sql
 \ir tables/fingerprint.sql

@@ -206,17 +206,15 @@ comment on type pgjobs.session_link is
     'Answer of link_lab_sessions: examples are at most ten of the orphans.';
 
 
-create sequence pgjobs.ready_no as bigint;
-comment on sequence pgjobs.ready_no is
-    'Numbers heads in the order in which they become claimable; never goes back.';
-
-
 -- Marks are sequences, not rows: a row that claims update would leave dead versions that every
 -- claim steps over while somebody holds an old snapshot. A mark saves work and is never believed:
 -- no answer depends on it, and setting one is not undone by a rollback.
 create sequence pgjobs.swept_at as bigint minvalue 0 start 0;
 comment on sequence pgjobs.swept_at is
     'When a claim last looked for ended leases and delays: milliseconds since 1970.';
+create sequence pgjobs.idle_at as bigint minvalue 0 start 0;
+comment on sequence pgjobs.idle_at is
+    'When a claim last looked at everything for long and found nothing: milliseconds since 1970.';
 create sequence pgjobs.low_water_1 as bigint minvalue 0 start 0;
 create sequence pgjobs.low_water_2 as bigint minvalue 0 start 0;
 create sequence pgjobs.low_water_3 as bigint minvalue 0 start 0;

@@ -11,7 +11,7 @@ from statistics import median
 from tests.helpers import Connection, rows
 
 # A sequence logs 32 ids ahead; set to where it stands, it logs with the very next one.
-SEQUENCES = ("lab_attempt_attempt_id_seq", "job_job_id_seq", "ready_no")
+SEQUENCES = ("lab_attempt_attempt_id_seq", "job_job_id_seq")
 LOG_NEXT = ", ".join(
     f"(select setval('pgjobs.{name}', last_value, is_called) from pgjobs.{name})"
     for name in SEQUENCES
@@ -81,7 +81,7 @@ class Meter:
 
     def lease(self) -> str:
         """Return the first two arguments of a worker's calls for the one job that is running."""
-        [run] = rows(self.conn, "select * from pgjobs.head where lease_token is not null")
+        [run] = rows(self.conn, "select * from pgjobs.lease")
         return f"{run.job_id}, '{run.lease_token}'"
 
     def running(self) -> str:
@@ -89,7 +89,7 @@ class Meter:
         [running] = rows(
             self.conn,
             "select array_agg(job_id)::text as job_ids, array_agg(lease_token)::text as tokens,"
-            " count(*) as size from pgjobs.head where lease_token is not null",
+            " count(*) as size from pgjobs.lease",
         )
         return (
             f"'{running.job_ids}', '{running.tokens}',"

@@ -87,7 +87,7 @@ def traces(conn: Connection) -> list[Any]:
         "select relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_xact_user_tables"
         " where schemaname = 'pgjobs' order by relname",
     )
-    names = ("lab_attempt_attempt_id_seq", "job_job_id_seq", "ready_no")
+    names = ("lab_attempt_attempt_id_seq", "job_job_id_seq")
     return [written, *(rows(conn, f"select last_value from pgjobs.{name}") for name in names)]
 
 
@@ -102,8 +102,10 @@ def buffers(conn: Connection, query: str) -> tuple[int, int]:
 def let_time_pass(conn: Connection, interval: str) -> None:
     """Move every lease end and delay, and the mark of the last sweep, into the past."""
     conn.execute(
-        "update pgjobs.head set available_at = available_at - %(by)s::interval,"
-        " lease_expires_at = lease_expires_at - %(by)s::interval",
+        "with lease as (update pgjobs.lease set"
+        " available_at = available_at - %(by)s::interval,"
+        " lease_expires_at = lease_expires_at - %(by)s::interval)"
+        " update pgjobs.ready set available_at = available_at - %(by)s::interval",
         {"by": interval},
     )
     conn.execute("select setval('pgjobs.swept_at', 0)")

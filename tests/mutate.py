@@ -49,7 +49,7 @@ with trigger as (
     where relnamespace = 'pgjobs'::regnamespace and not tgisinternal
 ),
 function as (
-    select oid::regprocedure as name, prosecdef from pg_proc
+    select oid::regprocedure as name, prosecdef, proconfig from pg_proc
     where pronamespace = 'pgjobs'::regnamespace
 ),
 relation as (
@@ -90,6 +90,7 @@ select format('grant %s on schema pgjobs to public', privilege)
 from unnest(array['usage', 'create']) as privilege
 union all
 select format('alter function %s reset search_path', name) from function
+where proconfig is not null
 union all
 select format('alter function %s set search_path = pg_catalog', name) from function where prosecdef
 union all

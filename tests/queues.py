@@ -25,19 +25,25 @@ overriding system value select -number, session_id, sha, at from plan;
 insert into pgjobs.job (
     job_id, session_id, commit_sha, lab_version, priority, max_runs, created_at
 ) overriding system value select -number, session_id, sha, '1', 2, 3, at from plan;
-insert into pgjobs.lane (session_id, open_jobs) select session_id, 1 from plan;
-insert into pgjobs.head (session_id, job_id, attempt_id, available_at, ready_no, priority)
-select session_id, -number, -number, at, nextval('pgjobs.ready_no'), 2 from plan
+insert into pgjobs.lane (session_id, head_job_id, open_jobs)
+select session_id, -number, 1 from plan;
+insert into pgjobs.ready (session_id, job_id, attempt_id, available_at, ready_no, priority)
+select session_id, -number, -number, at, nextval('pgjobs.job_job_id_seq'), 2 from plan
 """
 # Lets so many jobs come, be claimed and go. What stays is dead: rows, and entries of indexes.
 COME_AND_GO = """
-insert into pgjobs.head (session_id, job_id, attempt_id, available_at, ready_no, priority)
-select gen_random_uuid(), 1, 1, now(), nextval('pgjobs.ready_no'), 2 from generate_series(1, {});
-update pgjobs.head
-set ready_no = null, run_no = 1, worker = 'w', started_at = now(),
-    lease_token = gen_random_uuid(), lease_for = '1 hour', lease_expires_at = now() + '1 hour'
-where ready_no is not null;
-delete from pgjobs.head where lease_token is not null
+insert into pgjobs.ready (session_id, job_id, attempt_id, available_at, ready_no, priority)
+select gen_random_uuid(), number, 1, now(), number, 2
+from (
+    select nextval('pgjobs.job_job_id_seq') as number from generate_series(1, {})
+) as drawn;
+with gone as (delete from pgjobs.ready where ready_no is not null returning *)
+insert into pgjobs.lease
+select
+    session_id, job_id, attempt_id, available_at, now(), now() + '1 hour', gen_random_uuid(),
+    '1 hour', null, priority, 1, 'w'
+from gone;
+delete from pgjobs.lease
 """
 
 

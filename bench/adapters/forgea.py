@@ -18,7 +18,7 @@ CARD = Card(
     name="forgea_pgjobs",
     key="the commit, for ever",
     settings="enqueue_many of 5,000; Worker with 2 threads and batches of 500, or 1 and 1",
-    remaining="select (select count(*) from pgjobs.head) + (select count(*) from pgjobs.waiting)",
+    remaining="select coalesce(sum(open_jobs), 0) from pgjobs.lane",
     total="select count(*) from pgjobs.job",
     modes={"poll, at most 1 s": {}, "wake-up": {"listen": True}},
 )

@@ -38,6 +38,7 @@ NONE = ("", "")
 FORMS: dict[str, tuple[str, str]] = {
     r"set local \w+ ": NONE,
     r"create (schema|domain|type|function .* language plpgsql)\b": NONE,
+    r"create function .* language sql .*\breturn (?!.*\bselect\b)": NONE,
     r"create sequence (?!.* owned by)": NONE,
     r"create table \S+ \((?!.*(\blike |\) (inherits|as) ))": ("SHARE ROW EXCLUSIVE", CATALOGUE),
     r"create view ": ("ACCESS SHARE", CATALOGUE),

@@ -8,7 +8,7 @@ select '0002.backfill', object.* from (values
     ('function pgjobs._log_content',
         'present', 'f22347052231a96a25d984c048614e43'),
     ('function pgjobs._log_reason',
-        'present', '1d5525c1bd7ca69a4483d298f3c3d9d1'),
+        'present', 'f36ba8efc3f1434611caf157b37e2620'),
     ('function pgjobs._log_sha256',
         'present', '375baa6a7d0c7b59be9e7aeb7321be67'),
     ('function pgjobs._next_logs',

@@ -58,7 +58,7 @@ comment on function pgjobs._add_amendment is
 
 
 create function pgjobs._answer_review(
-    head pgjobs.head,
+    lease pgjobs.lease,
     ended_at timestamptz,
     status text,
     summary jsonb
@@ -74,23 +74,23 @@ declare
 begin
     select review.* into strict v_review
     from pgjobs.review as review
-    where review.review_id = head.review_id;
+    where review.review_id = lease.review_id;
     insert into pgjobs.review_result (
         review_id, job_id, ended_at, started_at, lease_token, run_no, outcome, worker,
         summary_sha256
     )
     values (
-        head.review_id, head.job_id, _answer_review.ended_at, head.started_at, head.lease_token,
-        head.run_no, _answer_review.status, head.worker,
+        lease.review_id, lease.job_id, _answer_review.ended_at, lease.started_at, lease.lease_token,
+        lease.run_no, _answer_review.status, lease.worker,
         sha256(convert_to(_answer_review.summary::text, 'UTF8'))
     );
     if summary is not null then
         insert into pgjobs.review_summary (review_id, summary)
-        values (head.review_id, _answer_review.summary);
+        values (lease.review_id, _answer_review.summary);
     end if;
     perform pgjobs._add_amendment(
-        head.job_id, status, v_review.reason, v_review.actor, v_review.approver,
-        v_review.ticket, v_review.lab_version, head.review_id
+        lease.job_id, status, v_review.reason, v_review.actor, v_review.approver,
+        v_review.ticket, v_review.lab_version, lease.review_id
     );
 end
 $$;

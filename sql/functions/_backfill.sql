@@ -44,9 +44,9 @@ create function pgjobs._log_reason(
 as $$
 begin
     return case
-        when not pgjobs._check_commit_sha(null, null, commit_sha) then 'BAD_COMMIT_SHA'
+        when pgjobs._is_commit_sha(commit_sha) is not true then 'BAD_COMMIT_SHA'
         when isfinite(verified_at) is not true then 'BAD_TIME'
-        when not pgjobs._check_text(null, null, lab_version) then 'BAD_LAB_VERSION'
+        when pgjobs._is_text(lab_version) is not true then 'BAD_LAB_VERSION'
         when session_status = 'VERIFIED_PASS' then 'VERIFIED_PASS'
         else 'BACKFILL_UNKNOWN'
     end;

@@ -1,6 +1,6 @@
 -- complete and complete_many, once the arguments are known to be good. The lane's lock decides
--- between complete, cancel and the last release or rescue; the head's lock between complete and the
--- taking of the lease. Who comes second finds the token gone.
+-- between complete, cancel and the last release or rescue; the lease's lock between complete and
+-- the taking of the lease. Who comes second finds the token gone.
 create function pgjobs._complete(
     job_id bigint,
     lease_token uuid,
@@ -16,7 +16,7 @@ create function pgjobs._complete(
 as $$
 declare
     v_session_id uuid;
-    v_head pgjobs.head;
+    v_lease pgjobs.lease;
     v_verdict pgjobs.verdict;
     v_result pgjobs.review_result;
     v_completed_at timestamptz;
@@ -29,20 +29,20 @@ begin
         return (ordinal, job_id, null, null, 'not_found')::pgjobs.completed_element;
     end if;
 
-    v_head := pgjobs._lock_head(v_session_id);
-    if v_head.job_id = job_id and v_head.lease_token = lease_token then
-        v_completed_at := greatest(v_head.started_at, clock_timestamp());
-        if v_head.review_id is not null then
-            perform pgjobs._answer_review(v_head, v_completed_at, status, summary);
+    v_lease := pgjobs._take_lease(v_session_id, job_id, lease_token);
+    if v_lease.job_id is not null then
+        v_completed_at := greatest(v_lease.started_at, clock_timestamp());
+        if v_lease.review_id is not null then
+            perform pgjobs._answer_review(v_lease, v_completed_at, status, summary);
         else
             insert into pgjobs.verdict (
                 job_id, completed_at, started_at, lease_token, run_no, status, worker,
                 error_reason, summary_sha256
             )
             values (
-                _complete.job_id, v_completed_at, v_head.started_at, v_head.lease_token,
-                v_head.run_no, _complete.status, v_head.worker,
-                case _complete.status when 'ERROR' then 'REPORTED' end, v_summary_sha256
+                _complete.job_id, v_completed_at, v_lease.started_at, v_lease.lease_token,
+                v_lease.run_no, _complete.status, v_lease.worker,
+                case when _complete.status = 'ERROR' then 'REPORTED' end, v_summary_sha256
             );
             if summary is not null then
                 insert into pgjobs.verdict_summary (job_id, summary)
@@ -87,7 +87,13 @@ begin
     end if;
     return (
         ordinal, job_id, v_verdict.status, v_verdict.completed_at,
-        case when v_head.job_id = job_id then 'lease_lost' else 'verdict_final' end
+        case
+            when exists (
+                select from pgjobs.lane as lane
+                where lane.session_id = v_session_id and lane.head_job_id = _complete.job_id
+            ) then 'lease_lost'
+            else 'verdict_final'
+        end
     )::pgjobs.completed_element;
 end
 $$;

@@ -36,8 +36,9 @@ declare
     v_has_attempt boolean := delivery_id is not null;
     v_job record;
     v_job_id bigint;
+    v_lane tid;
+    v_lane_is_full boolean;
     v_open_jobs smallint;
-    v_lane_is_full boolean := false;
 begin
     loop
         -- First the job, then its attempt: what the first look finds, the second cannot miss.
@@ -56,14 +57,23 @@ begin
         end if;
 
         if v_open_jobs is null then
-            insert into pgjobs.lane as lane (session_id, open_jobs)
-            values (_enqueue.session_id, 1)
-            on conflict on constraint lane_session_id_pkey do update
+            select lane.ctid, lane.open_jobs = 100 into v_lane, v_lane_is_full
+            from pgjobs.lane as lane
+            where lane.session_id = _enqueue.session_id
+            for update;
+            if not found then
+                v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
+                insert into pgjobs.lane as lane (session_id, head_job_id, open_jobs)
+                values (_enqueue.session_id, v_job_id, 1)
+                on conflict do nothing
+                returning lane.open_jobs into v_open_jobs;
+            elsif not v_lane_is_full then
+                update pgjobs.lane as lane
                 set open_jobs = lane.open_jobs + 1
-                where lane.open_jobs < 100
-            returning lane.open_jobs into v_open_jobs;
-            v_lane_is_full := not found;
-            continue when v_lane_is_full;
+                where lane.ctid = v_lane
+                returning lane.open_jobs into v_open_jobs;
+            end if;
+            continue when v_open_jobs is null;
         end if;
 
         if v_attempt_id is null then
@@ -74,7 +84,10 @@ begin
             continue when v_has_attempt;
         end if;
 
-        v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
+        if v_open_jobs > 1 then
+            -- Drawn under the lane's lock: ids rise in the order of enqueuing within a session.
+            v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
+        end if;
         v_created_at := clock_timestamp();
         insert into pgjobs.job (
             job_id, session_id, commit_sha, lab_version, priority, max_runs,
@@ -93,13 +106,13 @@ begin
             insert into pgjobs.job_payload (job_id, payload) values (v_job_id, _enqueue.payload);
         end if;
         if v_open_jobs = 1 then
-            insert into pgjobs.head (
-                session_id, job_id, attempt_id, available_at, ready_no, priority
+            insert into pgjobs.ready (
+                job_id, session_id, attempt_id, available_at, ready_no, priority
             )
             values (
-                _enqueue.session_id, v_job_id, v_attempt_id,
+                v_job_id, _enqueue.session_id, v_attempt_id,
                 coalesce(_enqueue.available_at, v_created_at),
-                case when _enqueue.available_at is null then nextval('pgjobs.ready_no') end,
+                case when _enqueue.available_at is null then v_job_id end,
                 _enqueue.priority
             );
         else

@@ -21,16 +21,26 @@ as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := clock_timestamp();
+    v_lane record;
+    v_heads bigint[] := '{}';
+    v_has_waiting boolean := false;
 begin
-    -- The lanes in the order of their sessions.
-    insert into pgjobs.lane as lane (session_id, open_jobs)
-    select element.session_id, count(*)
-    from unnest((select session_ids), (select new_job_ids)) as element (session_id, job_id)
-    where element.job_id is not null
-    group by element.session_id
-    order by element.session_id
-    on conflict on constraint lane_session_id_pkey do update
-        set open_jobs = lane.open_jobs + excluded.open_jobs;
+    -- The lanes in the order of their sessions, and the heads as they come back: above READ
+    -- COMMITTED a later look may also see the lane that a session had before.
+    for v_lane in
+        insert into pgjobs.lane as lane (session_id, head_job_id, open_jobs)
+        select element.session_id, min(element.job_id), count(*)
+        from unnest((select session_ids), (select new_job_ids)) as element (session_id, job_id)
+        where element.job_id is not null
+        group by element.session_id
+        order by element.session_id
+        on conflict on constraint lane_session_id_pkey do update
+            set open_jobs = lane.open_jobs + excluded.open_jobs
+        returning lane.open_jobs, lane.head_job_id
+    loop
+        v_heads := v_heads || v_lane.head_job_id;
+        v_has_waiting := v_has_waiting or v_lane.open_jobs > 1;
+    end loop;
 
     insert into pgjobs.lab_attempt (attempt_id, session_id, commit_sha, recorded_at, delivery_id)
     overriding system value
@@ -65,37 +75,22 @@ begin
         where element.job_id is not null and element.payload is not null;
     end if;
 
-    -- The first of a session whose lane was empty is its head.
-    with place as materialized (
-        select
-            element.*,
-            lane.open_jobs = count(*) over (partition by element.session_id)
-                and row_number() over (
-                    partition by element.session_id order by element.job_id
-                ) = 1 as is_head
-        from unnest((select session_ids), (select new_job_ids), (select new_attempt_ids))
-            as element (session_id, job_id, attempt_id)
-        cross join lateral (
-            select lane.open_jobs
-            from pgjobs.lane as lane
-            where lane.session_id = element.session_id
-            offset 0
-        ) as lane
-        where element.job_id is not null
-    ), waiting as (
-        insert into pgjobs.waiting (session_id, turn_no)
-        select place.session_id, place.job_id from place where not place.is_head
+    insert into pgjobs.ready (
+        job_id, session_id, attempt_id, available_at, ready_no, priority
     )
-    insert into pgjobs.head (session_id, job_id, attempt_id, available_at, ready_no, priority)
     select
-        place.session_id, place.job_id, place.attempt_id, v_now, nextval('pgjobs.ready_no'),
+        element.job_id, element.session_id, element.attempt_id, v_now, element.job_id,
         _enqueue_new.priority
-    from (
-        select place.session_id, place.job_id, place.attempt_id
-        from place
-        where place.is_head
-        order by place.job_id
-    ) as place;
+    from unnest((select session_ids), (select new_job_ids), (select new_attempt_ids))
+        as element (session_id, job_id, attempt_id)
+    where element.job_id is not null
+        and (not v_has_waiting or element.job_id in (select unnest(v_heads)));
+    if v_has_waiting then
+        insert into pgjobs.waiting (session_id, turn_no)
+        select element.session_id, element.job_id
+        from unnest((select session_ids), (select new_job_ids)) as element (session_id, job_id)
+        where element.job_id is not null and element.job_id not in (select unnest(v_heads));
+    end if;
     return true;
 exception
     when unique_violation or check_violation then

@@ -46,8 +46,8 @@ begin
                   hint = 'Repeat the first request unchanged, or send a delivery id of its own.';
     when '23V05' then
         raise exception '%the lease token is not the current one', v_element
-            using errcode = '23V05', schema = 'pgjobs', table = 'head',
-                  constraint = 'head_lease_token_check',
+            using errcode = '23V05', schema = 'pgjobs', table = 'lease',
+                  constraint = 'lease_session_id_pkey',
                   hint = 'The lease was taken away: stop the run and drop its result.';
     when '23V06' then
         raise exception 'the run already has an artifact of that name with another %', subject

@@ -1,7 +1,7 @@
 -- Runs that end without a verdict: lease lost or released.
 
 create function pgjobs._end_run(
-    head pgjobs.head,
+    lease pgjobs.lease,
     outcome text,
     reason text,
     retry_after interval,
@@ -14,57 +14,59 @@ create function pgjobs._end_run(
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_ended_at timestamptz := greatest(head.started_at, clock_timestamp());
+    v_ended_at timestamptz := greatest(lease.started_at, clock_timestamp());
     v_available_at timestamptz;
     v_ready_no bigint;
 begin
     insert into pgjobs.setback (job_id, started_at, ended_at, run_no, outcome, worker, reason)
     values (
-        head.job_id, head.started_at, v_ended_at, head.run_no,
-        _end_run.outcome, head.worker, _end_run.reason
+        lease.job_id, lease.started_at, v_ended_at, lease.run_no,
+        _end_run.outcome, lease.worker, _end_run.reason
     );
-    if head.run_no >= last_run_no and head.review_id is not null then
+    delete from pgjobs.lease as ended where ended.session_id = lease.session_id;
+    if lease.run_no >= last_run_no and lease.review_id is not null then
         insert into pgjobs.review_result (
             review_id, job_id, ended_at, started_at, run_no, outcome, worker, detail
         )
         values (
-            head.review_id, head.job_id, v_ended_at, head.started_at, head.run_no,
-            'RUNS_EXHAUSTED', head.worker,
+            lease.review_id, lease.job_id, v_ended_at, lease.started_at, lease.run_no,
+            'RUNS_EXHAUSTED', lease.worker,
             coalesce(_end_run.reason, 'the lease of the last run was lost')
         );
-        perform pgjobs._next_head(head.session_id);
+        perform pgjobs._next_head(lease.session_id);
         return (
-            head.job_id, pgjobs._status(head.session_id, head.job_id), head.run_no, null
+            lease.job_id, pgjobs._status(lease.session_id, lease.job_id), lease.run_no, null
         )::pgjobs.released;
-    elsif head.run_no >= last_run_no then
+    elsif lease.run_no >= last_run_no then
         insert into pgjobs.verdict (
             job_id, completed_at, started_at, run_no, status, worker, error_reason, error_detail
         )
         values (
-            head.job_id, v_ended_at, head.started_at, head.run_no, 'ERROR', head.worker,
+            lease.job_id, v_ended_at, lease.started_at, lease.run_no, 'ERROR', lease.worker,
             'RUNS_EXHAUSTED', coalesce(_end_run.reason, 'the lease of the last run was lost')
         );
-        perform pgjobs._next_head(head.session_id);
-        return (head.job_id, 'ERROR', head.run_no, null)::pgjobs.released;
+        perform pgjobs._next_head(lease.session_id);
+        return (lease.job_id, 'ERROR', lease.run_no, null)::pgjobs.released;
     end if;
 
-    v_available_at := greatest(head.available_at, clock_timestamp()) + retry_after;
+    v_available_at := greatest(lease.available_at, clock_timestamp()) + retry_after;
     if retry_after = interval '0' then
-        v_ready_no := nextval('pgjobs.ready_no');
+        v_ready_no := nextval('pgjobs.job_job_id_seq');
     end if;
-    update pgjobs.head as place
-    set available_at = v_available_at,
-        ready_no = v_ready_no,
-        lease_token = null,
-        lease_for = null,
-        lease_expires_at = null
-    where place.session_id = head.session_id;
-    return (head.job_id, 'QUEUED', head.run_no, v_available_at)::pgjobs.released;
+    insert into pgjobs.ready (
+        job_id, session_id, attempt_id, available_at, ready_no, review_id, started_at, priority,
+        run_no, worker
+    )
+    values (
+        lease.job_id, lease.session_id, lease.attempt_id, v_available_at, v_ready_no,
+        lease.review_id, lease.started_at, lease.priority, lease.run_no, lease.worker
+    );
+    return (lease.job_id, 'QUEUED', lease.run_no, v_available_at)::pgjobs.released;
 end
 $$;
 comment on function pgjobs._end_run is
     'Ends a run without a verdict: a setback, and the job is queued again, or ERROR when that '
-    'was its last run; a review then ends without an answer. The caller holds the head''s lock '
+    'was its last run; a review then ends without an answer. The caller holds the lease''s lock '
     'and, for the last run, the lane''s.';
 
 
@@ -81,36 +83,35 @@ as $$
 declare
     v_now timestamptz := clock_timestamp();
     v_until timestamptz := case when since = '-infinity' then 'infinity' else v_now end;
-    v_head pgjobs.head;
+    v_lease pgjobs.lease;
     v_last_run_no smallint;
     v_rescued pgjobs.rescued;
 begin
-    for v_head in
-        select head.*
-        from pgjobs.head as head
-        where head.lease_token is not null
-            and head.lease_expires_at between since and v_until
+    for v_lease in
+        select lease.*
+        from pgjobs.lease as lease
+        where lease.lease_expires_at between since and v_until
             and (
-                head.lease_expires_at <= v_now
+                lease.lease_expires_at <= v_now
                 -- The clock as it is now: a lease may be younger than v_now. The second forgives a
                 -- clock that is being adjusted.
-                or head.lease_expires_at
-                    > clock_timestamp() + head.lease_for + interval '1 second'
+                or lease.lease_expires_at
+                    > clock_timestamp() + lease.lease_for + interval '1 second'
             )
-        order by head.lease_expires_at
+        order by lease.lease_expires_at
         limit max_jobs
         for update skip locked
     loop
-        v_last_run_no := pgjobs._last_run_no(v_head.job_id, v_head.review_id);
-        if v_head.run_no >= v_last_run_no then
+        v_last_run_no := pgjobs._last_run_no(v_lease.job_id, v_lease.review_id);
+        if v_lease.run_no >= v_last_run_no then
             perform from pgjobs.lane as lane
-            where lane.session_id = v_head.session_id
+            where lane.session_id = v_lease.session_id
             for update skip locked;
             continue when not found;
         end if;
         select ended.job_id, ended.status into v_rescued
         from pgjobs._end_run(
-            v_head, 'LEASE_LOST', null, interval '0', v_last_run_no
+            v_lease, 'LEASE_LOST', null, interval '0', v_last_run_no
         ) as ended;
         return next v_rescued;
     end loop;
@@ -132,22 +133,20 @@ declare
     v_now timestamptz := clock_timestamp();
     v_rescued integer;
     v_promoted integer := 0;
-    v_session_id uuid;
+    v_job_id bigint;
     v_ready_no bigint;
 begin
     select count(*) into v_rescued from pgjobs._take_leases(1000, since);
-    for v_session_id in
-        select head.session_id
-        from pgjobs.head as head
-        where head.ready_no is null
-            and head.lease_token is null
-            and head.available_at between since and v_now
-        order by head.available_at
+    for v_job_id in
+        select ready.job_id
+        from pgjobs.ready as ready
+        where ready.ready_no is null and ready.available_at between since and v_now
+        order by ready.available_at
         limit 1000
         for update skip locked
     loop
-        v_ready_no := nextval('pgjobs.ready_no');
-        update pgjobs.head as head set ready_no = v_ready_no where head.session_id = v_session_id;
+        v_ready_no := nextval('pgjobs.job_job_id_seq');
+        update pgjobs.ready as ready set ready_no = v_ready_no where ready.job_id = v_job_id;
         v_promoted := v_promoted + 1;
     end loop;
     return v_rescued < 1000 and v_promoted < 1000;
@@ -169,16 +168,13 @@ begin
     if exists (
         select from pgjobs.verdict as verdict where verdict.job_id = _refuse_lease.job_id
     ) and not exists (
-        select from pgjobs.head as head
-        where head.session_id = _refuse_lease.session_id
-            and head.job_id = _refuse_lease.job_id
+        select from pgjobs.lane as lane
+        where lane.session_id = _refuse_lease.session_id
+            and lane.head_job_id = _refuse_lease.job_id
     ) then
         perform pgjobs._refuse('23V02');
     end if;
-    -- Above READ COMMITTED an old snapshot may not know the lease: then this lock raises 40001.
-    perform from pgjobs.head as head
-    where head.session_id = _refuse_lease.session_id
-    for update skip locked;
+    perform pgjobs._check_snapshot(session_id, job_id);
     perform pgjobs._refuse('23V05');
 end
 $$;

@@ -13,6 +13,10 @@ declare
     v_owner constant oid := namespace.nspowner
         from pg_namespace as namespace where namespace.nspname = 'pgjobs';
     v_has_roles constant boolean := (v_owner = to_regrole('pgjobs_owner')) is true;
+    -- A statement asks the catalogue or a table, not both.
+    v_published constant pgjobs.fingerprint[] := array(
+        select published from pgjobs.fingerprint as published
+    );
 begin
     return query
     with live as materialized (
@@ -22,7 +26,7 @@ begin
     select
         'error', published.object, 'is missing',
         'Restore it from the release: sql/ has its definition.'
-    from pgjobs.fingerprint as published
+    from unnest(v_published) as published
     where not exists (select from live where live.object = published.object)
         and (v_has_roles or published.object not like 'grant %')
     group by published.object
@@ -36,7 +40,7 @@ begin
         end,
         'Restore it from the release: sql/ has its definition.'
     from live
-    join pgjobs.fingerprint as published on published.object = live.object
+    join unnest(v_published) as published on published.object = live.object
     group by live.object, live.state, live.digest
     having not bool_or(published.state = live.state and published.digest = live.digest)
     union all
@@ -92,7 +96,7 @@ begin
             end
         from live
         where not exists (
-            select from pgjobs.fingerprint as published where published.object = live.object
+            select from unnest(v_published) as published where published.object = live.object
         )
     ) as extra (severity, object, finding, hint)
     where extra.severity is not null;

@@ -16,22 +16,35 @@ begin
     return query
     select
         'error', 'session ' || coalesce(lane.session_id, place.session_id),
-        format(
-            'counts %s open jobs, has %s, %s of them head',
-            coalesce(lane.open_jobs, 0), coalesce(place.jobs, 0), coalesce(place.heads, 0)
-        ),
+        case
+            when place.heads > 1 then format('has %s heads', place.heads)
+            when lane.open_jobs is distinct from coalesce(place.jobs, 0)
+                then format(
+                    'counts %s open jobs, has %s, %s of them head',
+                    coalesce(lane.open_jobs, 0), coalesce(place.jobs, 0), coalesce(place.heads, 0)
+                )
+            else format(
+                'has job %s as its head, which is %s', lane.head_job_id,
+                coalesce('job ' || place.head_job_id, 'neither ready nor leased')
+            )
+        end,
         c_hint
     from pgjobs.lane as lane
     full join (
-        select every_place.session_id, count(*) as jobs, sum(every_place.head) as heads
+        select
+            every_place.session_id, count(*) as jobs, count(every_place.job_id) as heads,
+            min(every_place.job_id) as head_job_id
         from (
-            select head.session_id, 1 as head from pgjobs.head as head
+            select ready.session_id, ready.job_id from pgjobs.ready as ready
             union all
-            select waiting.session_id, 0 from pgjobs.waiting as waiting
+            select lease.session_id, lease.job_id from pgjobs.lease as lease
+            union all
+            select waiting.session_id, null from pgjobs.waiting as waiting
         ) as every_place
         group by every_place.session_id
     ) as place on place.session_id = lane.session_id
-    where (lane.open_jobs::bigint, 1::bigint) is distinct from (place.jobs, place.heads)
+    where (lane.open_jobs::bigint, 1::bigint, lane.head_job_id)
+        is distinct from (place.jobs, place.heads, place.head_job_id)
     limit c_most;
 
     return query
@@ -46,8 +59,11 @@ begin
         end,
         c_hint
     from (
-        select 'the head', head.session_id, head.job_id, head.review_id
-        from pgjobs.head as head
+        select 'ready', ready.session_id, ready.job_id, ready.review_id
+        from pgjobs.ready as ready
+        union all
+        select 'leased', lease.session_id, lease.job_id, lease.review_id
+        from pgjobs.lease as lease
         union all
         select
             'waiting', waiting.session_id, coalesce(waiting.reviewed_job_id, waiting.turn_no),
@@ -67,13 +83,17 @@ begin
     limit c_most;
 
     return query
-    select 'error', 'job ' || job.job_id, 'is open, but neither head nor waiting', c_hint
+    select 'error', 'job ' || job.job_id, 'is open, but neither ready, leased nor waiting', c_hint
     from pgjobs.job as job
     where not exists (select from pgjobs.verdict as verdict where verdict.job_id = job.job_id)
         and not exists (
-            select from pgjobs.head as head
-            where head.session_id = job.session_id and head.job_id = job.job_id
-                and head.review_id is null
+            select from pgjobs.ready as ready
+            where ready.job_id = job.job_id and ready.review_id is null
+        )
+        and not exists (
+            select from pgjobs.lease as lease
+            where lease.session_id = job.session_id and lease.job_id = job.job_id
+                and lease.review_id is null
         )
         and not exists (
             select from pgjobs.waiting as waiting
@@ -82,22 +102,29 @@ begin
     limit c_most;
 
     return query
-    select 'error', 'review ' || review.review_id, 'is open, but neither head nor waiting', c_hint
+    select
+        'error', 'review ' || review.review_id, 'is open, but neither ready, leased nor waiting',
+        c_hint
     from pgjobs.review as review
     where not exists (
         select from pgjobs.review_result as result where result.review_id = review.review_id
     )
-        and not exists (select from pgjobs.head as head where head.review_id = review.review_id)
+        and not exists (select from pgjobs.ready as ready where ready.review_id = review.review_id)
+        and not exists (select from pgjobs.lease as lease where lease.review_id = review.review_id)
         and not exists (
             select from pgjobs.waiting as waiting
             where waiting.reviewed_job_id = review.job_id and waiting.turn_no = review.review_id
         )
     limit c_most;
 
-    -- In both places: the head of its session and waiting behind itself.
+    -- In two places: the head of its session, and waiting behind itself.
     return query
     select 'error', 'job ' || head.job_id, 'is head, and waits behind itself', c_hint
-    from pgjobs.head as head
+    from (
+        select ready.session_id, ready.job_id, ready.review_id from pgjobs.ready as ready
+        union all
+        select lease.session_id, lease.job_id, lease.review_id from pgjobs.lease as lease
+    ) as head
     join pgjobs.waiting as waiting
         on waiting.session_id = head.session_id
         and waiting.turn_no = coalesce(head.review_id, head.job_id)
@@ -121,6 +148,8 @@ as $$
 declare
     v_key record;
     v_orphans bigint;
+    v_next bigint[];
+    v_highest bigint[];
 begin
     for v_key in
         select
@@ -210,43 +239,44 @@ begin
         )
     limit 100;
 
+    -- Sequences and tables in statements of their own: a cell draws ids on another node.
+    v_next := array(
+        select sequence.last_value + sequence.is_called::integer
+        from pgjobs.lab_attempt_attempt_id_seq as sequence
+        union all
+        select sequence.last_value + sequence.is_called::integer
+        from pgjobs.job_job_id_seq as sequence
+        union all
+        select sequence.last_value + sequence.is_called::integer
+        from pgjobs.amendment_amendment_id_seq as sequence
+        union all
+        select sequence.last_value + sequence.is_called::integer
+        from pgjobs.artifact_artifact_id_seq as sequence
+        union all
+        select sequence.last_value + sequence.is_called::integer
+        from pgjobs.body_body_id_seq as sequence
+    );
+    v_highest := array[
+        (select max(attempt.attempt_id) from pgjobs.lab_attempt as attempt),
+        greatest(
+            (select max(job.job_id) from pgjobs.job as job),
+            (select max(review.review_id) from pgjobs.review as review),
+            (select max(ready.ready_no) from pgjobs.ready as ready)
+        ),
+        (select max(amendment.amendment_id) from pgjobs.amendment as amendment),
+        (select max(artifact.artifact_id) from pgjobs.artifact as artifact),
+        (select max(artifact.body_id) from pgjobs.artifact as artifact)
+    ];
     return query
     select
         'error', 'sequence pgjobs.' || used.name, 'gives ids that are taken',
         format('select setval(%L, %s)', 'pgjobs.' || used.name, used.highest)
-    from (
-        select
-            'lab_attempt_attempt_id_seq', sequence.last_value + sequence.is_called::integer,
-            (select max(attempt.attempt_id) from pgjobs.lab_attempt as attempt)
-        from pgjobs.lab_attempt_attempt_id_seq as sequence
-        union all
-        select
-            'job_job_id_seq', sequence.last_value + sequence.is_called::integer,
-            greatest(
-                (select max(job.job_id) from pgjobs.job as job),
-                (select max(review.review_id) from pgjobs.review as review)
-            )
-        from pgjobs.job_job_id_seq as sequence
-        union all
-        select
-            'amendment_amendment_id_seq', sequence.last_value + sequence.is_called::integer,
-            (select max(amendment.amendment_id) from pgjobs.amendment as amendment)
-        from pgjobs.amendment_amendment_id_seq as sequence
-        union all
-        select
-            'artifact_artifact_id_seq', sequence.last_value + sequence.is_called::integer,
-            (select max(artifact.artifact_id) from pgjobs.artifact as artifact)
-        from pgjobs.artifact_artifact_id_seq as sequence
-        union all
-        select
-            'body_body_id_seq', sequence.last_value + sequence.is_called::integer,
-            (select max(artifact.body_id) from pgjobs.artifact as artifact)
-        from pgjobs.body_body_id_seq as sequence
-        union all
-        select
-            'ready_no', sequence.last_value + sequence.is_called::integer,
-            (select max(head.ready_no) from pgjobs.head as head)
-        from pgjobs.ready_no as sequence
+    from unnest(
+        array[
+            'lab_attempt_attempt_id_seq', 'job_job_id_seq', 'amendment_amendment_id_seq',
+            'artifact_artifact_id_seq', 'body_body_id_seq'
+        ],
+        v_next, v_highest
     ) as used (name, next, highest)
     where used.highest >= used.next;
 end

@@ -10,12 +10,16 @@ as $$
 declare
     v_owner constant oid := namespace.nspowner
         from pg_namespace as namespace where namespace.nspname = 'pgjobs';
+    -- A statement asks the catalogue or a table, not both.
+    v_installers constant text[] := array(
+        select migration.applied_by from pgjobs.migration as migration
+    );
 begin
     return query
     select
         case
             when v_owner = to_regrole('pgjobs_owner') or role.rolsuper
-                or role.rolname not in (select migration.applied_by from pgjobs.migration)
+                or role.rolname <> all (v_installers)
                 then 'error'
             else 'warning'
         end,
@@ -27,7 +31,7 @@ begin
     where role.oid = v_owner and (role.rolcanlogin or role.rolsuper)
     union all
     select
-        case when role.rolname in (select migration.applied_by from pgjobs.migration)
+        case when role.rolname = any (v_installers)
             then 'warning' else 'error' end,
         'role ' || role.oid::regrole,
         format('is a member of %s, which owns everything', v_owner::regrole),
@@ -113,8 +117,8 @@ begin
     where key.contype = 'f' and parent.relnamespace = 'pgjobs'::regnamespace
         and key.connamespace <> parent.relnamespace
         and parent.relname in (
-            'head', 'waiting', 'lane', 'body', 'attempt_detail', 'job_payload', 'verdict_summary',
-            'review_summary'
+            'ready', 'lease', 'waiting', 'lane', 'body', 'attempt_detail', 'job_payload',
+            'verdict_summary', 'review_summary'
         );
 end
 $$;
@@ -202,7 +206,18 @@ begin
         'warning', 'database ' || current_database(),
         'has used more than 80 % of its transaction ids', 'Let vacuum finish: end old snapshots.'
     from pg_database as database
-    where database.datname = current_database() and age(database.datfrozenxid) > 1717986918;
+    where database.datname = current_database() and age(database.datfrozenxid) > 1717986918
+    union all
+    select
+        'warning', 'table ' || class.oid::regclass,
+        format('its oldest transaction id is %s behind', age(class.relfrozenxid)),
+        format(
+            'Autovacuum reads all of it at %s. In a quiet hour: vacuum (freeze) %s',
+            current_setting('autovacuum_freeze_max_age'), class.oid::regclass
+        )
+    from pg_class as class
+    where class.relnamespace = 'pgjobs'::regnamespace and class.relkind = 'r'
+        and age(class.relfrozenxid) > current_setting('autovacuum_freeze_max_age')::integer / 2;
 end
 $$;
 comment on function pgjobs._verify_server is

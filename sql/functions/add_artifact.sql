@@ -1,4 +1,4 @@
--- The race: an equal artifact, or another of the same run, comes at the same time; the lease's head
+-- The race: an equal artifact, or another of the same run, comes at the same time; the lease
 -- is locked first, so they come one after the other, and no verdict comes between. Equal bytes of
 -- another run meet at body_sha256_key. An expiry that is dropping those bytes holds the body's row:
 -- this waits, finds it gone and stores the bytes anew. Above READ COMMITTED the keys raise 40001.
@@ -26,7 +26,7 @@ declare
     v_sha256 bytea;
     v_size_bytes bigint;
     v_job pgjobs.job;
-    v_head pgjobs.head;
+    v_lease pgjobs.lease;
     v_known pgjobs.artifact;
     v_latest pgjobs.artifact;
     v_differing text;
@@ -44,13 +44,11 @@ begin
     v_sha256 := coalesce(sha256(add_artifact.content), add_artifact.sha256);
     v_size_bytes := coalesce(octet_length(add_artifact.content), add_artifact.size_bytes);
     v_job := pgjobs._find_job(add_artifact.job_id);
-    select head.* into v_head
-    from pgjobs.head as head
-    where head.session_id = v_job.session_id
+    select lease.* into v_lease
+    from pgjobs.lease as lease
+    where lease.session_id = v_job.session_id and lease.job_id = add_artifact.job_id
     for update;
-    if v_head.job_id is distinct from add_artifact.job_id
-        or v_head.lease_token is distinct from add_artifact.lease_token
-    then
+    if v_lease.lease_token is distinct from add_artifact.lease_token then
         perform pgjobs._refuse_lease(v_job.session_id, add_artifact.job_id);
     end if;
 
@@ -58,7 +56,7 @@ begin
         select artifact.* into v_known
         from pgjobs.artifact as artifact
         where artifact.job_id = add_artifact.job_id
-            and artifact.run_no = v_head.run_no
+            and artifact.run_no = v_lease.run_no
             and artifact.name = add_artifact.name;
         if found then
             v_differing := case
@@ -79,7 +77,7 @@ begin
 
         select artifact.* into v_latest
         from pgjobs.artifact as artifact
-        where artifact.job_id = add_artifact.job_id and artifact.run_no = v_head.run_no
+        where artifact.job_id = add_artifact.job_id and artifact.run_no = v_lease.run_no
         order by artifact.artifact_no desc
         limit 1;
         v_checked := (
@@ -107,7 +105,7 @@ begin
             add_artifact.job_id, clock_timestamp(), v_size_bytes, v_body_id,
             coalesce(v_latest.inline_bytes, 0)
                 + case when v_body_id is null then 0 else v_size_bytes end,
-            v_head.run_no, coalesce(v_latest.artifact_no, 0) + 1, add_artifact.truncated,
+            v_lease.run_no, coalesce(v_latest.artifact_no, 0) + 1, add_artifact.truncated,
             add_artifact.kind, add_artifact.name, add_artifact.media_type,
             add_artifact.location, v_sha256
         )

@@ -15,20 +15,40 @@ declare
     v_job pgjobs.job;
     v_ended_at timestamptz;
     v_status text;
-    v_head pgjobs.head;
-    v_is_head boolean;
+    v_lease pgjobs.lease;
+    v_ready pgjobs.ready;
+    v_started_at timestamptz;
     v_review_id bigint;
+    v_is_head boolean := true;
 begin
     v_checked :=
         (cancel.job_id is not null or pgjobs._refuse_null('cancel', 'job_id'))
         and pgjobs._check_text('cancel', 'reason', cancel.reason)
         and pgjobs._check_text('cancel', 'actor', cancel.actor);
     v_job := pgjobs._find_job(cancel.job_id);
-    v_head := pgjobs._lock_head(v_job.session_id);
-    v_is_head := coalesce(v_head.job_id = cancel.job_id, false);
-    v_review_id := v_head.review_id;
+    -- The lane's lock keeps the head its head; claim and release still move it between lease and
+    -- ready. Who finds it gone from both has met such a move, and looks again.
+    perform from pgjobs.lane as lane where lane.session_id = v_job.session_id for update;
+    loop
+        delete from pgjobs.lease as lease
+        where lease.session_id = v_job.session_id and lease.job_id = cancel.job_id
+        returning lease.* into v_lease;
+        exit when found;
+        delete from pgjobs.ready as ready
+        where ready.job_id = cancel.job_id
+        returning ready.* into v_ready;
+        exit when found;
+        v_is_head := exists (
+            select from pgjobs.ready as ready where ready.job_id = cancel.job_id
+            union all
+            select from pgjobs.lease as lease
+            where lease.session_id = v_job.session_id and lease.job_id = cancel.job_id
+        );
+        exit when not v_is_head;
+    end loop;
+    v_started_at := coalesce(v_lease.started_at, v_ready.started_at);
+    v_review_id := coalesce(v_lease.review_id, v_ready.review_id);
     if not v_is_head then
-        v_head := null;
         delete from pgjobs.waiting as waiting
         where waiting.session_id = v_job.session_id
             and (waiting.turn_no = cancel.job_id or waiting.reviewed_job_id = cancel.job_id)
@@ -39,7 +59,7 @@ begin
         end if;
     end if;
 
-    v_ended_at := greatest(v_job.created_at, v_head.started_at, clock_timestamp());
+    v_ended_at := greatest(v_job.created_at, v_started_at, clock_timestamp());
     if v_review_id is null then
         v_status := 'ERROR';
         insert into pgjobs.verdict (
@@ -47,8 +67,9 @@ begin
             error_reason, error_detail, actor, login
         )
         values (
-            cancel.job_id, v_ended_at, v_head.started_at, v_head.lease_token,
-            coalesce(v_head.run_no, 0), v_status, v_head.worker, 'CANCELLED',
+            cancel.job_id, v_ended_at, v_started_at, v_lease.lease_token,
+            coalesce(v_lease.run_no, v_ready.run_no, 0), v_status,
+            coalesce(v_lease.worker, v_ready.worker), 'CANCELLED',
             cancel.reason, cancel.actor, session_user
         );
     else
@@ -58,9 +79,9 @@ begin
             detail, actor, login
         )
         select
-            review.review_id, cancel.job_id, v_ended_at, v_head.started_at, v_head.lease_token,
-            coalesce(v_head.run_no, review.runs_before), 'CANCELLED', v_head.worker,
-            cancel.reason, cancel.actor, session_user
+            review.review_id, cancel.job_id, v_ended_at, v_started_at, v_lease.lease_token,
+            coalesce(v_lease.run_no, v_ready.run_no, review.runs_before), 'CANCELLED',
+            coalesce(v_lease.worker, v_ready.worker), cancel.reason, cancel.actor, session_user
         from pgjobs.review as review
         where review.review_id = v_review_id;
     end if;

@@ -5,9 +5,11 @@
 -- The race: a head may become visible below the mark, when its number was drawn early and committed
 -- late, or when the claim that raised the mark rolls back. So once a second one claim starts
 -- further down, once a minute one from the very start; what it finds lowers the mark. No claim
--- answers that there is nothing before it has looked from the very start.
+-- answers that there is nothing before it has looked from the very start; where that takes long,
+-- since much has died under a snapshot, not all idle workers do, but one in a tenth of a second.
 --
--- The plans do not know max_jobs: with it they would be made anew on every call.
+-- Values that a plan must not depend on are selected: a plan is made once, and not for every
+-- number.
 create function pgjobs.claim(
     worker text,
     max_jobs integer default 1,
@@ -19,7 +21,6 @@ create function pgjobs.claim(
     security definer
     rows 1
     set search_path = pg_catalog, pg_temp
-    set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -29,16 +30,18 @@ declare
     ];
     c_everything constant bigint := 9223372036854775807;
     v_now timestamptz := clock_timestamp();
+    v_now_ms bigint := floor(extract(epoch from v_now) * 1000);
     v_swept_at timestamptz;
     v_since timestamptz := '-infinity';
+    v_idle_at bigint;
+    v_looks_at timestamptz;
     v_lease_for interval;
     v_depth bigint := 0;
     v_low_water bigint;
     v_ready_no bigint;
     v_row tid;
     v_rows tid[] := '{}';
-    v_job_id bigint;
-    v_job_ids bigint[] := '{}';
+    v_leases pgjobs.lease[];
 begin
     v_lease_for := pgjobs._check_claim('claim', worker, max_jobs, lease_for);
 
@@ -47,8 +50,8 @@ begin
         v_since := v_swept_at - interval '10 seconds';
     end if;
     if v_now not between v_swept_at and v_swept_at + interval '1 second' then
-        v_depth := case v_since when '-infinity' then c_everything else 10000 end;
-        perform setval('pgjobs.swept_at', floor(extract(epoch from v_now) * 1000)::bigint);
+        v_depth := case when v_since = '-infinity' then c_everything else 10000 end;
+        perform setval('pgjobs.swept_at', v_now_ms);
         if not pgjobs._sweep(v_since) then
             perform setval('pgjobs.swept_at', 0);
         end if;
@@ -57,10 +60,11 @@ begin
     loop
         for v_priority in 1 .. 4 loop
             v_low_water := coalesce(pg_sequence_last_value(c_low_water[v_priority]), 0);
-            select head.ctid, head.job_id, head.ready_no into v_row, v_job_id, v_ready_no
-            from pgjobs.head as head
-            where head.priority = v_priority and head.ready_no > v_low_water - v_depth
-            order by head.ready_no
+            select ready.ctid, ready.ready_no into v_row, v_ready_no
+            from pgjobs.ready as ready
+            where ready.priority = (select v_priority)
+                and ready.ready_no > (select v_low_water - v_depth)
+            order by ready.ready_no
             limit 1
             for update skip locked;
             continue when not found;
@@ -68,71 +72,79 @@ begin
                 perform setval(c_low_water[v_priority], v_ready_no - 1);
             end if;
             v_rows := v_rows || v_row;
-            v_job_ids := v_job_ids || v_job_id;
-            exit when cardinality(v_job_ids) = max_jobs;
-            select v_rows || array_agg(place.ctid), v_job_ids || array_agg(place.job_id)
-            into v_rows, v_job_ids
+            exit when cardinality(v_rows) = max_jobs;
+            select v_rows || array_agg(place.ctid) into v_rows
             from (
-                select head.ctid, head.job_id
-                from pgjobs.head as head
-                where head.priority = v_priority and head.ready_no > v_ready_no
-                order by head.ready_no
-                limit max_jobs - cardinality(v_job_ids)
+                select ready.ctid
+                from pgjobs.ready as ready
+                where ready.priority = (select v_priority)
+                    and ready.ready_no > (select v_ready_no)
+                order by ready.ready_no
+                limit (select max_jobs - cardinality(v_rows))
                 for update skip locked
             ) as place;
-            exit when cardinality(v_job_ids) = max_jobs;
+            exit when cardinality(v_rows) = max_jobs;
         end loop;
-        exit when v_job_ids <> '{}';
-        if v_depth = c_everything then
-            return;
-        end if;
+        exit when v_rows <> '{}' or v_depth = c_everything;
+        select mark.last_value into v_idle_at from pgjobs.idle_at as mark;
+        exit when v_now_ms between v_idle_at and v_idle_at + 100;
         v_depth := c_everything;
+        v_looks_at := clock_timestamp();
         perform pgjobs._sweep('-infinity');
     end loop;
+    if v_rows = '{}' then
+        if clock_timestamp() > v_looks_at + interval '5 milliseconds' then
+            perform setval('pgjobs.idle_at', v_now_ms);
+        end if;
+        return;
+    end if;
 
-    -- By their place on disk: a session's earlier heads may lie dead under the same key. The array
-    -- is selected so that the planner does not see how many there are, and plans but once.
-    return query
-    with leased as (
-        update pgjobs.head as head
-        set ready_no = null,
-            started_at = greatest(head.available_at, v_now),
-            lease_token = gen_random_uuid(),
-            lease_for = v_lease_for,
-            lease_expires_at = v_now + v_lease_for,
-            run_no = head.run_no + 1,
-            worker = claim.worker
-        where head.ctid = any ((select v_rows)::tid[])
-        returning
-            head.job_id, head.attempt_id, head.priority, head.run_no, head.lease_token,
-            head.lease_expires_at, head.review_id
+    -- By their place on disk, which needs no index.
+    with taken as (
+        delete from pgjobs.ready as ready
+        where ready.ctid = any ((select v_rows)::tid[])
+        returning ready.*
     )
     select
-        job.job_id, leased.attempt_id, job.session_id, job.commit_sha,
+        array_agg(
+            (
+                taken.session_id, taken.job_id, taken.attempt_id, taken.available_at,
+                greatest(taken.available_at, v_now), v_now + v_lease_for, gen_random_uuid(),
+                v_lease_for, taken.review_id, taken.priority, taken.run_no + 1, claim.worker
+            )::pgjobs.lease
+            order by taken.priority, taken.ready_no
+        )
+    into v_leases
+    from taken;
+    insert into pgjobs.lease
+    select lease.* from unnest((select v_leases)) as lease;
+    return query
+    select
+        job.job_id, lease.attempt_id, job.session_id, job.commit_sha,
         coalesce(
             (
                 select review.lab_version
                 from pgjobs.review as review
-                where review.review_id = leased.review_id
+                where review.review_id = lease.review_id
             ),
             job.lab_version
         ),
-        leased.priority::integer, leased.run_no::integer, leased.lease_token,
-        leased.lease_expires_at, job.created_at, payload.payload, leased.review_id
-    from leased
+        lease.priority::integer, lease.run_no::integer, lease.lease_token,
+        lease.lease_expires_at, job.created_at,
+        (
+            select payload.payload
+            from pgjobs.job_payload as payload
+            where payload.job_id = job.job_id and job.payload_sha256 is not null
+        ),
+        lease.review_id
+    from unnest((select v_leases)) with ordinality as lease
     cross join lateral (
         select job.*
         from pgjobs.job as job
-        where job.job_id = leased.job_id
+        where job.job_id = lease.job_id
         offset 0
     ) as job
-    left join lateral (
-        select payload.payload
-        from pgjobs.job_payload as payload
-        where payload.job_id = job.job_id and job.payload_sha256 is not null
-        offset 0
-    ) as payload on true
-    order by array_position(v_job_ids, leased.job_id);
+    order by lease.ordinality;
 end
 $$;
 comment on function pgjobs.claim is

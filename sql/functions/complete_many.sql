@@ -17,7 +17,7 @@ declare
     v_now timestamptz;
     v_sessions uuid[];
     v_lanes tid[];
-    v_heads tid[];
+    v_leases tid[];
     v_ordinals bigint[];
     v_ended bigint[];
     v_started timestamptz[];
@@ -87,25 +87,24 @@ begin
 
     -- What is held under its token for its verdict, and named once, ends here.
     select
-        array_agg(place.lane), array_agg(head.ctid), array_agg(place.ordinal),
-        array_agg(head.job_id), array_agg(head.started_at), array_agg(head.lease_token),
-        array_agg(head.run_no), array_agg(head.worker), array_agg(statuses[place.ordinal]),
+        array_agg(place.lane), array_agg(lease.ctid), array_agg(place.ordinal),
+        array_agg(lease.job_id), array_agg(lease.started_at), array_agg(lease.lease_token),
+        array_agg(lease.run_no), array_agg(lease.worker), array_agg(statuses[place.ordinal]),
         array_agg(summaries[place.ordinal])
     into
-        v_lanes, v_heads, v_ordinals, v_ended, v_started, v_held, v_run_nos, v_workers,
+        v_lanes, v_leases, v_ordinals, v_ended, v_started, v_held, v_run_nos, v_workers,
         v_verdicts, v_summaries
     from unnest((select v_sessions), (select v_ordinals), (select v_lanes))
         as place (session_id, ordinal, lane)
     cross join lateral (
-        select head.*, head.ctid
-        from pgjobs.head as head
-        where head.session_id = place.session_id
-            and head.job_id = job_ids[place.ordinal]
-            and head.review_id is null
-            -- Not "=": that would let the planner read the index of all leases.
-            and head.lease_token is not distinct from lease_tokens[place.ordinal]
+        select lease.*, lease.ctid
+        from pgjobs.lease as lease
+        where lease.session_id = place.session_id
+            and lease.job_id = job_ids[place.ordinal]
+            and lease.review_id is null
+            and lease.lease_token = lease_tokens[place.ordinal]
         for update
-    ) as head
+    ) as lease
     where v_size = (select count(distinct named.job_id) from unnest(job_ids) as named (job_id));
 
     if v_ended is not null then
@@ -117,7 +116,7 @@ begin
         select
             ended.job_id, greatest(ended.started_at, v_now), ended.started_at, ended.lease_token,
             ended.run_no, ended.status, ended.worker,
-            case ended.status when 'ERROR' then 'REPORTED' end,
+            case when ended.status = 'ERROR' then 'REPORTED' end,
             sha256(convert_to(ended.summary::text, 'UTF8'))
         from unnest(v_ended, v_started, v_held, v_run_nos, v_workers, v_verdicts, v_summaries)
             as ended (job_id, started_at, lease_token, run_no, worker, status, summary)
@@ -127,16 +126,15 @@ begin
         from unnest(v_ended, v_summaries) as ended (job_id, summary)
         where ended.summary is not null;
 
-        delete from pgjobs.head as head where head.ctid = any ((select v_heads)::tid[]);
+        delete from pgjobs.lease as lease where lease.ctid = any ((select v_leases)::tid[]);
         delete from pgjobs.lane as lane
         where lane.ctid = any ((select v_lanes)::tid[]) and lane.open_jobs = 1;
         get diagnostics v_left = row_count;
         if v_left < cardinality(v_ended) then
             for v_session_id in
-                update pgjobs.lane as lane
-                set open_jobs = lane.open_jobs - 1
+                select lane.session_id
+                from pgjobs.lane as lane
                 where lane.ctid = any ((select v_lanes)::tid[])
-                returning lane.session_id
             loop
                 perform pgjobs._promote(v_session_id);
             end loop;

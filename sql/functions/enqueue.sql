@@ -24,8 +24,14 @@ declare
 begin
     v_checked :=
         (session_id is not null or pgjobs._refuse_null('enqueue', 'session_id'))
-        and pgjobs._check_commit_sha('enqueue', 'commit_sha', commit_sha)
-        and pgjobs._check_text('enqueue', 'lab_version', lab_version)
+        and (
+            pgjobs._is_commit_sha(commit_sha) is true
+            or pgjobs._check_commit_sha('enqueue', 'commit_sha', commit_sha)
+        )
+        and (
+            pgjobs._is_text(lab_version) is true
+            or pgjobs._check_text('enqueue', 'lab_version', lab_version)
+        )
         and (delivery_id is null or pgjobs._check_text('enqueue', 'delivery_id', delivery_id))
         and (
             (priority between 1 and 4) is true

@@ -21,6 +21,7 @@ as $$
 declare
     v_checked boolean;
     v_size integer := cardinality(session_ids);
+    v_known text[];
     v_job_ids bigint[];
     v_attempt_ids bigint[];
     v_is_written boolean;
@@ -52,7 +53,8 @@ begin
         pgjobs._check_no_null('enqueue_many', 'session_ids', session_ids)
         and (
             select bool_and(
-                pgjobs._check_commit_sha(
+                pgjobs._is_commit_sha(element.commit_sha) is true
+                or pgjobs._check_commit_sha(
                     'enqueue_many', 'commit_shas', element.commit_sha, element.ordinal
                 )
             )
@@ -89,24 +91,42 @@ begin
             where element.payload is not null
         );
 
-    -- The ids of the new jobs are drawn first, in input order.
-    select
-        array_agg(case when element.is_new then nextval('pgjobs.job_job_id_seq') end),
-        array_agg(case when element.is_new then nextval('pgjobs.lab_attempt_attempt_id_seq') end)
-    into v_job_ids, v_attempt_ids
-    from (
-        select
-            row_number() over (partition by element.commit_sha order by element.ordinal) = 1
-                and job.job_id is null as is_new
-        from unnest((select commit_shas)) with ordinality as element (commit_sha, ordinal)
-        left join lateral (
-            select job.job_id
+    -- The ids of the new jobs are drawn first, in input order: for all, when no commit is known or
+    -- repeated.
+    v_known := array(
+        select job.commit_sha
+        from unnest((select commit_shas)) as element (commit_sha)
+        cross join lateral (
+            select job.commit_sha
             from pgjobs.job as job
             where job.commit_sha = element.commit_sha
             offset 0
-        ) as job on true
-        order by element.ordinal
-    ) as element;
+        ) as job
+    );
+    if v_known = '{}' and v_size = (
+        select count(*)
+        from (select from unnest(commit_shas) as commit_sha group by commit_sha) as commit
+    ) then
+        select
+            array_agg(nextval('pgjobs.job_job_id_seq')),
+            array_agg(nextval('pgjobs.lab_attempt_attempt_id_seq'))
+        into v_job_ids, v_attempt_ids
+        from generate_series(1, v_size);
+    else
+        select
+            array_agg(case when element.is_new then nextval('pgjobs.job_job_id_seq') end),
+            array_agg(
+                case when element.is_new then nextval('pgjobs.lab_attempt_attempt_id_seq') end
+            )
+        into v_job_ids, v_attempt_ids
+        from (
+            select
+                row_number() over (partition by element.commit_sha order by element.ordinal) = 1
+                    and element.commit_sha not in (select unnest(v_known)) as is_new
+            from unnest(commit_shas) with ordinality as element (commit_sha, ordinal)
+            order by element.ordinal
+        ) as element;
+    end if;
 
     v_is_written := pgjobs._enqueue_new(
         session_ids, commit_shas, lab_versions, delivery_ids, priority, max_runs, payloads,

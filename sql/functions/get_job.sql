@@ -21,24 +21,26 @@ begin
         job.lab_version,
         coalesce(
             verdict.status,
-            case when head.lease_token is null then 'QUEUED' else 'RUNNING' end collate "C"
+            case when lease.job_id is null then 'QUEUED' else 'RUNNING' end collate "C"
         ),
         job.priority::integer,
         payload.payload,
         job.created_at,
-        coalesce(head.available_at, job.available_at, job.created_at),
-        coalesce(verdict.started_at, head.started_at),
+        coalesce(
+            ready.available_at, lease.available_at, job.available_at, job.created_at
+        ),
+        coalesce(verdict.started_at, ready.started_at, lease.started_at),
         verdict.completed_at,
-        coalesce(verdict.run_no, head.run_no, 0)::integer,
+        coalesce(verdict.run_no, ready.run_no, lease.run_no, 0)::integer,
         job.max_runs::integer,
-        coalesce(verdict.worker, head.worker),
+        coalesce(verdict.worker, ready.worker, lease.worker),
         verdict.error_reason,
         verdict.error_detail || coalesce(' (cancelled by ' || verdict.actor || ')', ''),
         summary.summary,
         coalesce(
             amendment.status,
             verdict.status,
-            case when head.lease_token is null then 'QUEUED' else 'RUNNING' end collate "C"
+            case when lease.job_id is null then 'QUEUED' else 'RUNNING' end collate "C"
         ),
         amendment.amended_at,
         coalesce(verdict.origin, 'QUEUE')
@@ -50,19 +52,25 @@ begin
         offset 0
     ) as attempt
     left join lateral (
-        select head.*
-        from pgjobs.head as head
-        where head.session_id = job.session_id
-            and head.job_id = job.job_id
-            and head.review_id is null
-        offset 0
-    ) as head on true
-    left join lateral (
         select verdict.*
         from pgjobs.verdict as verdict
         where verdict.job_id = job.job_id
         offset 0
     ) as verdict on true
+    left join lateral (
+        select ready.*
+        from pgjobs.ready as ready
+        where ready.job_id = job.job_id and verdict.job_id is null
+        offset 0
+    ) as ready on true
+    left join lateral (
+        select lease.*
+        from pgjobs.lease as lease
+        where lease.session_id = job.session_id
+            and lease.job_id = job.job_id
+            and verdict.job_id is null
+        offset 0
+    ) as lease on true
     left join lateral (
         select payload.payload
         from pgjobs.job_payload as payload

@@ -25,13 +25,12 @@ begin
     v_lease_for := pgjobs._check_duration('heartbeat', 'lease_for', heartbeat.lease_for, 1, 86400);
     v_job := pgjobs._find_job(heartbeat.job_id);
     v_lease_expires_at := clock_timestamp() + v_lease_for;
-    update pgjobs.head as head
+    update pgjobs.lease as lease
     set lease_for = v_lease_for,
         lease_expires_at = v_lease_expires_at
-    where head.session_id = v_job.session_id
-        and head.job_id = heartbeat.job_id
-        -- Not "=": that would let the planner read the index of all leases.
-        and head.lease_token is not distinct from heartbeat.lease_token;
+    where lease.session_id = v_job.session_id
+        and lease.job_id = heartbeat.job_id
+        and lease.lease_token = heartbeat.lease_token;
     if not found then
         perform pgjobs._refuse_lease(v_job.session_id, heartbeat.job_id);
     end if;

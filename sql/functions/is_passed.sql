@@ -7,16 +7,13 @@ create function pgjobs.is_passed(commit_sha text)
 as $$
 declare
     v_checked boolean;
+    v_job_id bigint;
 begin
     v_checked := pgjobs._check_commit_sha('is_passed', 'commit_sha', commit_sha);
-    return coalesce(
-        (
-            select pgjobs._effective_status(job.job_id) = 'PASSED'
-            from pgjobs.job as job
-            where job.commit_sha = is_passed.commit_sha
-        ),
-        false
-    );
+    select job.job_id into v_job_id
+    from pgjobs.job as job
+    where job.commit_sha = is_passed.commit_sha;
+    return coalesce(pgjobs._effective_status(v_job_id) = 'PASSED', false);
 end
 $$;
 comment on function pgjobs.is_passed is

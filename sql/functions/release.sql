@@ -16,7 +16,7 @@ declare
     v_retry_after interval;
     v_job pgjobs.job;
     v_last_run_no smallint;
-    v_head pgjobs.head;
+    v_lease pgjobs.lease;
 begin
     v_checked :=
         (release.job_id is not null or pgjobs._refuse_null('release', 'job_id'))
@@ -32,33 +32,29 @@ begin
     end if;
     v_job := pgjobs._find_job(release.job_id);
 
-    -- The last run ends the job, for which the lane's lock comes first; any other needs the head's.
-    if exists (
-        select from pgjobs.head as head
-        where head.session_id = v_job.session_id
-            and head.job_id = release.job_id
-            and head.run_no >= pgjobs._last_run_no(head.job_id, head.review_id)
-    ) then
-        v_head := pgjobs._lock_head(v_job.session_id);
-    else
-        select head.* into v_head
-        from pgjobs.head as head
-        where head.session_id = v_job.session_id
-        for update;
+    -- The last run ends the job, for which the lane's lock comes first; any other needs the
+    -- lease's.
+    select lease.* into v_lease
+    from pgjobs.lease as lease
+    where lease.session_id = v_job.session_id and lease.job_id = release.job_id;
+    v_last_run_no := pgjobs._last_run_no(release.job_id, v_lease.review_id);
+    if v_lease.run_no >= v_last_run_no then
+        perform from pgjobs.lane as lane where lane.session_id = v_job.session_id for update;
     end if;
-    if v_head.job_id is distinct from release.job_id
-        or v_head.lease_token is distinct from release.lease_token
-    then
+    select lease.* into v_lease
+    from pgjobs.lease as lease
+    where lease.session_id = v_job.session_id and lease.job_id = release.job_id
+    for update;
+    if v_lease.lease_token is distinct from release.lease_token then
         perform pgjobs._refuse_lease(v_job.session_id, release.job_id);
     end if;
-    v_last_run_no := pgjobs._last_run_no(v_head.job_id, v_head.review_id);
     return pgjobs._end_run(
-        v_head, 'RELEASED', release.reason,
+        v_lease, 'RELEASED', release.reason,
         coalesce(
             v_retry_after,
             least(
                 interval '30 seconds'
-                    * power(2, v_job.max_runs - (v_last_run_no - v_head.run_no) - 1),
+                    * power(2, v_job.max_runs - (v_last_run_no - v_lease.run_no) - 1),
                 interval '15 minutes'
             )
         ),

@@ -23,7 +23,9 @@ as $$
 #variable_conflict use_column
 declare
     v_checked boolean;
+    v_jobs pgjobs.job[];
     v_element record;
+    v_run_no smallint;
     v_outcome text;
     v_open_jobs smallint;
     v_review_no smallint;
@@ -44,32 +46,30 @@ begin
                 'reverify', 'priority', reverify.priority::text, '1 … 4'
             )
         );
+    v_jobs := array(
+        select job from pgjobs.job as job where job.job_id = any ((select job_ids)::bigint[])
+    );
     for v_element in
         select
             element.ordinal::integer as ordinal, element.job_id as asked, job.job_id,
-            job.session_id, job.lab_version, verdict.run_no
+            job.session_id, job.lab_version
         from unnest(job_ids) with ordinality as element (job_id, ordinal)
-        left join lateral (
-            select job.* from pgjobs.job as job where job.job_id = element.job_id offset 0
-        ) as job on true
-        left join lateral (
-            select verdict.run_no
-            from pgjobs.verdict as verdict
-            where verdict.job_id = element.job_id
-            offset 0
-        ) as verdict on true
+        left join unnest(v_jobs) as job on job.job_id = element.job_id
         order by job.session_id, element.ordinal
     loop
         v_review_id := null;
         v_open_jobs := null;
+        select verdict.run_no into v_run_no
+        from pgjobs.verdict as verdict
+        where verdict.job_id = v_element.job_id;
         v_outcome := case
             when v_element.job_id is null then 'not_found'
-            when v_element.run_no is null then 'not_final'
+            when v_run_no is null then 'not_final'
             when pgjobs._is_open(v_element.job_id) then 'already_queued'
         end;
         if v_outcome is null then
-            insert into pgjobs.lane as lane (session_id, open_jobs)
-            values (v_element.session_id, 1)
+            insert into pgjobs.lane as lane (session_id, head_job_id, open_jobs)
+            values (v_element.session_id, v_element.job_id, 1)
             on conflict on constraint lane_session_id_pkey do update
                 set open_jobs = lane.open_jobs + 1
                 where lane.open_jobs < 100
@@ -83,7 +83,7 @@ begin
                 perform pgjobs._refuse('54V01', null, v_element.ordinal);
             else
                 select
-                    count(*) + 1, coalesce(max(result.run_no), v_element.run_no)
+                    count(*) + 1, coalesce(max(result.run_no), v_run_no)
                 into v_review_no, v_runs_before
                 from pgjobs.review as review
                 join pgjobs.review_result as result on result.review_id = review.review_id
@@ -101,10 +101,11 @@ begin
                     reverify.actor, reverify.approver, reverify.ticket, session_user
                 )
                 on conflict do nothing;
-                insert into pgjobs.waiting (session_id, turn_no, reviewed_job_id)
-                values (v_element.session_id, v_review_id, v_element.job_id);
                 if v_open_jobs = 1 then
-                    perform pgjobs._promote(v_element.session_id);
+                    perform pgjobs._add_ready(v_element.job_id, v_review_id);
+                else
+                    insert into pgjobs.waiting (session_id, turn_no, reviewed_job_id)
+                    values (v_element.session_id, v_review_id, v_element.job_id);
                 end if;
             end if;
         end if;

@@ -12,7 +12,9 @@ declare
     v_checked boolean;
     v_job pgjobs.job;
     v_verdict pgjobs.verdict;
-    v_head pgjobs.head;
+    v_head_job_id bigint;
+    v_ready pgjobs.ready;
+    v_lease pgjobs.lease;
     v_review_id bigint;
     v_ahead integer;
     v_reason text;
@@ -20,9 +22,6 @@ declare
 begin
     v_checked := why_waiting.job_id is not null or pgjobs._refuse_null('why_waiting', 'job_id');
     v_job := pgjobs._find_job(why_waiting.job_id);
-    select head.* into v_head
-    from pgjobs.head as head
-    where head.session_id = v_job.session_id;
     select verdict.* into v_verdict
     from pgjobs.verdict as verdict
     where verdict.job_id = why_waiting.job_id;
@@ -33,7 +32,19 @@ begin
             'status', v_verdict.status, 'completed_at', v_verdict.completed_at,
             'effective_status', pgjobs._effective_status(why_waiting.job_id)
         );
-    elsif v_head.job_id is distinct from why_waiting.job_id then
+        return (v_reason, jsonb_strip_nulls(v_detail))::pgjobs.waiting_reason;
+    end if;
+
+    select lane.head_job_id into v_head_job_id
+    from pgjobs.lane as lane
+    where lane.session_id = v_job.session_id;
+    select lease.* into v_lease
+    from pgjobs.lease as lease
+    where lease.session_id = v_job.session_id;
+    select ready.* into v_ready
+    from pgjobs.ready as ready
+    where ready.job_id = why_waiting.job_id;
+    if v_head_job_id is distinct from why_waiting.job_id then
         select waiting.turn_no into v_review_id
         from pgjobs.waiting as waiting
         where waiting.session_id = v_job.session_id
@@ -44,38 +55,38 @@ begin
             and waiting.turn_no < coalesce(v_review_id, why_waiting.job_id);
         v_reason := 'session_busy';
         v_detail := jsonb_build_object(
-            'job_id', v_head.job_id, 'ahead', v_ahead + 1, 'review_id', v_review_id,
-            'running', v_head.lease_token is not null
+            'job_id', v_head_job_id, 'ahead', v_ahead + 1, 'review_id', v_review_id,
+            'running', v_lease.job_id is not null
         );
-    elsif v_head.lease_token is not null then
-        v_reason := case when v_head.lease_expires_at > v_now then 'running' else 'lease_over' end;
+    elsif v_lease.job_id is not null then
+        v_reason := case when v_lease.lease_expires_at > v_now then 'running' else 'lease_over' end;
         v_detail := jsonb_build_object(
-            'worker', v_head.worker, 'run_no', v_head.run_no, 'started_at', v_head.started_at,
-            'lease_expires_at', v_head.lease_expires_at, 'review_id', v_head.review_id
+            'worker', v_lease.worker, 'run_no', v_lease.run_no, 'started_at', v_lease.started_at,
+            'lease_expires_at', v_lease.lease_expires_at, 'review_id', v_lease.review_id
         );
-    elsif v_head.ready_no is null and v_head.available_at > v_now then
+    elsif v_ready.ready_no is null and v_ready.available_at > v_now then
         v_reason := 'delayed';
         v_detail := jsonb_build_object(
-            'available_at', v_head.available_at, 'run_no', v_head.run_no,
-            'review_id', v_head.review_id
+            'available_at', v_ready.available_at, 'run_no', v_ready.run_no,
+            'review_id', v_ready.review_id
         );
     else
         -- Counted up to a bound: a long queue is not read through.
         select count(*) into v_ahead
         from (
-            select from pgjobs.head as head
-            where head.ready_no is not null
+            select from pgjobs.ready as ready
+            where ready.ready_no is not null
                 and (
-                    head.priority < v_head.priority
-                    or (head.priority = v_head.priority and head.ready_no < v_head.ready_no)
+                    ready.priority < v_ready.priority
+                    or (ready.priority = v_ready.priority and ready.ready_no < v_ready.ready_no)
                 )
-            order by head.priority, head.ready_no
+            order by ready.priority, ready.ready_no
             limit c_most
         ) as place;
         v_reason := case v_ahead when 0 then 'next' else 'behind' end;
         v_detail := jsonb_build_object(
             'ahead', nullif(v_ahead, 0), 'at_least', nullif(v_ahead = c_most, false),
-            'priority', v_head.priority, 'review_id', v_head.review_id
+            'priority', v_ready.priority, 'review_id', v_ready.review_id
         );
     end if;
     return (v_reason, jsonb_strip_nulls(v_detail))::pgjobs.waiting_reason;

@@ -31,7 +31,9 @@ create table pgjobs.artifact (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 -- Serves expire_artifacts: who shares a body.
@@ -97,7 +99,9 @@ create table pgjobs.body (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 -- Serves expire_artifacts: the oldest bodies.

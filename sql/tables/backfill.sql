@@ -39,7 +39,9 @@ create table pgjobs.backfill (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on table pgjobs.backfill is 'Ledger: what became of a log of the host''s history.';

@@ -1,6 +1,7 @@
 -- job: the verification of a commit. Guarantees: one per commit SHA for ever (job_commit_sha_key),
 -- of an attempt of the same session and commit (job_session_id_commit_sha_fkey), no change ever
--- (the guards). It has no status: an open job is in head or waiting, a finished one has a verdict.
+-- (the guards). It has no status: an open job is in ready, lease or waiting, a finished one has a
+-- verdict.
 create table pgjobs.job (
     job_id bigint generated always as identity,
     session_id uuid not null,
@@ -19,11 +20,14 @@ create table pgjobs.job (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on sequence pgjobs.job_job_id_seq is
-    'Gives job ids, in the order of enqueuing within a session.';
+    'Gives the ids of jobs and reviews, in the order of enqueuing within a session, and the places '
+    'of heads that come back.';
 comment on table pgjobs.job is
     'Ledger: the verification of a commit, at most one per commit SHA, for ever.';
 comment on column pgjobs.job.job_id is
@@ -63,7 +67,9 @@ create table pgjobs.job_payload (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on table pgjobs.job_payload is

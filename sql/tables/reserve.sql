@@ -72,10 +72,19 @@ begin
     insert into pgjobs.expiry (id, expired_at, kind, login)
     select job.job_id, now(), 'BODY', v_wide from pgjobs.job as job;
 
-    insert into pgjobs.lane (session_id, open_jobs)
-    select gen_random_uuid(), 1 from generate_series(1, 8000);
-    insert into pgjobs.head (session_id, job_id, attempt_id, available_at, priority, worker)
-    select gen_random_uuid(), 0, 0, now(), 1, v_wide from generate_series(1, 200);
+    insert into pgjobs.lane (session_id, head_job_id, open_jobs)
+    select gen_random_uuid(), 0, 1 from generate_series(1, 7000);
+    insert into pgjobs.ready (job_id, session_id, attempt_id, available_at, priority, worker)
+    select number, gen_random_uuid(), 0, now(), 1, v_wide
+    from generate_series(1, 200) as number;
+    insert into pgjobs.lease (
+        session_id, job_id, attempt_id, available_at, started_at, lease_expires_at, lease_token,
+        lease_for, priority, run_no, worker
+    )
+    select
+        gen_random_uuid(), 0, 0, now(), now(), now(), gen_random_uuid(), interval '1 second', 1, 1,
+        v_wide
+    from generate_series(1, 200);
     insert into pgjobs.waiting (session_id, turn_no)
     select gen_random_uuid(), 1 from generate_series(1, 3000);
 
@@ -103,5 +112,6 @@ reindex table pgjobs.artifact;
 reindex table pgjobs.body;
 reindex table pgjobs.expiry;
 reindex table pgjobs.lane;
-reindex table pgjobs.head;
+reindex table pgjobs.ready;
+reindex table pgjobs.lease;
 reindex table pgjobs.waiting;

@@ -23,7 +23,9 @@ create table pgjobs.review (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on table pgjobs.review is
@@ -92,7 +94,9 @@ create table pgjobs.review_result (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on table pgjobs.review_result is
@@ -146,7 +150,9 @@ create table pgjobs.review_summary (
 ) with (
     vacuum_truncate = off,
     autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_insert_threshold = 5000
+    autovacuum_vacuum_insert_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_freeze_min_age = 0
 );
 
 comment on table pgjobs.review_summary is

@@ -180,6 +180,14 @@ from (
     join pg_class as relation on relation.oid = trigger.tgrelid
     where relation.relnamespace = 'pgjobs'::regnamespace
         and (not trigger.tgisinternal or trigger.tgfoid >= 16384)
+        -- On a Citus cell every table has a truncate trigger of that extension.
+        and not exists (
+            select from pg_depend as needed
+            join pg_extension as extension on extension.oid = needed.refobjid
+            where needed.classid = 'pg_proc'::regclass and needed.objid = trigger.tgfoid
+                and needed.refclassid = 'pg_extension'::regclass and needed.deptype = 'e'
+                and extension.extname = 'citus'
+        )
     union all
     select
         'rule ' || rule.rulename || ' on ' || rule.ev_class::regclass as object,

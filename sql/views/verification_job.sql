@@ -55,21 +55,22 @@ select
     open_job.priority,
     open_job.payload,
     open_job.created_at,
-    head.available_at,
-    head.started_at,
+    ready.available_at,
+    ready.started_at,
     null,
-    head.run_no::integer,
+    ready.run_no::integer,
     open_job.max_runs,
-    head.worker,
+    ready.worker,
     null,
     null,
     null,
     'QUEUED'::text collate "C",
     null,
     'QUEUE'::text collate "C"
-from pgjobs.head as head
-join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
-where head.lease_token is null and head.review_id is null
+from pgjobs.lane as lane
+join pgjobs.ready as ready on ready.job_id = lane.head_job_id
+join open_job on open_job.session_id = lane.session_id and open_job.job_id = lane.head_job_id
+where ready.review_id is null
 union all
 select
     open_job.job_id,
@@ -81,21 +82,21 @@ select
     open_job.priority,
     open_job.payload,
     open_job.created_at,
-    head.available_at,
-    head.started_at,
+    lease.available_at,
+    lease.started_at,
     null,
-    head.run_no::integer,
+    lease.run_no::integer,
     open_job.max_runs,
-    head.worker,
+    lease.worker,
     null,
     null,
     null,
     'RUNNING'::text collate "C",
     null,
     'QUEUE'::text collate "C"
-from pgjobs.head as head
-join open_job on open_job.session_id = head.session_id and open_job.job_id = head.job_id
-where head.lease_token is not null and head.review_id is null
+from pgjobs.lease as lease
+join open_job on open_job.session_id = lease.session_id and open_job.job_id = lease.job_id
+where lease.review_id is null
 union all
 select
     job_id, attempt_id, session_id, commit_sha, lab_version, 'PASSED'::text collate "C", priority,

@@ -1,5 +1,5 @@
--- verification_review: every review, where it stands: it has its result, or its job is a head that
--- runs, or it waits.
+-- verification_review: every review, where it stands: it has its result, or its job runs, or it
+-- waits.
 create view pgjobs.verification_review as
 select
     review.review_id,
@@ -8,7 +8,7 @@ select
     job.commit_sha,
     coalesce(
         result.outcome,
-        case when head.lease_token is null then 'QUEUED' else 'RUNNING' end collate "C"
+        case when lease.job_id is null then 'QUEUED' else 'RUNNING' end collate "C"
     ) as status,
     review.priority::integer as priority,
     review.lab_version,
@@ -18,17 +18,19 @@ select
     review.ticket,
     review.login,
     review.requested_at,
-    coalesce(result.started_at, head.started_at) as started_at,
+    coalesce(result.started_at, ready.started_at, lease.started_at) as started_at,
     result.ended_at,
-    coalesce(result.run_no, head.run_no, review.runs_before)::integer as run_no,
-    coalesce(result.worker, head.worker) as worker,
+    coalesce(result.run_no, ready.run_no, lease.run_no, review.runs_before)::integer as run_no,
+    coalesce(result.worker, ready.worker, lease.worker) as worker,
     result.detail || coalesce(' (cancelled by ' || result.actor || ')', '') as detail,
     summary.summary
 from pgjobs.review as review
 join pgjobs.job as job on job.job_id = review.job_id
 left join pgjobs.review_result as result on result.review_id = review.review_id
-left join pgjobs.head as head
-    on head.session_id = job.session_id and head.review_id = review.review_id
+left join pgjobs.ready as ready
+    on ready.job_id = review.job_id and ready.review_id = review.review_id
+left join pgjobs.lease as lease
+    on lease.session_id = job.session_id and lease.review_id = review.review_id
 left join pgjobs.review_summary as summary on summary.review_id = review.review_id;
 
 comment on view pgjobs.verification_review is

@@ -1,19 +1,17 @@
 -- verification_run: every run of every job, from the one place that recorded it: a setback, the
--- verdict or the review's result that ended it (its lease_token says so), or the head that is
--- running.
+-- verdict or the review's result that ended it (its lease_token says so), or its lease.
 create view pgjobs.verification_run as
 select
-    head.job_id,
-    head.run_no::integer as run_no,
-    head.worker,
-    head.started_at,
+    lease.job_id,
+    lease.run_no::integer as run_no,
+    lease.worker,
+    lease.started_at,
     null::timestamptz as ended_at,
     'RUNNING'::text collate "C" as outcome,
     null::text as reason
-from pgjobs.head as head
--- The head of a job is found by its session.
-join pgjobs.job as job on job.job_id = head.job_id and job.session_id = head.session_id
-where head.lease_token is not null
+from pgjobs.lease as lease
+-- The lease of a job is found by its session.
+join pgjobs.job as job on job.job_id = lease.job_id and job.session_id = lease.session_id
 union all
 select
     setback.job_id,

@@ -93,7 +93,7 @@ TAMPERINGS = {
     ),
     "a verdict invented": (
         "insert into pgjobs.verdict (job_id, completed_at, run_no, status, login, origin)"
-        " select job_id, now(), 0, 'PASSED', '-', 'BACKFILL' from pgjobs.head limit 1",
+        " select job_id, now(), 0, 'PASSED', '-', 'BACKFILL' from pgjobs.ready limit 1",
         {VERDICTS},
     ),
     "an artifact lost": (
@@ -107,7 +107,7 @@ TAMPERINGS = {
     "an artifact invented": (
         "insert into pgjobs.artifact overriding system value select -1, head.job_id, now(), 1,"
         " body_id, 1, 0, 1, false, 'LOG', 'log', '-', null, sha256"
-        " from (select job_id from pgjobs.head limit 1) as head,"
+        " from (select job_id from pgjobs.ready limit 1) as head,"
         " (select * from pgjobs.body limit 1) as body",
         {ALL_ARTIFACTS},
     ),

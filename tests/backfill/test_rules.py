@@ -44,8 +44,8 @@ def job_of(conn: Connection, log_id: UUID) -> Any:
 
 
 def counted(conn: Connection) -> list[int]:
-    tables = ("lab_attempt", "job", "verdict", "artifact", "head", "waiting", "lane", "setback")
-    return [rows(conn, f"select count(*) from pgjobs.{table}")[0][0] for table in tables]
+    tables = ("lab_attempt", "job", "verdict", "artifact", "ready", "lease", "waiting", "lane")
+    return [rows(conn, f"select count(*) from pgjobs.{table}")[0][0] for table in (*tables, "setback")]
 
 
 def test_the_first_log_of_a_commit_becomes_its_job(conn: Connection) -> None:
@@ -67,7 +67,7 @@ def test_the_first_log_of_a_commit_becomes_its_job(conn: Connection) -> None:
     assert (attempt.attempt_id, attempt.recorded_at, attempt.pushed_at) == (
         *(found.attempt_id, VERIFIED_AT, VERIFIED_AT),
     )
-    assert counted(conn) == [1, 1, 1, 2, 0, 0, 0, 0]
+    assert counted(conn) == [1, 1, 1, 2, 0, 0, 0, 0, 0]
     assert rows(conn, "select * from pgjobs.verification_run") == []
 
 
@@ -89,7 +89,7 @@ def test_nothing_is_written_of_a_malformed_commit(conn: Connection, commit: str)
     log_id = add_log(conn, commit_sha=commit)
     assert backfill(conn) == (1, 0, 0, 0, 1)
     assert report(conn, log_id)[2:7] == ("SKIPPED", "BAD_COMMIT_SHA", None, None, None)
-    assert counted(conn) == [0] * 8
+    assert counted(conn) == [0] * 9
 
 
 @pytest.mark.parametrize("time", ["infinity", "-infinity"])
@@ -106,7 +106,7 @@ def test_a_lab_without_a_usable_version_leaves_the_attempt_alone(
     log_id = add_log(conn, version=version)
     assert backfill(conn) == (1, 1, 0, 0, 1)
     assert report(conn, log_id)[2:4] == ("ATTEMPT", "BAD_LAB_VERSION")
-    assert counted(conn) == [1, *[0] * 7]
+    assert counted(conn) == [1, *[0] * 8]
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])

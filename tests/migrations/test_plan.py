@@ -42,7 +42,7 @@ ON_A_TABLE = [
     "comment on trigger job_append_only on pgjobs.job is 'c'",
     "comment on constraint job_job_id_pkey on pgjobs.job is 'c'",
     "comment on view pgjobs.verification_job is 'c'",
-    "comment on sequence pgjobs.ready_no is 'c'",
+    "comment on sequence pgjobs.idle_at is 'c'",
     "alter table pgjobs.job enable always trigger job_append_only",
     "alter table pgjobs.job set (fillfactor = 90)",
     "alter table pgjobs.verdict add constraint later_fkey foreign key (job_id)"
@@ -68,6 +68,8 @@ WITHOUT_A_LOCK = [
     "comment on function pgjobs.claim is 'pgjobs.job'",
     "create function pgjobs.later(job pgjobs.job) returns setof pgjobs.job language plpgsql as"
     " $$ declare v pgjobs.verdict; begin return query select * from pgjobs.job; end $$",
+    "create function pgjobs.later(value text) returns boolean language sql immutable"
+    " return value <> 'pgjobs.job'",
     "drop function pgjobs.why_waiting",
     "grant usage on schema pgjobs to pgjobs_reader",
     "revoke all on type pgjobs.claimed from public",
@@ -77,7 +79,7 @@ WITHOUT_A_LOCK = [
 UNKNOWN = [
     "do $$ begin end $$",
     "select 1",
-    "update pgjobs.head set priority = 1",
+    "update pgjobs.ready set priority = 1",
     "insert into pgjobs.job select * from pgjobs.job",
     "drop table pgjobs.waiting",
     "alter table job add column later integer",
@@ -89,6 +91,8 @@ UNKNOWN = [
     "create table pgjobs.later (like pgjobs.job)",
     "create index concurrently on pgjobs.job (priority)",
     "create function pgjobs.later() returns bigint language sql begin atomic select 1; end",
+    "create function pgjobs.later() returns bigint language sql"
+    " return (select count(*) from pgjobs.job)",
     "vacuum pgjobs.job",
 ]
 

@@ -28,7 +28,7 @@ job        1, lab version 1.4, priority 2
 session    00000000-0000-0000-0000-000000000001
 pushed     by Ada on main
 runs       2 of at most 3
-not done   next (priority 3, review_id 2)
+not done   next (priority 3, review_id 3)
 
 runs
 run  outcome   worker  started, UTC         seconds  reason
@@ -46,7 +46,7 @@ no  status  at, UTC              actor  approver  ticket  reason
 
 reviews
 id  status  requested, UTC       actor  approver  ticket  reason
-2   QUEUED  YYYY-MM-DD HH:MM:SS  ada    grace     T-1     flaky et
+3   QUEUED  YYYY-MM-DD HH:MM:SS  ada    grace     T-1     flaky et
 
 timeline
 at, UTC              event           run  actor  detail
@@ -63,7 +63,7 @@ YYYY-MM-DD HH:MM:SS  completed       2    w2     status FAILED
 YYYY-MM-DD HH:MM:SS  amended         -    ada    login postgres, reason flaky et, status PASSED, \
 ticket T-1, approver grace
 YYYY-MM-DD HH:MM:SS  review_queued   -    ada    login postgres, reason flaky et, ticket T-1, \
-approver grace, review_id 2, lab_version 1.4
+approver grace, review_id 3, lab_version 1.4
 """
 
 

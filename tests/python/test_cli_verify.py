@@ -149,9 +149,9 @@ def test_one_who_is_no_operator_is_told_so(fresh_dsn: str, run: Run) -> None:
 @pytest.mark.parametrize(
     ("grant", "is_error"),
     [
-        ("select (lease_token) on pgjobs.head", True),
+        ("select (lease_token) on pgjobs.lease", True),
         ("execute on function pgjobs._complete", True),
-        ("references on pgjobs.head", True),
+        ("references on pgjobs.lease", True),
         ("select on pgjobs.backfill", True),
         ("select on pgjobs.verification_job", False),
         ("select (job_id) on pgjobs.verification_job", False),

@@ -11,6 +11,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
+from psycopg.types.string import TextLoader
 
 from forgea_pgjobs import Claimed, JobStatus
 from forgea_pgjobs.worker import Tally, Verdict, Worker, hands
@@ -39,6 +41,28 @@ def test_each_handler_answer_becomes_a_verdict(fresh_dsn: str, observer: Connect
         ("ERROR", None, "ada"),
         ("FAILED", {"tests": 3}, "ada"),
     ]
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_handler_gets_its_jobs_whatever_their_connection_makes_of_text(
+    fresh_dsn: str, observer: Connection, batch: int
+) -> None:
+    for _ in range(2 * batch):
+        enqueue(observer, payload=Jsonb({"steps": ["test"]}))
+    seen: list[Claimed] = []
+
+    def connect() -> psycopg.Connection:
+        conn = psycopg.connect(fresh_dsn, options="-c datestyle=german")
+        conn.adapters.register_loader("jsonb", TextLoader)  # as Django does
+        return conn
+
+    def handler(claimed: Claimed) -> str:
+        seen.append(claimed)
+        return "PASSED"
+
+    assert Worker(connect, handler, batch=batch).drain() == Tally(written=2 * batch)
+    assert [run.payload for run in seen] == [{"steps": ["test"]}] * 2 * batch
+    assert all(run.lease_expires_at > run.created_at for run in seen)
 
 
 def test_an_exception_gives_the_job_back_and_is_no_verdict(
@@ -117,7 +141,7 @@ def test_a_lost_connection_loses_no_verdict_and_writes_none_twice(
 
 def test_heartbeats_keep_the_lease_of_a_long_job(fresh_dsn: str, observer: Connection) -> None:
     queued = enqueue(observer)
-    query = "select lease_expires_at as at from pgjobs.head where job_id = %(id)s"
+    query = "select lease_expires_at as at from pgjobs.lease where job_id = %(id)s"
 
     def handler(claimed: Claimed) -> str:
         at = claimed.lease_expires_at

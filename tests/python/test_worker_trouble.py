@@ -182,7 +182,7 @@ def test_a_heartbeat_that_fails_is_tried_again(
         return psycopg.connect(fresh_dsn)
 
     def handler(claimed: Claimed) -> str:
-        query = "select from pgjobs.head where lease_expires_at > %(at)s and job_id = %(id)s"
+        query = "select from pgjobs.lease where lease_expires_at > %(at)s and job_id = %(id)s"
         at = claimed.lease_expires_at
         until(lambda: rows(observer, query, at=at, id=claimed.job_id))
         return "PASSED"

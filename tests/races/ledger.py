@@ -10,17 +10,20 @@ from tests.helpers import Connection, rows
 # One row per broken rule. Asked of some sessions only, it reads nothing of the others.
 VIOLATIONS = """
 with place as (
-    select session_id, job_id, review_id, 'head' as name from pgjobs.head
+    select session_id, job_id, review_id, run_no, 'head' as name from pgjobs.ready
+    where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
+    union all
+    select session_id, job_id, review_id, run_no, 'head' from pgjobs.lease
     where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
     union all
     select
         session_id, coalesce(reviewed_job_id, turn_no),
-        case when reviewed_job_id is not null then turn_no end, 'waiting'
+        case when reviewed_job_id is not null then turn_no end, 0, 'waiting'
     from pgjobs.waiting
     where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
 ),
 lane as (
-    select session_id, open_jobs from pgjobs.lane
+    select session_id, head_job_id, open_jobs from pgjobs.lane
     where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
 ),
 standing as (
@@ -51,8 +54,8 @@ standing as (
             greatest(
                 (select run_no from pgjobs.verdict where verdict.job_id = job.job_id),
                 (
-                    select run_no from pgjobs.head
-                    where head.session_id = job.session_id and head.job_id = job.job_id
+                    select place.run_no from place
+                    where place.job_id = job.job_id and place.name = 'head'
                 ),
                 (
                     select max(run_no) from pgjobs.review_result as result
@@ -68,7 +71,8 @@ occupied as (
     select
         session_id,
         count(*) as jobs,
-        count(*) filter (where name = 'head') as heads
+        count(*) filter (where name = 'head') as heads,
+        max(job_id) filter (where name = 'head') as head_job_id
     from place group by session_id
 )
 select 'a job has one verdict or one place' as rule, job_id::text as subject from standing
@@ -94,9 +98,10 @@ select 'a place belongs to a job', job_id::text from place
 where not exists (select from pgjobs.job where job.job_id = place.job_id
     and job.session_id = place.session_id)
 union all
-select 'a lane has one head and counts its jobs', session_id::text
+select 'a lane names its one head and counts its jobs', session_id::text
 from lane full join occupied using (session_id)
-where (occupied.heads, occupied.jobs) is distinct from (1, lane.open_jobs::bigint)
+where (occupied.heads, occupied.head_job_id, occupied.jobs)
+    is distinct from (1, lane.head_job_id, lane.open_jobs::bigint)
 """
 
 # Time passes in every round, so that neither a delay nor somebody's lease holds a job back.
@@ -105,8 +110,8 @@ do $$
 begin
     loop
         perform setval('pgjobs.swept_at', 0);
-        update pgjobs.head set available_at = available_at - interval '1 day',
-            lease_expires_at = lease_expires_at - interval '1 day';
+        update pgjobs.ready set available_at = available_at - interval '1 day';
+        update pgjobs.lease set lease_expires_at = lease_expires_at - interval '1 day';
         perform pgjobs.complete(run.job_id, run.lease_token, 'PASSED')
         from pgjobs.claim('drain', 1000) as run;
         exit when not found;
@@ -130,7 +135,7 @@ def open_places(conn: Connection) -> int:
     """Return how many rows the hot tables hold."""
     [row] = rows(
         conn,
-        "select (select count(*) from pgjobs.lane) + (select count(*) from pgjobs.head)"
-        " + (select count(*) from pgjobs.waiting) as places",
+        "select (select count(*) from pgjobs.lane) + (select count(*) from pgjobs.ready)"
+        " + (select count(*) from pgjobs.lease) + (select count(*) from pgjobs.waiting) as places",
     )
     return int(row.places)

@@ -154,8 +154,9 @@ SAID = ("status", "created", "replayed", "run_no", "commit_sha", "outcome", "eff
 STATE = """
 select
     job.commit_sha, job.session_id = %(session_id)s as here, job.status, job.run_no,
-    job.error_reason, job.effective_status, head.review_id is not null as is_reviewed,
-    head.lease_expires_at > clock_timestamp() as lease_is_live,
+    job.error_reason, job.effective_status,
+    coalesce(ready.review_id, lease.review_id) is not null as is_reviewed,
+    lease.lease_expires_at > clock_timestamp() as lease_is_live,
     array(
         select (run.run_no, run.worker, run.outcome)::text
         from pgjobs.verification_run as run where run.job_id = job.job_id order by run.run_no
@@ -170,7 +171,8 @@ select
         from pgjobs.artifact where artifact.job_id = job.job_id order by artifact.artifact_id
     ) as artifacts
 from pgjobs.verification_job as job
-left join pgjobs.head on head.session_id = job.session_id and head.job_id = job.job_id
+left join pgjobs.ready on ready.job_id = job.job_id
+left join pgjobs.lease on lease.session_id = job.session_id and lease.job_id = job.job_id
 where job.session_id in (%(session_id)s, %(other_id)s)
 order by job.job_id
 """

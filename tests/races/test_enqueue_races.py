@@ -10,8 +10,8 @@ import pytest
 from psycopg import IsolationLevel, sql
 
 from tests.conftest import Connect
-from tests.helpers import Connection, call, claim, enqueue, job, refused, rows, sha
-from tests.races.ledger import drain, violations
+from tests.helpers import Connection, call, claim, complete, enqueue, job, refused, rows, sha
+from tests.races.ledger import drain, open_places, violations
 from tests.races.rivals import LEVELS, background, level_name
 
 ABOVE = LEVELS[1:]
@@ -45,6 +45,30 @@ def test_a10_when_the_first_inserter_rolls_back_the_waiting_one_creates(
     assert None not in answer
     assert rows(observer, "select from pgjobs.job where job_id = %(id)s", id=rival.job_id) == []
     assert violations(observer) == []
+
+
+@pytest.mark.parametrize("level", ABOVE, ids=level_name)
+def test_a_batch_on_a_lane_that_went_after_its_snapshot_has_one_head(
+    connect: Connect, observer: Connection, level: IsolationLevel
+) -> None:
+    session_id = uuid4()
+    enqueue(observer, session_id=session_id)
+    caller = connect()
+    caller.isolation_level = level
+    caller.execute("select from pgjobs.lane")  # the snapshot has the lane
+    complete(observer, claim(observer))
+    said = call(
+        caller,
+        "enqueue_many",
+        session_ids=[session_id, session_id],
+        commit_shas=[sha(), sha()],
+        lab_versions=["1", "1"],
+    )
+    caller.commit()
+    assert [answer.created for answer in said] == [True, True]
+    assert violations(observer) == []
+    drain(observer)
+    assert open_places(observer) == 0
 
 
 def test_a_job_that_appears_between_two_looks_is_answered_with_its_attempt(

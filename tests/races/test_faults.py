@@ -54,7 +54,7 @@ def test_w09_the_job_of_a_killed_worker_runs_again_and_the_old_token_is_dead(
     let_time_pass(observer, "1 hour")
     again = claim(observer)
     assert (again.job_id, again.run_no) == (run.job_id, 2)
-    with refused("23V05", "head_lease_token_check"):
+    with refused("23V05", "lease_session_id_pkey"):
         complete(observer, run)
     complete(observer, again)
     assert job(observer, queued.job_id).status == "PASSED"
@@ -101,7 +101,7 @@ def test_w10_a_locked_lease_does_not_keep_the_others_from_rescue(
     call(observer, "claim", worker="w", max_jobs=3)
     let_time_pass(observer, "1 hour")
     holder = connect()
-    holder.execute("select from pgjobs.head where job_id = %s for update", [jobs[1]])
+    holder.execute("select from pgjobs.lease where job_id = %s for update", [jobs[1]])
     observer.execute("set lock_timeout = '1ms'")
     assert {rescued.job_id for rescued in call(observer, "rescue")} == {jobs[0], jobs[2]}
 
@@ -123,7 +123,7 @@ def test_a_lease_granted_while_a_rescue_waits_is_not_taken_for_one_of_a_clock_ah
     worker, rescuer = connect(), connect(autocommit=True)
     call(rescuer, "rescue")  # compiles the function, which would wait as well
     # The rescuer has read the clock when it comes to wait here; the lease is granted after that.
-    worker.execute("lock table pgjobs.head in access exclusive mode")
+    worker.execute("lock table pgjobs.lease in access exclusive mode")
     with background(rescuer, observer, lambda: call(rescuer, "rescue")) as waiting:
         assert waiting.blockers() == [worker.info.backend_pid]
         run = claim(worker)
@@ -138,7 +138,7 @@ def test_f08_a_lease_granted_by_a_clock_two_days_ahead_is_rescued_at_once(
     enqueue(observer)
     run = claim(observer)
     observer.execute(
-        "update pgjobs.head set started_at = started_at + interval '2 days',"
+        "update pgjobs.lease set started_at = started_at + interval '2 days',"
         " lease_expires_at = lease_expires_at + interval '2 days'"
     )
     assert [rescued.job_id for rescued in call(observer, "rescue")] == [run.job_id]

@@ -33,7 +33,7 @@ NOW = "floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
 def conn(fresh_dsn: str) -> Iterator[Connection]:
     """Open a connection to a queue that no vacuum comes to tidy in the middle of a count."""
     with psycopg.connect(fresh_dsn, autocommit=True) as conn:
-        for table in ("head", "lane", "waiting"):
+        for table in ("ready", "lease", "lane", "waiting"):
             conn.execute(f"alter table pgjobs.{table} set (autovacuum_enabled = off)".encode())
         yield conn
 

@@ -12,6 +12,7 @@ import pytest
 from psycopg import IsolationLevel
 
 from tests.conftest import Connect
+from tests.counts import NOW
 from tests.helpers import Connection, call, claim, complete, enqueue, rows, sha
 from tests.races.ledger import open_places, violations
 
@@ -39,7 +40,7 @@ def live(conn: Connection, lives: int) -> None:
     for _ in range(lives):
         enqueue(conn)
         complete(conn, claim(conn))
-    [row] = rows(conn, "select last_value from pgjobs.ready_no")
+    [row] = rows(conn, "select last_value from pgjobs.job_job_id_seq")
     assert row.last_value - 17 <= low_water(conn) < row.last_value
 
 
@@ -65,6 +66,30 @@ def test_what_appears_below_the_mark_is_claimed(
         slow.rollback()
     observer.execute((moment or "select").encode())
     assert claim(observer).job_id == job_id
+
+
+def test_what_a_look_for_long_has_not_seen_is_claimed_a_tenth_of_a_second_later(
+    connect: Connect, observer: Connection
+) -> None:
+    slow = connect()
+    job_id = enqueue(slow).job_id
+    live(observer, 100)
+    slow.commit()
+    observer.execute(f"select setval('pgjobs.swept_at', {NOW})".encode())
+    [row] = rows(observer, f"select setval('pgjobs.idle_at', {NOW} - 50) as idle_at")
+    while not (runs := call(observer, "claim", worker="w")):
+        pass
+    [after] = rows(observer, f"select {NOW} as now")
+    assert [run.job_id for run in runs] == [job_id]
+    assert 100 < after.now - row.idle_at < 1000
+
+
+def test_an_idle_mark_of_a_clock_that_was_ahead_hides_nothing(observer: Connection) -> None:
+    queued = enqueue(observer)
+    observer.execute("select setval('pgjobs.low_water_2', 1000000)")
+    observer.execute(f"select setval('pgjobs.swept_at', {NOW})".encode())
+    observer.execute(f"select setval('pgjobs.idle_at', {NOW} + 60000)".encode())
+    assert claim(observer).job_id == queued.job_id
 
 
 def test_a_mark_beyond_everything_hides_nothing(observer: Connection) -> None:

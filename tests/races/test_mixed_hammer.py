@@ -159,7 +159,7 @@ class Client:
     def expire(self) -> Callable[[], None]:
         """Let the clock pass one lease's end."""
         self.conn.execute(
-            "update pgjobs.head set lease_expires_at = now() - interval '1 s'"
+            "update pgjobs.lease set lease_expires_at = now() - interval '1 s'"
             " where session_id = %s and lease_token is not null",
             [self.dice.choice(SESSIONS)],
         )

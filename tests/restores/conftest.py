@@ -50,7 +50,7 @@ def assert_work_goes_on(conn: Connection, running: Any) -> None:
 
     An id that was given before would be refused by its key.
     """
-    claimable = {row.job_id for row in rows(conn, "select * from pgjobs.head where ready_no > 0")}
+    claimable = {row.job_id for row in rows(conn, "select * from pgjobs.ready where ready_no > 0")}
     assert len(claimable) == 3
     add_artifact(conn, running, name="end", content=b"the end")
     assert complete(conn, running).status == "PASSED"

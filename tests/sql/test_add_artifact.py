@@ -105,7 +105,7 @@ def test_the_name_of_another_artifact_of_the_run_is_refused(
 
 def test_without_the_lease_nothing_is_recorded(conn: Connection, run: Any) -> None:
     before = traces(conn)
-    with refused("23V05", "head_lease_token_check"), conn.transaction():
+    with refused("23V05", "lease_session_id_pkey"), conn.transaction():
         add(conn, run._replace(lease_token=UUID(int=1)))
     with refused("P0002", "job_job_id_pkey"), conn.transaction():
         add(conn, run._replace(job_id=0))

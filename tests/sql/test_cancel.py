@@ -17,6 +17,7 @@ from tests.helpers import (
     refused,
     rows,
 )
+from tests.races.ledger import open_places
 
 
 def cancel(conn: Connection, job_id: int) -> Any:
@@ -39,7 +40,7 @@ def test_a_queued_job_is_cancelled_without_a_run(
     assert (shown.started_at, shown.worker, shown.run_no) == (None, None, 0)
     assert shown.completed_at == answer.completed_at >= shown.created_at
     assert rows(conn, "select from pgjobs.verification_run") == []
-    assert rows(conn, "select from pgjobs.lane union all select from pgjobs.head") == []
+    assert open_places(conn) == 0
 
 
 def test_a_running_job_is_cancelled_and_its_run_ends(conn: Connection) -> None:
@@ -105,6 +106,6 @@ def test_cancelling_a_waiting_job_leaves_the_head_alone(conn: Connection, runnin
     assert job(conn, jobs[1]).error_reason == "CANCELLED"
     run = before if running else claim(conn)
     assert run.job_id == jobs[0]
-    [token] = rows(conn, "select lease_token from pgjobs.head")
+    [token] = rows(conn, "select lease_token from pgjobs.lease")
     call(conn, "complete", job_id=jobs[0], lease_token=token[0], status="PASSED")
     assert claim(conn).job_id == jobs[2]

@@ -62,7 +62,7 @@ def test_a_session_runs_one_job_at_a_time_in_order(conn: Connection) -> None:
     assert claimed(conn) == []
     assert [job(conn, one).status for one in jobs] == ["RUNNING", "QUEUED", "QUEUED", "QUEUED"]
     for current, following in pairwise(jobs):
-        [token] = rows(conn, f"select lease_token from pgjobs.head where job_id = {current}")
+        [token] = rows(conn, f"select lease_token from pgjobs.lease where job_id = {current}")
         call(conn, "complete", job_id=current, lease_token=token[0], status="FAILED")
         assert claimed(conn) == [following]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import mean
+from statistics import mean, median
 
 import pytest
 from pytest_postgresql.executors import NoopExecutor
@@ -10,16 +10,14 @@ from pytest_postgresql.executors import NoopExecutor
 from tests.conftest import Postgres
 from tests.counts import A_SECOND_AGO, COMMIT, NEVER, NOW, SESSION, Meter
 from tests.helpers import buffers
-from tests.queues import held_snapshot, warm_meter
+from tests.queues import COME_AND_GO, held_snapshot, warm_meter
 from tests.races.rivals import LONG
 
 FINISHED = 30_000 if LONG else 3_000
 # Leases are lost and delays are over.
 COME_DUE = """
-update pgjobs.head
-set available_at = least(available_at, now()),
-    lease_expires_at = case when lease_token is not null then now() end
-where ready_no is null
+update pgjobs.ready set available_at = least(available_at, now()) where ready_no is null;
+update pgjobs.lease set lease_expires_at = now()
 """
 
 
@@ -63,6 +61,27 @@ def test_p10_a_held_snapshot_costs_a_claim_a_fifth_at_most(
     with warm_meter(pg, installed) as meter, held_snapshot(meter):
         held = go_through(meter, size)
     assert held / free <= 1.2, f"{held:.1f} buffers instead of {free:.1f}"
+
+
+def test_p10_an_idle_poll_among_the_dead_reads_little_but_once_in_a_tenth_of_a_second(
+    pg: Postgres, installed: NoopExecutor
+) -> None:
+    with warm_meter(pg, installed) as meter, held_snapshot(meter):
+        meter.conn.execute(COME_AND_GO.format(120_000).encode())
+        meter.call(f"enqueue_many({meter.batch(1)})")
+        claim_and_complete(meter, 1)  # the mark is now above the dead
+        reads = []
+        for _ in range(10):
+            meter.sweep(NOW)
+            meter.conn.execute("select setval('pgjobs.idle_at', 0)")
+            for _ in range(2):
+                found, read = buffers(meter.conn, "select * from pgjobs.claim('w')")
+                assert found == 0
+                reads.append(read)
+    whole, idle = median(reads[::2]), median(reads[1::2])
+    print("buffers of an idle poll:", whole, idle)  # pytest -rP shows it
+    assert idle <= 28
+    assert whole > 100 * idle
 
 
 def test_p10_a_hundred_sessions_of_a_hundred_jobs_cost_a_claim_what_single_jobs_cost(

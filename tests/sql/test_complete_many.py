@@ -16,9 +16,9 @@ from tests.helpers import (
     enqueue,
     job,
     refused,
-    rows,
     traces,
 )
+from tests.races.ledger import open_places
 
 
 def complete_many(conn: Connection, *elements: tuple[Any, ...], **more: Any) -> list[Any]:
@@ -75,7 +75,7 @@ def test_many_sessions_are_answered_in_input_order(conn: Connection) -> None:
     answers = complete_many(conn, *((run.job_id, run.lease_token, "ERROR") for run in runs))
     assert [answer.job_id for answer in answers] == [run.job_id for run in runs]
     assert {answer.outcome for answer in answers} == {"completed"}
-    assert rows(conn, "select from pgjobs.head") == []
+    assert open_places(conn) == 0
 
 
 @pytest.mark.parametrize(

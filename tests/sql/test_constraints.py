@@ -12,7 +12,6 @@ from psycopg.types.json import Jsonb
 from tests.helpers import Connection, refused, rows, sha
 
 NOW = "2020-01-01 00:00+00"
-LEASE = {"lease_token": UUID(int=9), "lease_for": "1 day", "lease_expires_at": NOW}
 CANCELLED = {"status": "ERROR", "error_reason": "CANCELLED"}
 SIGNED = {"actor": "an operator", "login": "l"}
 RUNS_EXHAUSTED = {"status": "ERROR", "error_reason": "RUNS_EXHAUSTED", "lease_token": None}
@@ -185,13 +184,11 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
         "session_id_pkey": [{"session_id": UUID(int=1)}],
         "open_jobs_check": [{"open_jobs": 0}, {"open_jobs": 101}],
     },
-    "head": {
+    "ready": {
+        "job_id_pkey": [{"job_id": 1}],
+    },
+    "lease": {
         "session_id_pkey": [{"session_id": UUID(int=1)}],
-        "lease_token_check": [
-            {"lease_token": LEASE["lease_token"]},
-            {"lease_expires_at": NOW},
-            {**LEASE, "ready_no": 1},
-        ],
     },
     "waiting": {
         "session_id_turn_no_pkey": [{"session_id": UUID(int=1), "turn_no": 1}],
@@ -290,12 +287,22 @@ def row(number: int) -> dict[str, dict[str, Any]]:
             "log_sha256": b"1" * 32,
             "ledger_sha256": b"1" * 32,
         },
-        "lane": {"session_id": session_id, "open_jobs": 1},
-        "head": {
+        "lane": {"session_id": session_id, "head_job_id": number, "open_jobs": 1},
+        "ready": {
             "session_id": session_id,
             **job,
             "attempt_id": number,
             "available_at": NOW,
+            "priority": 1,
+        },
+        "lease": {
+            "session_id": session_id,
+            **run,
+            "attempt_id": number,
+            "available_at": NOW,
+            "lease_expires_at": NOW,
+            "lease_token": UUID(int=9),
+            "lease_for": "1 s",
             "priority": 1,
         },
         "waiting": {"session_id": session_id, "turn_no": number},

@@ -8,6 +8,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from forgea_pgjobs.cli import status
 from tests.helpers import Connection, buffers, call, enqueue
 from tests.races.rivals import LONG
 
@@ -15,13 +16,14 @@ FINISHED = 10_000_000 if LONG else 200_000
 # The bounds below hold for both sizes, but for this: an index of ten million rows is one level
 # deeper, so that some look-ups read one page more.
 DEEPER = 1.05 if LONG else 1
-# Ten jobs a session, one in ten FAILED, one in a hundred ERROR; keys in no order, as in real life.
+# Ten jobs a session, one in ten FAILED, one in a hundred ERROR, 287 of the last day; keys in no
+# order, as in real life.
 FILL = """
 set local session_replication_role = replica;
 create temp table plan on commit drop as
 select
     number, md5((number / 10)::text)::uuid as session_id, md5('c' || number) || '00000000' as sha,
-    now() - number * interval '1 minute' as at,
+    now() - number * interval '5 minutes' as at,
     case when number % 100 = 0 then 'ERROR' when number % 10 = 0 then 'FAILED' else 'PASSED' end
         as status
 from generate_series(1, {size}) as number;
@@ -111,3 +113,24 @@ def test_get_job_reads_one_job(large: Connection) -> None:
     [[commit_sha]] = large.execute(JOB.format("commit_sha", 4711).encode()).fetchall()
     query = f"select * from pgjobs.get_job('{commit_sha}')"
     assert [buffers(large, query)[1] <= most for most in (1000, 60)] == [True, True]
+
+
+# The most that a query of `forgea-pgjobs status` may cost. A verdict of the last day costs its job
+# and its attempt.
+STATUS = {
+    "MIGRATIONS": (status.MIGRATIONS, 5),
+    "QUEUED": (status.QUEUED, 400),
+    "RUNNING": (status.RUNNING, 200),
+    "LEASES": (status.LEASES % status.MAX_LEASES, 200),
+    "LATEST": (status.LATEST, 3000),
+}
+
+
+@pytest.mark.parametrize("name", STATUS)
+def test_status_reads_what_is_open_and_the_last_day(large: Connection, name: str) -> None:
+    query, most = STATUS[name]
+    assert buffers(large, query)[1] <= most * DEEPER
+
+
+def test_status_counts_the_last_day(large: Connection) -> None:
+    assert sum(count for _, count in large.execute(status.LATEST).fetchall()) == 287

@@ -27,7 +27,7 @@ LEDGER = {
     "expiry": ("login", "expiry_kind_id_pkey"),
     "backfill": ("reason", "backfill_log_id_pkey"),
 }
-NOT_LEDGER = {"lane", "head", "waiting", "migration", "fingerprint"}
+NOT_LEDGER = {"lane", "ready", "lease", "waiting", "migration", "fingerprint"}
 PARENTS = {
     "lab_attempt": "attempt_id",
     "job": "job_id",

@@ -20,8 +20,9 @@ from tests.helpers import (
     rows,
     traces,
 )
+from tests.races.ledger import open_places
 
-LEASE_CHECK = "head_lease_token_check"
+LEASE_CHECK = "lease_session_id_pkey"
 VERDICT_KEY = "verdict_job_id_pkey"
 LEASED: dict[str, dict[str, Any]] = {
     "heartbeat": {},
@@ -41,7 +42,7 @@ def lease_of(run: Any) -> dict[str, Any]:
 
 
 def expiry(conn: Connection) -> Any:
-    [row] = rows(conn, "select lease_expires_at, clock_timestamp() as now from pgjobs.head")
+    [row] = rows(conn, "select lease_expires_at, clock_timestamp() as now from pgjobs.lease")
     return row.lease_expires_at, (row.lease_expires_at - row.now).total_seconds()
 
 
@@ -134,7 +135,7 @@ def test_complete_writes_the_verdict(
     assert rows(conn, "select * from pgjobs.verification_run") == [
         (run.job_id, 1, "worker", shown.started_at, shown.completed_at, status, None)
     ]
-    assert rows(conn, "select from pgjobs.lane union all select from pgjobs.head") == []
+    assert open_places(conn) == 0
 
 
 @pytest.mark.parametrize("summary", [None, Jsonb({"b": 1, "a": [1.0, "x"]})])

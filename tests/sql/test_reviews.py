@@ -161,7 +161,7 @@ def test_a_review_has_max_runs_more_and_then_ends_without_an_answer(conn: Connec
     [answer] = call(conn, "release", **lease, lease_token=run.lease_token)
     assert (answer.status, answer.run_no) == ("QUEUED", 2)
     [[seconds]] = rows(
-        conn, "select extract(epoch from available_at - clock_timestamp()) from pgjobs.head"
+        conn, "select extract(epoch from available_at - clock_timestamp()) from pgjobs.ready"
     )
     assert 25 < seconds <= 30
     let_time_pass(conn, "1 minute")

@@ -54,7 +54,7 @@ def errors(conn: Connection) -> set[str]:
 
 # Statement: the objects that are named.
 TAMPERING: dict[str, set[str]] = {
-    "delete from pgjobs.head where job_id = 3": {f"session {SESSION}", "job 3"},
+    "delete from pgjobs.ready where job_id = 3": {f"session {SESSION}", "job 3"},
     "delete from pgjobs.waiting where turn_no = 4": {f"session {SESSION}", "job 4"},
     f"delete from pgjobs.lane where session_id = '{SESSION}'": {f"session {SESSION}"},
     "update pgjobs.lane set open_jobs = 5 where open_jobs = 2": {f"session {SESSION}"},
@@ -65,12 +65,25 @@ TAMPERING: dict[str, set[str]] = {
         f"session {SESSION}",
         "job 2",
     },
-    "update pgjobs.head set job_id = 4 where job_id = 3": {"job 3", "job 4"},
+    "update pgjobs.ready set job_id = 4 where job_id = 3": {
+        f"session {SESSION}",
+        "job 3",
+        "job 4",
+    },
+    # A lane whose head is nowhere, or another; a session with two heads.
+    "update pgjobs.lane set head_job_id = 4 where head_job_id = 3": {f"session {SESSION}"},
+    "insert into pgjobs.lease select session_id, job_id, attempt_id, available_at, now(),"
+    " now(), gen_random_uuid(), '1 hour', null, priority, 1, 'w' from pgjobs.ready"
+    " where job_id = 3": {f"session {SESSION}"},
+    "with gone as (delete from pgjobs.waiting where turn_no = 4) insert into pgjobs.ready"
+    f" (job_id, session_id, attempt_id, available_at, priority) values (4, '{SESSION}', 4, now(),"
+    " 1)": {f"session {SESSION}"},
+    "update pgjobs.ready set ready_no = 1000 where job_id = 3": {"sequence pgjobs.job_job_id_seq"},
     "delete from pgjobs.verdict where job_id = 2": {
         "job 2",
         "constraint review_job_id_fkey",
     },
-    "delete from pgjobs.head where job_id = 2": {"session SECOND", "review 5"},
+    "delete from pgjobs.ready where job_id = 2": {"session SECOND", "review 5"},
     "insert into pgjobs.review_result (review_id, job_id, ended_at, run_no, outcome)"
     " values (5, 2, now(), 1, 'RUNS_EXHAUSTED')": {"job 2"},
     "delete from pgjobs.lab_attempt where attempt_id = 1": {

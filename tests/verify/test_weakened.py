@@ -48,7 +48,7 @@ OTHERS = {
     "alter table pgjobs.job rename to was; create table pgjobs.job (like pgjobs.was)": "table job",
     "alter table pgjobs.migration set schema public": "table migration",
     "create table pgjobs.notes (note text)": "table notes",
-    "create view pgjobs.everything as select from pgjobs.head": "view everything",
+    "create view pgjobs.everything as select from pgjobs.lease": "view everything",
     "create type pgjobs.mood as enum ('good')": "type mood",
     "create or replace view pgjobs.verification_run as"
     ' select null::bigint as job_id, 1 as run_no, null::text collate "C" as worker,'
@@ -67,7 +67,7 @@ OTHERS = {
     " where indexrelid = 'pgjobs.job_commit_sha_key'::regclass": "unique index job_commit_sha_key",
     "drop index pgjobs.verdict_status_completed_at_idx": "index verdict_status_completed_at_idx",
     "create unique index one on pgjobs.job (session_id)": "unique index one",
-    "alter sequence pgjobs.ready_no increment -1": "sequence ready_no",
+    "alter sequence pgjobs.idle_at increment -1": "sequence idle_at",
     "alter domain pgjobs.open_jobs set not null": "type open_jobs",
     "revoke execute on function pgjobs.claim from pgjobs_worker": "grant execute on function claim",
     "revoke select on pgjobs.verification_job from pgjobs_reader": (
@@ -76,9 +76,9 @@ OTHERS = {
     "grant execute on function pgjobs.claim to pgjobs_worker with grant option": (
         "grant execute on function claim"
     ),
-    "grant delete on pgjobs.head to pg_monitor": "grant delete on table head",
-    "grant select (lease_token) on pgjobs.head to pg_monitor": (
-        "grant select on column head.lease_token"
+    "grant delete on pgjobs.lease to pg_monitor": "grant delete on table lease",
+    "grant select (lease_token) on pgjobs.lease to pg_monitor": (
+        "grant select on column lease.lease_token"
     ),
     "grant execute on function pgjobs._complete to pg_monitor": (
         "grant execute on function _complete"
@@ -103,10 +103,10 @@ OTHERS = {
         "computed index mine"
     ),
     "create function public.tokens() returns setof uuid language sql security definer"
-    " as 'select lease_token from pgjobs.head'; alter function public.tokens owner to"
+    " as 'select lease_token from pgjobs.lease'; alter function public.tokens owner to"
     " pgjobs_owner": "function public.tokens()",
-    "create view public.v as select * from pgjobs.head": "view public.v",
-    "create table public.h (session_id uuid references pgjobs.head)": (
+    "create view public.v as select * from pgjobs.lease": "view public.v",
+    "create table public.h (session_id uuid references pgjobs.lease)": (
         "constraint h_session_id_fkey on public.h"
     ),
     "alter table pgjobs.lab_attempt add constraint lab_attempt_session_id_fkey"
@@ -115,11 +115,11 @@ OTHERS = {
     " constraint lab_attempt_session_id_fkey foreign key (attempt_id) references other": (
         "constraint lab_attempt_session_id_fkey"
     ),
-    "alter sequence pgjobs.ready_no set unlogged": "sequence ready_no",
+    "alter sequence pgjobs.idle_at set unlogged": "sequence idle_at",
     "revoke insert on pgjobs.setback from pgjobs_owner": (
         "revoke insert on table setback from its owner"
     ),
-    "grant references on pgjobs.head to pg_monitor": "grant references on table head",
+    "grant references on pgjobs.lease to pg_monitor": "grant references on table lease",
     "alter default privileges for role pgjobs_owner grant all on tables to public": (
         "default privileges of pgjobs_owner"
     ),
