@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import LiteralString
 
 
-def _call(function: LiteralString, *parameters: LiteralString) -> LiteralString:
-    """Return the call of a function; each parameter is written as ``name type``."""
-    arguments = [
-        name + " => %(" + name + ")s::" + sql_type
-        for name, sql_type in (parameter.split(" ", 1) for parameter in parameters)
-    ]
+def _call(
+    function: LiteralString, *parameters: LiteralString, arrays: LiteralString = "s"
+) -> LiteralString:
+    """Return the call of a function; each parameter is written as ``name type``.
+
+    ``arrays`` is how arrays travel: s as psycopg chooses, which is as text, or b in binary.
+    """
+    arguments: list[LiteralString] = []
+    for parameter in parameters:
+        name, sql_type = parameter.split(" ", 1)
+        form = arrays if sql_type.endswith("[]") else "s"
+        arguments.append(name + " => %(" + name + ")" + form + "::" + sql_type)
     called = function + "(" + ", ".join(arguments) + ")"
     return "select * from pgjobs." + called  # noqa: S608  # made of the constants below
 
@@ -22,6 +28,21 @@ _PUSH: tuple[LiteralString, ...] = (
     "pushed_at timestamptz",
 )
 _LEASE: tuple[LiteralString, ...] = ("job_id bigint", "lease_token uuid")
+_ENQUEUE_MANY: tuple[LiteralString, ...] = (
+    "session_ids uuid[]",
+    "commit_shas text[]",
+    "lab_versions text[]",
+    "delivery_ids text[]",
+    "priority integer",
+    "max_runs integer",
+    "payloads jsonb[]",
+)
+_COMPLETE_MANY: tuple[LiteralString, ...] = (
+    "job_ids bigint[]",
+    "lease_tokens uuid[]",
+    "statuses text[]",
+    "summaries jsonb[]",
+)
 _DECISION: tuple[LiteralString, ...] = (
     "reason text",
     "actor text",
@@ -45,27 +66,22 @@ ENQUEUE = _call(
     *_PUSH,
     "payload jsonb",
 )
-ENQUEUE_MANY = _call(
-    "enqueue_many",
-    "session_ids uuid[]",
-    "commit_shas text[]",
-    "lab_versions text[]",
-    "delivery_ids text[]",
+ENQUEUE_SHORT = _call(
+    "enqueue",
+    "session_id uuid",
+    "commit_sha text",
+    "lab_version text",
     "priority integer",
     "max_runs integer",
-    "payloads jsonb[]",
 )
+ENQUEUE_MANY = _call("enqueue_many", *_ENQUEUE_MANY)
+ENQUEUE_MANY_BINARY = _call("enqueue_many", *_ENQUEUE_MANY, arrays="b")
 GET_JOB = _call("get_job", "commit_sha text")
 CLAIM = _call("claim", "worker text", "max_jobs integer", "lease_for interval")
 HEARTBEAT = _call("heartbeat", *_LEASE, "lease_for interval")
 COMPLETE = _call("complete", *_LEASE, "status text", "summary jsonb")
-COMPLETE_MANY = _call(
-    "complete_many",
-    "job_ids bigint[]",
-    "lease_tokens uuid[]",
-    "statuses text[]",
-    "summaries jsonb[]",
-)
+COMPLETE_MANY = _call("complete_many", *_COMPLETE_MANY)
+COMPLETE_MANY_BINARY = _call("complete_many", *_COMPLETE_MANY, arrays="b")
 COMPLETE_AND_CLAIM = _call(
     "complete_and_claim",
     *_LEASE,

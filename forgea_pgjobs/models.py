@@ -1,11 +1,14 @@
-"""The answers of the functions, one frozen dataclass each."""
+"""The answers of the functions, one frozen dataclass each; ``Claimed`` is a named tuple.
+
+A worker gets hundreds of those at once, and a tuple is made several times as fast.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 
@@ -38,6 +41,15 @@ class ReviewOutcome(StrEnum):
     NOT_FOUND = "not_found"
 
 
+# A look-up here is several times as fast as asking the enum.
+_STATUS = {status.value: status for status in JobStatus}
+_OUTCOME = {outcome.value: outcome for outcome in Outcome}
+
+
+def _status(text: str) -> JobStatus:
+    return _STATUS.get(text) or JobStatus(text)
+
+
 class _WithStatus:
     """Makes the text that the database answered a ``JobStatus``."""
 
@@ -46,7 +58,7 @@ class _WithStatus:
 
     def __post_init__(self) -> None:
         if self.status is not None:
-            object.__setattr__(self, "status", JobStatus(self.status))
+            object.__setattr__(self, "status", _status(self.status))
 
 
 class _WithEffectiveStatus:
@@ -56,7 +68,7 @@ class _WithEffectiveStatus:
     effective_status: JobStatus
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "effective_status", JobStatus(self.effective_status))
+        object.__setattr__(self, "effective_status", _status(self.effective_status))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +100,7 @@ class EnqueuedElement(_WithStatus):
     created: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """Answer of ``claim``: a run of a job under a lease.
 
     ``review_id`` is None unless the finished job is judged again, for ``reverify``.
@@ -134,7 +145,7 @@ class CompletedElement(_WithStatus):
 
     def __post_init__(self) -> None:
         _WithStatus.__post_init__(self)
-        object.__setattr__(self, "outcome", Outcome(self.outcome))
+        object.__setattr__(self, "outcome", _OUTCOME.get(self.outcome) or Outcome(self.outcome))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from forgea_pgjobs import _statements
-from forgea_pgjobs._async._fetch import document, documents, row, rows, scalar
+from forgea_pgjobs._async._fetch import are_plain, document, documents, row, rows, scalar
 from forgea_pgjobs.models import Enqueued, EnqueuedElement, Recorded, VerificationJob
 
 
@@ -52,7 +52,10 @@ async def enqueue(
         "pushed_at": pushed_at,
         "payload": document(payload),
     }
-    return await row(conn, Enqueued, _statements.ENQUEUE, arguments)
+    optional = (delivery_id, available_at, author, branch, changed_files, pushed_at, payload)
+    is_short = all(value is None for value in optional)
+    statement = _statements.ENQUEUE_SHORT if is_short else _statements.ENQUEUE
+    return await row(conn, Enqueued, statement, arguments)
 
 
 async def enqueue_many(
@@ -82,7 +85,11 @@ async def enqueue_many(
         "max_runs": max_runs,
         "payloads": documents(payloads),
     }
-    return await rows(conn, EnqueuedElement, _statements.ENQUEUE_MANY, arguments)
+    is_plain = are_plain(
+        arguments, session_ids={UUID}, commit_shas={str}, lab_versions={str}, delivery_ids={str}
+    )
+    statement = _statements.ENQUEUE_MANY_BINARY if is_plain else _statements.ENQUEUE_MANY
+    return await rows(conn, EnqueuedElement, statement, arguments)
 
 
 async def record_attempt(

@@ -10,7 +10,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from forgea_pgjobs import _statements
-from forgea_pgjobs._async._fetch import document, documents, row, rows, scalar
+from forgea_pgjobs._async._fetch import are_plain, document, documents, row, rows, scalar
 from forgea_pgjobs.models import (
     ArtifactAdded,
     Claimed,
@@ -95,7 +95,9 @@ async def complete_many(
         "statuses": list(statuses),
         "summaries": documents(summaries),
     }
-    return await rows(conn, CompletedElement, _statements.COMPLETE_MANY, arguments)
+    is_plain = are_plain(arguments, job_ids={int}, lease_tokens={UUID}, statuses={str, JobStatus})
+    statement = _statements.COMPLETE_MANY_BINARY if is_plain else _statements.COMPLETE_MANY
+    return await rows(conn, CompletedElement, statement, arguments)
 
 
 async def complete_and_claim(

@@ -11,7 +11,7 @@ from uuid import UUID
 from psycopg import Connection
 
 from forgea_pgjobs import _statements
-from forgea_pgjobs._sync._fetch import document, documents, row, rows, scalar
+from forgea_pgjobs._sync._fetch import are_plain, document, documents, row, rows, scalar
 from forgea_pgjobs.models import Enqueued, EnqueuedElement, Recorded, VerificationJob
 
 
@@ -53,7 +53,10 @@ def enqueue(
         "pushed_at": pushed_at,
         "payload": document(payload),
     }
-    return row(conn, Enqueued, _statements.ENQUEUE, arguments)
+    optional = (delivery_id, available_at, author, branch, changed_files, pushed_at, payload)
+    is_short = all(value is None for value in optional)
+    statement = _statements.ENQUEUE_SHORT if is_short else _statements.ENQUEUE
+    return row(conn, Enqueued, statement, arguments)
 
 
 def enqueue_many(
@@ -83,7 +86,11 @@ def enqueue_many(
         "max_runs": max_runs,
         "payloads": documents(payloads),
     }
-    return rows(conn, EnqueuedElement, _statements.ENQUEUE_MANY, arguments)
+    is_plain = are_plain(
+        arguments, session_ids={UUID}, commit_shas={str}, lab_versions={str}, delivery_ids={str}
+    )
+    statement = _statements.ENQUEUE_MANY_BINARY if is_plain else _statements.ENQUEUE_MANY
+    return rows(conn, EnqueuedElement, statement, arguments)
 
 
 def record_attempt(

@@ -11,7 +11,7 @@ from uuid import UUID
 from psycopg import Connection
 
 from forgea_pgjobs import _statements
-from forgea_pgjobs._sync._fetch import document, documents, row, rows, scalar
+from forgea_pgjobs._sync._fetch import are_plain, document, documents, row, rows, scalar
 from forgea_pgjobs.models import (
     ArtifactAdded,
     Claimed,
@@ -96,7 +96,9 @@ def complete_many(
         "statuses": list(statuses),
         "summaries": documents(summaries),
     }
-    return rows(conn, CompletedElement, _statements.COMPLETE_MANY, arguments)
+    is_plain = are_plain(arguments, job_ids={int}, lease_tokens={UUID}, statuses={str, JobStatus})
+    statement = _statements.COMPLETE_MANY_BINARY if is_plain else _statements.COMPLETE_MANY
+    return rows(conn, CompletedElement, statement, arguments)
 
 
 def complete_and_claim(

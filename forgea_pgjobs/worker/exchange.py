@@ -21,10 +21,11 @@ from forgea_pgjobs.worker.verdict import Finished, Tally, reason_of
 
 log = logging.getLogger("forgea_pgjobs.worker")
 
+# In binary, which costs half of text or less: it is all ours, as claimed or made of a JobStatus.
 COMPLETE_MANY = """
 select job_id, outcome from pgjobs.complete_many(
-    %(job_ids)s::bigint[], %(lease_tokens)s::uuid[], %(statuses)s::text[],
-    %(summaries)s::text[]::jsonb[]
+    %(job_ids)b::bigint[], %(lease_tokens)b::uuid[], %(statuses)b::text[],
+    %(summaries)b::text[]::jsonb[]
 ) where outcome not in ('completed', 'replayed')
 """
 
@@ -56,7 +57,7 @@ def exchange(
             asked, refused = _one_transaction(conn, finished, claiming)
     finally:
         conn.remove_notice_handler(watch)
-    return [Claimed(*row) for row in asked], refused, not watch.is_unknown
+    return list(map(Claimed._make, asked)), refused, not watch.is_unknown
 
 
 def _one_statement(

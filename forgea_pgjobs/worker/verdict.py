@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from forgea_pgjobs.models import Claimed, JobStatus
 
@@ -36,8 +36,7 @@ class Tally:
         self.lost += other.lost
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """A run that has ended: its verdict as the database takes it, or why there is none."""
 
     job: Claimed

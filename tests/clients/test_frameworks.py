@@ -33,6 +33,8 @@ class Undone(Exception):
 
 
 def columns(answer: Any) -> Any:
+    if isinstance(answer, forgea_pgjobs.Claimed):
+        return answer._asdict()
     return asdict(answer) if is_dataclass(answer) and not isinstance(answer, type) else answer
 
 

@@ -44,12 +44,14 @@ def rows(call: Callable[[], Any]) -> list[Any] | str:
     except psycopg.Error as error:
         return str(error.sqlstate)
     answers = answer if isinstance(answer, list) else [] if answer is None else [answer]
-    found = [
-        asdict(each) if is_dataclass(each) and not isinstance(each, type) else each
-        for each in answers
-    ]
-    reread: list[Any] = json.loads(json.dumps(found, default=as_postgres))
+    reread: list[Any] = json.loads(json.dumps(list(map(columns, answers)), default=as_postgres))
     return reread
+
+
+def columns(answer: Any) -> Any:
+    if isinstance(answer, forgea_pgjobs.Claimed):
+        return answer._asdict()
+    return asdict(answer) if is_dataclass(answer) and not isinstance(answer, type) else answer
 
 
 def as_postgres(value: Any) -> str:
