@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ from typing import Any
 from bench.loads import LOADS, ONCE
 from bench.plots import singles, snapshot
 from bench.report import markdown
-from bench.run import ABSENT, CONTENDERS, SETTINGS, SLOW, describe, measure, prepare, surroundings
+from bench.run import CONTENDERS, SETTINGS, SLOW, describe, left_out, measure, prepare, surroundings
 from bench.size import FULL, QUICK
 from forgea_pgjobs.embedded import run_server
 
@@ -29,7 +30,7 @@ def main() -> int:
     is_part = asked.quick or asked.peers or asked.loads
     out: Path = asked.out or (Path(sys.prefix) / "last" if is_part else HERE)
     out.mkdir(exist_ok=True)
-    absent = dict(ABSENT)
+    absent = left_out()
     if asked.quick and not asked.peers:
         absent |= dict.fromkeys(SLOW, "left out of a quick look: it takes minutes")
     with run_server(settings=SETTINGS) as server:
@@ -44,8 +45,10 @@ def main() -> int:
         }
         for name, reason in absent.items():
             _say(f"{name} is {reason}")
+        if not contenders:
+            return 1
         size = QUICK if asked.quick else FULL
-        rounds = asked.rounds or (1 if asked.quick else 3)
+        rounds = asked.rounds or (1 if asked.quick else None)
         for run in measure(contenders, loads, size, rounds=rounds, cheap=asked.cheap):
             results["runs"].append(run)
             _say(
@@ -77,13 +80,20 @@ def _say(line: str) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="all small, and no counts")
-    parser.add_argument("--rounds", type=int, help="of each load (3; with --quick 1)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        help="of each load (5, of backlog and snapshot 7: a full run takes hours; with --quick 1)",
+    )
     parser.add_argument("--loads", type=_some_of(LOADS), help=f"some of {','.join(LOADS)}")
     parser.add_argument(
         "--peers", type=_some_of(CONTENDERS), help=f"some of {','.join(CONTENDERS)}"
     )
     parser.add_argument(
-        "--cheap", type=float, default=60, help="do not repeat what took more seconds than this"
+        "--cheap",
+        type=float,
+        default=math.inf,
+        help="do not repeat what took more seconds than this (without it all is repeated)",
     )
     parser.add_argument("--out", type=Path, help="folder of the results")
     return parser.parse_args()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Any
@@ -44,6 +45,8 @@ def _surroundings(results: Results) -> Iterator[str]:
             f"A page written and synced, before each run: {number(median(disk))}"
             f" ({number(min(disk))} - {number(max(disk))}) µs.\n"
         )
+    if rounds := list(_rounds(results)):
+        yield f"Rounds that a median is of: {', '.join(rounds)}.\n"
     rows = [
         (card["name"], card["version"], card["key"], card["settings"])
         for card in results["contenders"].values()
@@ -55,6 +58,17 @@ def _surroundings(results: Results) -> Iterator[str]:
         if "failed" in run:
             yield f"- {run['contender']}, {run['load']}, round {run['round']}: {run['failed']}"
     yield ""
+
+
+def _rounds(results: Results) -> Iterator[str]:
+    """Say how many rounds of each load gave figures, and of which contenders fewer."""
+    loads: dict[str, Counter[str]] = defaultdict(Counter)
+    for run in results["runs"]:
+        loads[run["load"]][run["contender"]] += "figures" in run
+    for load, rounds in loads.items():
+        most = max(rounds.values())
+        fewer = ", ".join(f"{name} {count}" for name, count in rounds.items() if count < most)
+        yield f"{load} {most}" + (f" ({fewer})" if fewer else "")
 
 
 def _table(results: Results, table: Table) -> str:

@@ -17,7 +17,7 @@ from bench import ceiling
 from bench.child import ChildFailed
 from bench.contender import Contender
 from bench.keys import key
-from bench.loads import LOADS, ONCE
+from bench.loads import LOADS, rounds_of
 from bench.probe import fdatasync_us
 from bench.size import Size
 from forgea_pgjobs.embedded import Server
@@ -25,7 +25,7 @@ from forgea_pgjobs.embedded import Server
 PGBENCH = "pgbench"
 CONTENDERS = (
     PGBENCH, "raw", "raw_batch", "raw_notify", "forgea", "forgea_single", "pgqueuer", "pgmq",
-    "graphile", "pgboss", "procrastinate", "dbos",
+    "absurd", "graphile", "pgboss", "procrastinate", "dbos",
 )  # fmt: skip
 SLOW = ("procrastinate", "dbos")
 SETTINGS: dict[str, str | int] = {
@@ -37,8 +37,16 @@ SHOWN = (
     "server_version", "fsync", "synchronous_commit", "full_page_writes", "wal_sync_method",
     *SETTINGS,
 )  # fmt: skip
-ABSENT = {"absurd": "left out: its schema is in no registry package"}
 Run = dict[str, Any]
+
+
+def left_out() -> dict[str, str]:
+    """Say why a contender is left out whose schema has to be named and is not."""
+    path = os.environ.get("ABSURD_SQL")
+    if path and Path(path).is_file():
+        return {}
+    missing = "names a file that is not there" if path else "does not name the file of its schema"
+    return {"absurd": f"left out: ABSURD_SQL {missing}"}
 
 
 def prepare(server: Server, names: Sequence[str], absent: dict[str, str]) -> dict[str, Contender]:
@@ -80,13 +88,16 @@ def measure(
     loads: Sequence[str],
     size: Size,
     *,
-    rounds: int,
+    rounds: int | None,
     cheap: float,
 ) -> Iterator[Run]:
-    """Yield one run after the other; what took longer than ``cheap`` is not measured again."""
+    """Yield one run after the other; what took longer than ``cheap`` is not measured again.
+
+    ``rounds`` is for every load that takes time; None for as many as each has by default.
+    """
     too_slow = set()
     for load in loads:
-        for number in range(1, 2 if load in ONCE else rounds + 1):
+        for number in range(1, rounds_of(load, rounds) + 1):
             order = [name for name in contenders if (load, name) not in too_slow]
             for name in sorted(order, key=partial(key, f"{load} {number}")):
                 run = _measure(contenders[name], name, load, size)

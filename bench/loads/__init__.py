@@ -24,3 +24,12 @@ LOADS: dict[str, Callable[[Contender, Size], dict[str, float]]] = {
 }
 # These count, and noise does not change what they count.
 ONCE = {"duplicates", "wal", "bytes"}
+# These differ most from round to round.
+UNSTEADY = {"backlog", "snapshot"}
+
+
+def rounds_of(load: str, asked: int | None = None) -> int:
+    """Return how many rounds a load has; what is asked for counts where time is taken."""
+    if load in ONCE:
+        return 1
+    return asked or (7 if load in UNSTEADY else 5)

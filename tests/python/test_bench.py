@@ -1,13 +1,22 @@
-"""The report of the benchmark, made of a few canned results."""
+"""The benchmark's command line with nothing measured, and its report of a few canned results."""
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Callable
+from contextlib import nullcontext
 from copy import deepcopy
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from bench import __main__ as command
+from bench import run as runs
+from bench.card import Card
 from bench.plots import singles, snapshot
 from bench.report import markdown, number
 
@@ -39,7 +48,7 @@ RESULTS: dict[str, Any] = {
         "forgea": card("forgea_pgjobs", "poll", "wake"),
         "peer": card("peer <&>"),
     },
-    "absent": {"absurd": "left out: its schema is in no registry package"},
+    "absent": {"absurd": "left out: it is large"},
     "runs": [
         run("enqueue", "raw", 1, _1=1000, _8=4000),
         run("enqueue", "raw", 2, _1=2000, _8=4000),
@@ -77,6 +86,111 @@ def table(report: str, title: str) -> str:
     return report.partition(f"## {title}\n")[2].partition("\n## ")[0]
 
 
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
+    """Run the command in which nothing is measured, and every run takes long."""
+    server = SimpleNamespace(binaries="")
+    one = SimpleNamespace(card=Card("one", "k", "s", "", ""), version="1")
+    monkeypatch.delenv("ABSURD_SQL", raising=False)
+    monkeypatch.setattr(command, "run_server", lambda **_given: nullcontext(server))
+    monkeypatch.setattr(command, "surroundings", lambda _server: {})
+    monkeypatch.setattr(runs, "Contender", lambda *_given: one)
+    monkeypatch.setattr(
+        runs,
+        "_measure",
+        lambda _one, name, load, _size: run(load, name, 0, _1=1) | {"seconds": 1000.0},
+    )
+
+    def main(*arguments: str) -> int:
+        monkeypatch.setattr("sys.argv", ["bench", *arguments, "--out", str(tmp_path)])
+        return command.main()
+
+    return main
+
+
+def written(folder: Path) -> dict[str, Any]:
+    results: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return results
+
+
+def rounds(folder: Path) -> Counter[str]:
+    return Counter(one["load"] for one in written(folder)["runs"])
+
+
+@pytest.mark.parametrize(
+    ("named", "reason"),
+    [
+        (None, "ABSURD_SQL does not name the file of its schema"),
+        ("", "ABSURD_SQL does not name the file of its schema"),
+        ("missing.sql", "ABSURD_SQL names a file that is not there"),
+    ],
+)
+def test_absurd_without_its_schema_is_left_out_and_that_is_said(
+    named: str | None,
+    reason: str,
+    bench: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if named is not None:
+        monkeypatch.setenv("ABSURD_SQL", named and str(tmp_path / named))
+    assert bench("--peers", "raw,absurd", "--loads", "drain") == 0
+    assert list(written(tmp_path)["contenders"]) == ["raw"]
+    assert f" absurd is left out: {reason}\n" in capsys.readouterr().out
+    assert f"\n- absurd is left out: {reason}\n" in (tmp_path / "results.md").read_text()
+
+
+def test_absurd_takes_part_when_its_schema_is_named(
+    bench: Callable[..., int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    schema = tmp_path / "absurd.sql"
+    schema.touch()
+    monkeypatch.setenv("ABSURD_SQL", str(schema))
+    assert bench("--loads", "drain") == 0
+    assert "absurd" in written(tmp_path)["contenders"]
+    assert "absurd" not in written(tmp_path)["absent"]
+
+
+def test_a_benchmark_of_nobody_fails(bench: Callable[..., int], tmp_path: Path) -> None:
+    assert bench("--peers", "absurd") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_each_load_has_its_rounds_however_long_they_take(
+    bench: Callable[..., int], tmp_path: Path
+) -> None:
+    bench("--peers", "raw")
+    assert rounds(tmp_path) == {
+        "enqueue": 5, "single": 5, "bulk": 5, "drain": 5, "latency": 5, "backlog": 7,
+        "snapshot": 7, "duplicates": 1, "wal": 1, "bytes": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (["--rounds", "2"], {"drain": 2, "snapshot": 2, "wal": 1}),
+        (["--quick"], {"drain": 1, "snapshot": 1, "wal": 1}),
+        (["--cheap", "999"], {"drain": 1, "snapshot": 1, "wal": 1}),
+    ],
+)
+def test_fewer_rounds_can_be_asked_for(
+    asked: list[str], expected: dict[str, int], bench: Callable[..., int], tmp_path: Path
+) -> None:
+    bench("--peers", "raw", "--loads", "drain,snapshot,wal", *asked)
+    assert rounds(tmp_path) == expected
+
+
+def test_the_report_tells_the_rounds_of_each_load_and_who_had_fewer(
+    results: dict[str, Any],
+) -> None:
+    assert row(markdown(results), "Rounds") == (
+        "Rounds that a median is of: enqueue 3 (forgea 1, peer 1), snapshot 1, backlog 1,"
+        " latency 1, wal 1."
+    )
+
+
 def test_a_cell_is_the_median_with_its_spread_and_the_ratio_to_raw(results: dict[str, Any]) -> None:
     calls = table(markdown(results), "One job a call")
     assert row(calls, "| raw |").startswith("| raw | 2,000 (1,000 - 9,000) x 1.00 |")
@@ -97,7 +211,7 @@ def test_there_is_no_ratio_where_raw_was_not_measured(results: dict[str, Any]) -
 
 def test_an_absent_contender_and_a_failed_run_have_a_line(results: dict[str, Any]) -> None:
     report = markdown(results)
-    assert "- absurd is left out: its schema is in no registry package" in report.splitlines()
+    assert "- absurd is left out: it is large" in report.splitlines()
     assert "- peer, enqueue, round 2: no more" in report.splitlines()
 
 
