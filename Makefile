@@ -24,7 +24,8 @@ test-long: $(READY) $(OLDEST) ## races and crashes at full length, reads of 10 m
 	PGJOBS_LONG=1 $(BIN)/python -m pytest tests/races tests/backfill/test_history.py \
 		tests/migrations/test_killed.py tests/migrations/test_lock_times.py tests/restores \
 		tests/verify/test_cost.py \
-		tests/sql/test_flat.py tests/sql/test_counts.py tests/sql/test_claim_counts.py $(PYTEST)
+		tests/sql/test_flat.py tests/sql/test_counts.py tests/sql/test_claim_counts.py \
+		tests/sql/test_freezing.py $(PYTEST)
 
 # Two functions are an expression each: pgspot cannot read those, and their names are bound already.
 lint: $(READY) ## ruff, mypy --strict, pgspot and squawk

@@ -1662,8 +1662,9 @@ from (
         null as error_detail, null as actor, null as origin
     from pgjobs.amendment as amendment
 ) as standing
-join pgjobs.job as job on job.job_id = standing.job_id
-join pgjobs.lab_attempt as attempt
+-- Foreign keys make these two inner joins; as outer ones a count leaves them out.
+left join pgjobs.job as job on job.job_id = standing.job_id
+left join pgjobs.lab_attempt as attempt
     on attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
 left join pgjobs.verdict as amended
     on amended.job_id = standing.job_id and standing.amendment_no > 0
@@ -4022,6 +4023,8 @@ declare
     v_ready_no bigint;
     v_row tid;
     v_rows tid[] := '{}';
+    v_head pgjobs.ready[];
+    v_heads pgjobs.ready[] := '{}';
     v_leases pgjobs.lease[];
 begin
     v_lease_for := pgjobs._check_claim('claim', worker, max_jobs, lease_for);
@@ -4041,7 +4044,7 @@ begin
     loop
         for v_priority in 1 .. 4 loop
             v_low_water := coalesce(pg_sequence_last_value(c_low_water[v_priority]), 0);
-            select ready.ctid, ready.ready_no into v_row, v_ready_no
+            select ready.ctid, array[ready], ready.ready_no into v_row, v_head, v_ready_no
             from pgjobs.ready as ready
             where ready.priority = (select v_priority)
                 and ready.ready_no > (select v_low_water - v_depth)
@@ -4053,10 +4056,12 @@ begin
                 perform setval(c_low_water[v_priority], v_ready_no - 1);
             end if;
             v_rows := v_rows || v_row;
+            v_heads := v_heads || v_head;
             exit when cardinality(v_rows) = max_jobs;
-            select v_rows || array_agg(place.ctid) into v_rows
+            select v_rows || array_agg(place.ctid), v_heads || array_agg(place.head)
+            into v_rows, v_heads
             from (
-                select ready.ctid
+                select ready.ctid, ready as head
                 from pgjobs.ready as ready
                 where ready.priority = (select v_priority)
                     and ready.ready_no > (select v_ready_no)
@@ -4080,23 +4085,16 @@ begin
         return;
     end if;
 
+    v_leases := array(
+        select (
+            ready.session_id, ready.job_id, ready.attempt_id, ready.available_at,
+            greatest(ready.available_at, v_now), v_now + v_lease_for, gen_random_uuid(),
+            v_lease_for, ready.review_id, ready.priority, ready.run_no + 1, claim.worker
+        )::pgjobs.lease
+        from unnest(v_heads) as ready
+    );
     -- By their place on disk, which needs no index.
-    with taken as (
-        delete from pgjobs.ready as ready
-        where ready.ctid = any ((select v_rows)::tid[])
-        returning ready.*
-    )
-    select
-        array_agg(
-            (
-                taken.session_id, taken.job_id, taken.attempt_id, taken.available_at,
-                greatest(taken.available_at, v_now), v_now + v_lease_for, gen_random_uuid(),
-                v_lease_for, taken.review_id, taken.priority, taken.run_no + 1, claim.worker
-            )::pgjobs.lease
-            order by taken.priority, taken.ready_no
-        )
-    into v_leases
-    from taken;
+    delete from pgjobs.ready as ready where ready.ctid = any ((select v_rows)::tid[]);
     insert into pgjobs.lease
     select lease.* from unnest((select v_leases)) as lease;
     return query
@@ -7054,7 +7052,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs.cancel',
         'present', '753288bb252d18660ef476c28b5ea177'),
     ('function pgjobs.claim',
-        'present', 'f8a059ed3977a9d1cd559ca6bdedf408'),
+        'present', 'a08d67e8b9804c5cf66d1dd1dc50289e'),
     ('function pgjobs.complete',
         'present', '5acf769c81df3361a08d35295ebec5ef'),
     ('function pgjobs.complete_and_claim',
@@ -7484,9 +7482,9 @@ select '0001.ledger', object.* from (values
     ('view pgjobs.verification_run',
         'present', '5ae4e28ae2e3b3e3e0549bdce56d72ca'),
     ('view pgjobs.verification_verdict',
-        'present', '0e7689b48c6df221952d348cc80bb382')
+        'present', '49ad52bce4b25e65a683591f0156e769')
 ) as object;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '3cc1924f35fd5e859792ee33c876e725b735e9fee42a14007123189bc1faaafb');
+values ('0001.ledger', '6acfef1de94c33bcaeead0507048ba4b4e6134b7f934b5523660e6b69f3b3551');

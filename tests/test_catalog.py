@@ -198,7 +198,7 @@ def test_no_view_calls_a_volatile_function(conn: Connection) -> None:
     # A clock that moves while it is read, in a filter, keeps the planner from every index.
     assert not names(
         conn,
-        "select format('%%s: %%s', ev_class::regclass, proname) from pg_rewrite"
+        "select format('%s: %s', ev_class::regclass, proname) from pg_rewrite"
         " cross join regexp_matches(ev_action::text, ':(?:op)?funcid (\\d+)', 'g') as found"
         " join pg_proc on pg_proc.oid = found[1]::oid join pg_class on pg_class.oid = ev_class"
         f" where relnamespace = {OURS} and provolatile = 'v'",
@@ -210,9 +210,7 @@ def test_vacuum_comes_to_a_ledger_table_in_small_steps_and_freezes_at_once(
 ) -> None:
     tables = rows(conn, f"select * from pg_class where relnamespace = {OURS} and relkind = 'r'")
     assert {table.relname for table in tables} > NOT_LEDGER
-    assert {
-        tuple(table.reloptions) for table in tables if table.relname not in NOT_LEDGER
-    } == {
+    assert {tuple(table.reloptions) for table in tables if table.relname not in NOT_LEDGER} == {
         (
             "vacuum_truncate=off",
             "autovacuum_vacuum_threshold=5000",

@@ -34,6 +34,7 @@ from tests.helpers import Connection
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROMPT = re.compile(r"^lab[=(-]# ?", re.MULTILINE)
+MOVING_CLOCK = re.compile(r"clock_timestamp|timeofday", re.IGNORECASE)
 QUOTED = {"ini", "js", "prisma", "ts"}
 OTHER_PROGRAMS = {"git", "pg_dump", "pg_restore", "pip", "psql", "python", "python3", "uv"}
 
@@ -107,6 +108,15 @@ def test_a_quotation_is_part_of_a_file_that_is_run(block: Block) -> None:
     suffix = f".{block.language}".replace(".js", ".mjs")
     files = (ROOT / "tests/clients").glob(f"*{suffix}")
     assert any(block.text in file.read_text(encoding="utf-8") for file in files)
+
+
+def test_no_query_asks_a_clock_that_moves_while_it_is_read() -> None:
+    # In a filter it keeps the planner from every index: now() does not.
+    package = (ROOT / "forgea_pgjobs").rglob("*.py")
+    texts = {str(block): block.text for block in BLOCKS} | {
+        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in package
+    }
+    assert not [name for name, text in texts.items() if MOVING_CLOCK.search(text)]
 
 
 @pytest.mark.parametrize("block", SESSIONS, ids=str)

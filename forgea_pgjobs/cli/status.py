@@ -19,7 +19,7 @@ MAX_LEASES = 20
 
 MIGRATIONS = "select migration_id, checksum from pgjobs.migration order by migration_id"
 QUEUED = """
-select count(*), date_trunc('second', clock_timestamp() - min(created_at))::text
+select count(*), date_trunc('second', now() - min(created_at))::text
 from pgjobs.verification_job
 where status = 'QUEUED'
 """
@@ -27,7 +27,7 @@ RUNNING = "select count(*) from pgjobs.verification_job where status = 'RUNNING'
 LEASES = """
 select
     job_id::text, run_no::text, worker,
-    date_trunc('second', clock_timestamp() - started_at)::text, left(commit_sha, 12)
+    date_trunc('second', now() - started_at)::text, left(commit_sha, 12)
 from pgjobs.verification_job
 where status = 'RUNNING'
 order by started_at
@@ -37,7 +37,7 @@ LATEST = """
 select status, count(*)
 from pgjobs.verification_verdict
 where status in ('PASSED', 'FAILED', 'ERROR')
-    and completed_at > clock_timestamp() - interval '24 hours'
+    and completed_at > now() - interval '24 hours'
 group by status
 """
 

@@ -258,7 +258,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs.cancel',
         'present', '753288bb252d18660ef476c28b5ea177'),
     ('function pgjobs.claim',
-        'present', 'f8a059ed3977a9d1cd559ca6bdedf408'),
+        'present', 'a08d67e8b9804c5cf66d1dd1dc50289e'),
     ('function pgjobs.complete',
         'present', '5acf769c81df3361a08d35295ebec5ef'),
     ('function pgjobs.complete_and_claim',
@@ -688,5 +688,5 @@ select '0001.ledger', object.* from (values
     ('view pgjobs.verification_run',
         'present', '5ae4e28ae2e3b3e3e0549bdce56d72ca'),
     ('view pgjobs.verification_verdict',
-        'present', '0e7689b48c6df221952d348cc80bb382')
+        'present', '49ad52bce4b25e65a683591f0156e769')
 ) as object;

@@ -41,6 +41,8 @@ declare
     v_ready_no bigint;
     v_row tid;
     v_rows tid[] := '{}';
+    v_head pgjobs.ready[];
+    v_heads pgjobs.ready[] := '{}';
     v_leases pgjobs.lease[];
 begin
     v_lease_for := pgjobs._check_claim('claim', worker, max_jobs, lease_for);
@@ -60,7 +62,7 @@ begin
     loop
         for v_priority in 1 .. 4 loop
             v_low_water := coalesce(pg_sequence_last_value(c_low_water[v_priority]), 0);
-            select ready.ctid, ready.ready_no into v_row, v_ready_no
+            select ready.ctid, array[ready], ready.ready_no into v_row, v_head, v_ready_no
             from pgjobs.ready as ready
             where ready.priority = (select v_priority)
                 and ready.ready_no > (select v_low_water - v_depth)
@@ -72,10 +74,12 @@ begin
                 perform setval(c_low_water[v_priority], v_ready_no - 1);
             end if;
             v_rows := v_rows || v_row;
+            v_heads := v_heads || v_head;
             exit when cardinality(v_rows) = max_jobs;
-            select v_rows || array_agg(place.ctid) into v_rows
+            select v_rows || array_agg(place.ctid), v_heads || array_agg(place.head)
+            into v_rows, v_heads
             from (
-                select ready.ctid
+                select ready.ctid, ready as head
                 from pgjobs.ready as ready
                 where ready.priority = (select v_priority)
                     and ready.ready_no > (select v_ready_no)
@@ -99,23 +103,16 @@ begin
         return;
     end if;
 
+    v_leases := array(
+        select (
+            ready.session_id, ready.job_id, ready.attempt_id, ready.available_at,
+            greatest(ready.available_at, v_now), v_now + v_lease_for, gen_random_uuid(),
+            v_lease_for, ready.review_id, ready.priority, ready.run_no + 1, claim.worker
+        )::pgjobs.lease
+        from unnest(v_heads) as ready
+    );
     -- By their place on disk, which needs no index.
-    with taken as (
-        delete from pgjobs.ready as ready
-        where ready.ctid = any ((select v_rows)::tid[])
-        returning ready.*
-    )
-    select
-        array_agg(
-            (
-                taken.session_id, taken.job_id, taken.attempt_id, taken.available_at,
-                greatest(taken.available_at, v_now), v_now + v_lease_for, gen_random_uuid(),
-                v_lease_for, taken.review_id, taken.priority, taken.run_no + 1, claim.worker
-            )::pgjobs.lease
-            order by taken.priority, taken.ready_no
-        )
-    into v_leases
-    from taken;
+    delete from pgjobs.ready as ready where ready.ctid = any ((select v_rows)::tid[]);
     insert into pgjobs.lease
     select lease.* from unnest((select v_leases)) as lease;
     return query

@@ -43,8 +43,9 @@ from (
         null as error_detail, null as actor, null as origin
     from pgjobs.amendment as amendment
 ) as standing
-join pgjobs.job as job on job.job_id = standing.job_id
-join pgjobs.lab_attempt as attempt
+-- Foreign keys make these two inner joins; as outer ones a count leaves them out.
+left join pgjobs.job as job on job.job_id = standing.job_id
+left join pgjobs.lab_attempt as attempt
     on attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
 left join pgjobs.verdict as amended
     on amended.job_id = standing.job_id and standing.amendment_no > 0

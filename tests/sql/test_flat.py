@@ -122,7 +122,7 @@ STATUS = {
     "QUEUED": (status.QUEUED, 400),
     "RUNNING": (status.RUNNING, 200),
     "LEASES": (status.LEASES % status.MAX_LEASES, 200),
-    "LATEST": (status.LATEST, 3000),
+    "LATEST": (status.LATEST, 100),
 }
 
 
