@@ -2893,8 +2893,17 @@ as $$
 declare
     v_lease pgjobs.lease;
 begin
-    -- Two statements: the second sees what the holder of the lane's lock has left behind.
-    perform from pgjobs.lane as lane where lane.session_id = _take_lease.session_id for update;
+    -- Without a lease nobody waits for the lane. Two statements: the second sees what the holder of
+    -- the lane's lock has left behind.
+    perform from pgjobs.lane as lane
+    where lane.session_id = _take_lease.session_id
+        and exists (
+            select from pgjobs.lease as lease
+            where lease.session_id = _take_lease.session_id
+                and lease.job_id = _take_lease.job_id
+                and lease.lease_token = _take_lease.lease_token
+        )
+    for update;
     delete from pgjobs.lease as lease
     where lease.session_id = _take_lease.session_id
         and lease.job_id = _take_lease.job_id
@@ -3402,10 +3411,22 @@ begin
             for update;
             if not found then
                 v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
+                v_created_at := clock_timestamp();
                 insert into pgjobs.lane as lane (session_id, head_job_id, open_jobs)
                 values (_enqueue.session_id, v_job_id, 1)
                 on conflict do nothing
                 returning lane.open_jobs into v_open_jobs;
+                -- Ids rise in the order of enqueuing within a session: while this call waited, a lane
+                -- of the session may have come and gone, and others have drawn since.
+                if found and new_job_id is null
+                    and clock_timestamp() > v_created_at + interval '0.1 milliseconds'
+                    and pg_sequence_last_value('pgjobs.job_job_id_seq') > v_job_id
+                then
+                    v_job_id := nextval('pgjobs.job_job_id_seq');
+                    update pgjobs.lane as lane
+                    set head_job_id = v_job_id
+                    where lane.session_id = _enqueue.session_id;
+                end if;
             elsif not v_lane_is_full then
                 update pgjobs.lane as lane
                 set open_jobs = lane.open_jobs + 1
@@ -3424,7 +3445,6 @@ begin
         end if;
 
         if v_open_jobs > 1 then
-            -- Drawn under the lane's lock: ids rise in the order of enqueuing within a session.
             v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
         end if;
         v_created_at := clock_timestamp();
@@ -3451,7 +3471,14 @@ begin
             values (
                 v_job_id, _enqueue.session_id, v_attempt_id,
                 coalesce(_enqueue.available_at, v_created_at),
-                case when _enqueue.available_at is null then v_job_id end,
+                case
+                    when _enqueue.available_at is not null then null
+                    -- Its id, unless it was drawn before a wait: then claims may be far beyond.
+                    when new_job_id is null
+                        and clock_timestamp() < v_created_at + interval '10 milliseconds'
+                        then v_job_id
+                    else nextval('pgjobs.job_job_id_seq')
+                end,
                 _enqueue.priority
             );
         else
@@ -3511,6 +3538,7 @@ declare
     v_lane record;
     v_heads bigint[] := '{}';
     v_has_waiting boolean := false;
+    v_is_late boolean;
 begin
     -- The lanes in the order of their sessions, and the heads as they come back: above READ
     -- COMMITTED a later look may also see the lane that a session had before.
@@ -3562,11 +3590,17 @@ begin
         where element.job_id is not null and element.payload is not null;
     end if;
 
+    -- The place of a head is its id, unless this call has waited for so long, for a lane or a key,
+    -- that claims are far beyond.
+    v_is_late := pg_sequence_last_value('pgjobs.job_job_id_seq') > 1000 + (
+        select max(job_id) from unnest((select new_job_ids)) as job_id
+    );
     insert into pgjobs.ready (
         job_id, session_id, attempt_id, available_at, ready_no, priority
     )
     select
-        element.job_id, element.session_id, element.attempt_id, v_now, element.job_id,
+        element.job_id, element.session_id, element.attempt_id, v_now,
+        case when v_is_late then nextval('pgjobs.job_job_id_seq') else element.job_id end,
         _enqueue_new.priority
     from unnest((select session_ids), (select new_job_ids), (select new_attempt_ids))
         as element (session_id, job_id, attempt_id)
@@ -4012,11 +4046,11 @@ declare
     ];
     c_everything constant bigint := 9223372036854775807;
     v_now timestamptz := clock_timestamp();
-    v_now_ms bigint := floor(extract(epoch from v_now) * 1000);
     v_swept_at timestamptz;
     v_since timestamptz := '-infinity';
-    v_idle_at bigint;
+    v_idle_at timestamptz;
     v_looks_at timestamptz;
+    v_drawn bigint;
     v_lease_for interval;
     v_depth bigint := 0;
     v_low_water bigint;
@@ -4035,7 +4069,7 @@ begin
     end if;
     if v_now not between v_swept_at and v_swept_at + interval '1 second' then
         v_depth := case when v_since = '-infinity' then c_everything else 10000 end;
-        perform setval('pgjobs.swept_at', v_now_ms);
+        perform setval('pgjobs.swept_at', floor(extract(epoch from v_now) * 1000)::bigint);
         if not pgjobs._sweep(v_since) then
             perform setval('pgjobs.swept_at', 0);
         end if;
@@ -4072,15 +4106,22 @@ begin
             exit when cardinality(v_rows) = max_jobs;
         end loop;
         exit when v_rows <> '{}' or v_depth = c_everything;
-        select mark.last_value into v_idle_at from pgjobs.idle_at as mark;
-        exit when v_now_ms between v_idle_at and v_idle_at + 100;
+        select to_timestamp(mark.last_value / 1000.0) into v_idle_at from pgjobs.idle_at as mark;
+        exit when clock_timestamp() between v_idle_at and v_idle_at + interval '0.1 seconds';
         v_depth := c_everything;
         v_looks_at := clock_timestamp();
+        v_drawn := pg_sequence_last_value('pgjobs.job_job_id_seq');
         perform pgjobs._sweep('-infinity');
     end loop;
     if v_rows = '{}' then
         if clock_timestamp() > v_looks_at + interval '5 milliseconds' then
-            perform setval('pgjobs.idle_at', v_now_ms);
+            perform setval(
+                'pgjobs.idle_at', floor(extract(epoch from clock_timestamp()) * 1000)::bigint
+            );
+            -- What had a number then is dead, or will be found as a late one is.
+            perform setval(mark, v_drawn)
+            from unnest(c_low_water) as mark
+            where v_drawn > coalesce(pg_sequence_last_value(mark), 0);
         end if;
         return;
     end if;
@@ -4698,16 +4739,22 @@ begin
     -- lease's.
     select lease.* into v_lease
     from pgjobs.lease as lease
-    where lease.session_id = v_job.session_id and lease.job_id = release.job_id;
-    v_last_run_no := pgjobs._last_run_no(release.job_id, v_lease.review_id);
-    if v_lease.run_no >= v_last_run_no then
-        perform from pgjobs.lane as lane where lane.session_id = v_job.session_id for update;
+    where lease.session_id = v_job.session_id
+        and lease.job_id = release.job_id
+        and lease.lease_token = release.lease_token;
+    if found then
+        v_last_run_no := pgjobs._last_run_no(release.job_id, v_lease.review_id);
+        if v_lease.run_no >= v_last_run_no then
+            perform from pgjobs.lane as lane where lane.session_id = v_job.session_id for update;
+        end if;
+        select lease.* into v_lease
+        from pgjobs.lease as lease
+        where lease.session_id = v_job.session_id
+            and lease.job_id = release.job_id
+            and lease.lease_token = release.lease_token
+        for update;
     end if;
-    select lease.* into v_lease
-    from pgjobs.lease as lease
-    where lease.session_id = v_job.session_id and lease.job_id = release.job_id
-    for update;
-    if v_lease.lease_token is distinct from release.lease_token then
+    if v_lease.job_id is null then
         perform pgjobs._refuse_lease(v_job.session_id, release.job_id);
     end if;
     return pgjobs._end_run(
@@ -6984,9 +7031,9 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._end_run',
         'present', 'b06276e2ed9fd22d5b87f3aa4767a61b'),
     ('function pgjobs._enqueue',
-        'present', '834d37dd8ed4355ecfca04de7adc3ebc'),
+        'present', 'edf385337841abc6a8319d651ec0349b'),
     ('function pgjobs._enqueue_new',
-        'present', '333e1946cde504da5f503a6acf6eb205'),
+        'present', '23ddb491a9b58f27f29b81d0dbbd8caa'),
     ('function pgjobs._expire',
         'present', '7ed8edab8eef28bfa105e88f1b1a885e'),
     ('function pgjobs._find_attempt',
@@ -7032,7 +7079,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._sweep',
         'present', '49655a6713c89e03c4cab8c1ae2a6e44'),
     ('function pgjobs._take_lease',
-        'present', '8881a743f506e7e46b5f0a432ebfe42c'),
+        'present', '9aa15c37a0b59ec098a8e5b689d58f2b'),
     ('function pgjobs._take_leases',
         'present', 'fd88f8f20b17bd2fd22e504ede24e2ed'),
     ('function pgjobs._verify_ledger',
@@ -7052,7 +7099,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs.cancel',
         'present', '753288bb252d18660ef476c28b5ea177'),
     ('function pgjobs.claim',
-        'present', 'a08d67e8b9804c5cf66d1dd1dc50289e'),
+        'present', '13a7d6cd6ff611b09efc2a36b66ba07f'),
     ('function pgjobs.complete',
         'present', '5acf769c81df3361a08d35295ebec5ef'),
     ('function pgjobs.complete_and_claim',
@@ -7080,7 +7127,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs.record_attempt',
         'present', 'c4b4ebab0338205630bf0ba49cd40926'),
     ('function pgjobs.release',
-        'present', 'cd952cce52a3ec974806c4e9abe9286b'),
+        'present', '8f826c56139afb6c2a0cb21ed6bf3ebf'),
     ('function pgjobs.rescue',
         'present', '038b7dba5faae7c7184f6327ef322f0b'),
     ('function pgjobs.reverify',
@@ -7487,4 +7534,4 @@ select '0001.ledger', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '6acfef1de94c33bcaeead0507048ba4b4e6134b7f934b5523660e6b69f3b3551');
+values ('0001.ledger', '6a370a761d5114fabd294a26fd67b1d53e898dafb4cb0b275af398b4ec7a43bd');

@@ -63,10 +63,22 @@ begin
             for update;
             if not found then
                 v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
+                v_created_at := clock_timestamp();
                 insert into pgjobs.lane as lane (session_id, head_job_id, open_jobs)
                 values (_enqueue.session_id, v_job_id, 1)
                 on conflict do nothing
                 returning lane.open_jobs into v_open_jobs;
+                -- Ids rise in the order of enqueuing within a session: while this call waited, a lane
+                -- of the session may have come and gone, and others have drawn since.
+                if found and new_job_id is null
+                    and clock_timestamp() > v_created_at + interval '0.1 milliseconds'
+                    and pg_sequence_last_value('pgjobs.job_job_id_seq') > v_job_id
+                then
+                    v_job_id := nextval('pgjobs.job_job_id_seq');
+                    update pgjobs.lane as lane
+                    set head_job_id = v_job_id
+                    where lane.session_id = _enqueue.session_id;
+                end if;
             elsif not v_lane_is_full then
                 update pgjobs.lane as lane
                 set open_jobs = lane.open_jobs + 1
@@ -85,7 +97,6 @@ begin
         end if;
 
         if v_open_jobs > 1 then
-            -- Drawn under the lane's lock: ids rise in the order of enqueuing within a session.
             v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
         end if;
         v_created_at := clock_timestamp();
@@ -112,7 +123,14 @@ begin
             values (
                 v_job_id, _enqueue.session_id, v_attempt_id,
                 coalesce(_enqueue.available_at, v_created_at),
-                case when _enqueue.available_at is null then v_job_id end,
+                case
+                    when _enqueue.available_at is not null then null
+                    -- Its id, unless it was drawn before a wait: then claims may be far beyond.
+                    when new_job_id is null
+                        and clock_timestamp() < v_created_at + interval '10 milliseconds'
+                        then v_job_id
+                    else nextval('pgjobs.job_job_id_seq')
+                end,
                 _enqueue.priority
             );
         else

@@ -24,6 +24,7 @@ declare
     v_lane record;
     v_heads bigint[] := '{}';
     v_has_waiting boolean := false;
+    v_is_late boolean;
 begin
     -- The lanes in the order of their sessions, and the heads as they come back: above READ
     -- COMMITTED a later look may also see the lane that a session had before.
@@ -75,11 +76,17 @@ begin
         where element.job_id is not null and element.payload is not null;
     end if;
 
+    -- The place of a head is its id, unless this call has waited for so long, for a lane or a key,
+    -- that claims are far beyond.
+    v_is_late := pg_sequence_last_value('pgjobs.job_job_id_seq') > 1000 + (
+        select max(job_id) from unnest((select new_job_ids)) as job_id
+    );
     insert into pgjobs.ready (
         job_id, session_id, attempt_id, available_at, ready_no, priority
     )
     select
-        element.job_id, element.session_id, element.attempt_id, v_now, element.job_id,
+        element.job_id, element.session_id, element.attempt_id, v_now,
+        case when v_is_late then nextval('pgjobs.job_job_id_seq') else element.job_id end,
         _enqueue_new.priority
     from unnest((select session_ids), (select new_job_ids), (select new_attempt_ids))
         as element (session_id, job_id, attempt_id)

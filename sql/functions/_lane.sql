@@ -11,8 +11,17 @@ as $$
 declare
     v_lease pgjobs.lease;
 begin
-    -- Two statements: the second sees what the holder of the lane's lock has left behind.
-    perform from pgjobs.lane as lane where lane.session_id = _take_lease.session_id for update;
+    -- Without a lease nobody waits for the lane. Two statements: the second sees what the holder of
+    -- the lane's lock has left behind.
+    perform from pgjobs.lane as lane
+    where lane.session_id = _take_lease.session_id
+        and exists (
+            select from pgjobs.lease as lease
+            where lease.session_id = _take_lease.session_id
+                and lease.job_id = _take_lease.job_id
+                and lease.lease_token = _take_lease.lease_token
+        )
+    for update;
     delete from pgjobs.lease as lease
     where lease.session_id = _take_lease.session_id
         and lease.job_id = _take_lease.job_id

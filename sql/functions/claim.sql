@@ -30,11 +30,11 @@ declare
     ];
     c_everything constant bigint := 9223372036854775807;
     v_now timestamptz := clock_timestamp();
-    v_now_ms bigint := floor(extract(epoch from v_now) * 1000);
     v_swept_at timestamptz;
     v_since timestamptz := '-infinity';
-    v_idle_at bigint;
+    v_idle_at timestamptz;
     v_looks_at timestamptz;
+    v_drawn bigint;
     v_lease_for interval;
     v_depth bigint := 0;
     v_low_water bigint;
@@ -53,7 +53,7 @@ begin
     end if;
     if v_now not between v_swept_at and v_swept_at + interval '1 second' then
         v_depth := case when v_since = '-infinity' then c_everything else 10000 end;
-        perform setval('pgjobs.swept_at', v_now_ms);
+        perform setval('pgjobs.swept_at', floor(extract(epoch from v_now) * 1000)::bigint);
         if not pgjobs._sweep(v_since) then
             perform setval('pgjobs.swept_at', 0);
         end if;
@@ -90,15 +90,22 @@ begin
             exit when cardinality(v_rows) = max_jobs;
         end loop;
         exit when v_rows <> '{}' or v_depth = c_everything;
-        select mark.last_value into v_idle_at from pgjobs.idle_at as mark;
-        exit when v_now_ms between v_idle_at and v_idle_at + 100;
+        select to_timestamp(mark.last_value / 1000.0) into v_idle_at from pgjobs.idle_at as mark;
+        exit when clock_timestamp() between v_idle_at and v_idle_at + interval '0.1 seconds';
         v_depth := c_everything;
         v_looks_at := clock_timestamp();
+        v_drawn := pg_sequence_last_value('pgjobs.job_job_id_seq');
         perform pgjobs._sweep('-infinity');
     end loop;
     if v_rows = '{}' then
         if clock_timestamp() > v_looks_at + interval '5 milliseconds' then
-            perform setval('pgjobs.idle_at', v_now_ms);
+            perform setval(
+                'pgjobs.idle_at', floor(extract(epoch from clock_timestamp()) * 1000)::bigint
+            );
+            -- What had a number then is dead, or will be found as a late one is.
+            perform setval(mark, v_drawn)
+            from unnest(c_low_water) as mark
+            where v_drawn > coalesce(pg_sequence_last_value(mark), 0);
         end if;
         return;
     end if;

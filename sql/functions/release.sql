@@ -36,16 +36,22 @@ begin
     -- lease's.
     select lease.* into v_lease
     from pgjobs.lease as lease
-    where lease.session_id = v_job.session_id and lease.job_id = release.job_id;
-    v_last_run_no := pgjobs._last_run_no(release.job_id, v_lease.review_id);
-    if v_lease.run_no >= v_last_run_no then
-        perform from pgjobs.lane as lane where lane.session_id = v_job.session_id for update;
+    where lease.session_id = v_job.session_id
+        and lease.job_id = release.job_id
+        and lease.lease_token = release.lease_token;
+    if found then
+        v_last_run_no := pgjobs._last_run_no(release.job_id, v_lease.review_id);
+        if v_lease.run_no >= v_last_run_no then
+            perform from pgjobs.lane as lane where lane.session_id = v_job.session_id for update;
+        end if;
+        select lease.* into v_lease
+        from pgjobs.lease as lease
+        where lease.session_id = v_job.session_id
+            and lease.job_id = release.job_id
+            and lease.lease_token = release.lease_token
+        for update;
     end if;
-    select lease.* into v_lease
-    from pgjobs.lease as lease
-    where lease.session_id = v_job.session_id and lease.job_id = release.job_id
-    for update;
-    if v_lease.lease_token is distinct from release.lease_token then
+    if v_lease.job_id is null then
         perform pgjobs._refuse_lease(v_job.session_id, release.job_id);
     end if;
     return pgjobs._end_run(

@@ -45,7 +45,9 @@ def job_of(conn: Connection, log_id: UUID) -> Any:
 
 def counted(conn: Connection) -> list[int]:
     tables = ("lab_attempt", "job", "verdict", "artifact", "ready", "lease", "waiting", "lane")
-    return [rows(conn, f"select count(*) from pgjobs.{table}")[0][0] for table in (*tables, "setback")]
+    return [
+        rows(conn, f"select count(*) from pgjobs.{table}")[0][0] for table in (*tables, "setback")
+    ]
 
 
 def test_the_first_log_of_a_commit_becomes_its_job(conn: Connection) -> None:

@@ -10,6 +10,7 @@ import pytest
 from psycopg import IsolationLevel, sql
 
 from tests.conftest import Connect
+from tests.counts import NOW
 from tests.helpers import Connection, call, claim, complete, enqueue, job, refused, rows, sha
 from tests.races.ledger import drain, open_places, violations
 from tests.races.rivals import LEVELS, background, level_name
@@ -45,6 +46,78 @@ def test_a10_when_the_first_inserter_rolls_back_the_waiting_one_creates(
     assert None not in answer
     assert rows(observer, "select from pgjobs.job where job_id = %(id)s", id=rival.job_id) == []
     assert violations(observer) == []
+
+
+@pytest.mark.usefixtures("fresh_dsn")
+@pytest.mark.parametrize("rolls_back", [True, False])
+def test_p7_ids_rise_in_the_order_of_enqueuing_though_a_lane_came_and_went(
+    connect: Connect, observer: Connection, rolls_back: bool
+) -> None:
+    session_id = uuid4()
+    first, second = connect(), connect()
+    enqueue(first, session_id=session_id)
+    with background(second, observer, lambda: enqueue(second, session_id=session_id)) as waiting:
+        assert waiting.blockers() == [first.info.backend_pid]
+        latest = enqueue(first, session_id=session_id).job_id
+        for _ in range(2):
+            complete(first, claim(first))
+        first.rollback() if rolls_back else first.commit()
+        assert waiting.result().job_id > latest
+    second.commit()
+    assert violations(observer) == []
+
+
+@pytest.mark.usefixtures("fresh_dsn")
+@pytest.mark.parametrize("waits_for", ["a lane", "a commit"])
+@pytest.mark.parametrize("batch", [False, True])
+def test_what_waited_while_claims_went_on_is_claimed_at_once(
+    connect: Connect, observer: Connection, waits_for: str, batch: bool
+) -> None:
+    slow, caller = connect(), connect()
+    session_id, commit_sha = uuid4(), sha()
+    enqueue(slow, session_id=session_id, commit_sha=commit_sha)
+    request = {
+        "session_id": session_id if waits_for == "a lane" else uuid4(),
+        "commit_sha": commit_sha if waits_for == "a commit" else sha(),
+    }
+
+    def ask() -> int:
+        if not batch:
+            return int(enqueue(caller, **request).job_id)
+        arrays = {f"{name}s": [value] for name, value in request.items()}
+        [said] = call(caller, "enqueue_many", **arrays, lab_versions=["1"])
+        return int(said.job_id)
+
+    with background(caller, observer, ask) as waiting:
+        assert waiting.blockers() == [slow.info.backend_pid]
+        observer.execute("select setval('pgjobs.job_job_id_seq', 100000)")
+        enqueue(observer)
+        complete(observer, claim(observer))  # which raises the mark
+        enqueue(observer)
+        slow.rollback()
+        job_id = waiting.result()
+    caller.commit()
+    observer.execute(f"select setval('pgjobs.swept_at', {NOW})".encode())
+    assert job_id in [run.job_id for run in call(observer, "claim", worker="w", max_jobs=10)]
+
+
+@pytest.mark.usefixtures("fresh_dsn")
+def test_a_repeated_complete_waits_for_nobody(connect: Connect, observer: Connection) -> None:
+    session_id = uuid4()
+    enqueue(observer, session_id=session_id)
+    run = claim(observer)
+    complete(observer, run)
+    enqueue(connect(), session_id=session_id)  # and stays open
+    observer.execute("set lock_timeout = '1ms'")
+    assert complete(observer, run).replayed
+    [said] = call(
+        observer,
+        "complete_many",
+        job_ids=[run.job_id],
+        lease_tokens=[run.lease_token],
+        statuses=["FAILED"],
+    )
+    assert said.outcome == "verdict_final"
 
 
 @pytest.mark.parametrize("level", ABOVE, ids=level_name)

@@ -10,7 +10,7 @@ from pytest_postgresql.executors import NoopExecutor
 from tests.conftest import Postgres
 from tests.counts import A_SECOND_AGO, COMMIT, NEVER, NOW, SESSION, Meter
 from tests.helpers import buffers
-from tests.queues import COME_AND_GO, held_snapshot, warm_meter
+from tests.queues import COME_AND_GO, QUEUE, held_snapshot, warm_meter
 from tests.races.rivals import LONG
 
 FINISHED = 30_000 if LONG else 3_000
@@ -63,13 +63,20 @@ def test_p10_a_held_snapshot_costs_a_claim_a_fifth_at_most(
     assert held / free <= 1.2, f"{held:.1f} buffers instead of {free:.1f}"
 
 
+@pytest.mark.parametrize("claimed", [True, False])
 def test_p10_an_idle_poll_among_the_dead_reads_little_but_once_in_a_tenth_of_a_second(
-    pg: Postgres, installed: NoopExecutor
+    pg: Postgres, installed: NoopExecutor, claimed: bool
 ) -> None:
     with warm_meter(pg, installed) as meter, held_snapshot(meter):
-        meter.conn.execute(COME_AND_GO.format(120_000).encode())
-        meter.call(f"enqueue_many({meter.batch(1)})")
-        claim_and_complete(meter, 1)  # the mark is now above the dead
+        if claimed:
+            meter.conn.execute(COME_AND_GO.format(120_000).encode())
+            meter.call(f"enqueue_many({meter.batch(1)})")
+            claim_and_complete(meter, 1)  # the mark is now above the dead
+        else:
+            meter.call("claim('w')")
+            meter.conn.execute(QUEUE.format(120_000).encode())
+            meter.conn.execute("delete from pgjobs.ready")
+            meter.conn.execute("delete from pgjobs.lane")
         reads = []
         for _ in range(10):
             meter.sweep(NOW)

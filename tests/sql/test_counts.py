@@ -29,12 +29,12 @@ COUNTS = {
     "record_attempt": Count(1, "+lab_attempt", 1, 466, 14),
     "claim": Count(1, "+lease -ready", 0, 401, 19),
     "heartbeat": Count(1, "~lease", 0, 242, 12),
-    "complete, session has a job": Count(1, "~lane -lease +ready +verdict -waiting", 1, 894, 47),
+    "complete, session has a job": Count(1, "~lane -lease +ready +verdict -waiting", 1, 894, 48),
     "claim, sweeping": Count(1, "+lease -ready", 0, 500, 26),
     "complete_and_claim": Count(
-        1, "~lane +lease -lease +ready -ready +verdict -waiting", 1, 1295, 66
+        1, "~lane +lease -lease +ready -ready +verdict -waiting", 1, 1295, 67
     ),
-    "complete, last of its session": Count(1, "-lane -lease +verdict", 0, 466, 27),
+    "complete, last of its session": Count(1, "-lane -lease +verdict", 0, 466, 28),
     "enqueue_many": Count(1000, "+job +lab_attempt +lane +ready", 2, 1290, 31),
     "claim, 500 jobs": Count(500, "+lease -ready", 0, 420, 12),
     "complete_many": Count(500, "-lane -lease +verdict", 0, 535, 25),
