@@ -3416,8 +3416,8 @@ begin
                 values (_enqueue.session_id, v_job_id, 1)
                 on conflict do nothing
                 returning lane.open_jobs into v_open_jobs;
-                -- Ids rise in the order of enqueuing within a session: while this call waited, a lane
-                -- of the session may have come and gone, and others have drawn since.
+                -- Ids rise in the order of enqueuing within a session: while this call waited, a
+                -- lane of the session may have come and gone, and others have drawn since.
                 if found and new_job_id is null
                     and clock_timestamp() > v_created_at + interval '0.1 milliseconds'
                     and pg_sequence_last_value('pgjobs.job_job_id_seq') > v_job_id
@@ -7031,7 +7031,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._end_run',
         'present', 'b06276e2ed9fd22d5b87f3aa4767a61b'),
     ('function pgjobs._enqueue',
-        'present', 'edf385337841abc6a8319d651ec0349b'),
+        'present', '6f69d7e4aed645b2e158e0150d32cbfe'),
     ('function pgjobs._enqueue_new',
         'present', '23ddb491a9b58f27f29b81d0dbbd8caa'),
     ('function pgjobs._expire',
@@ -7534,4 +7534,4 @@ select '0001.ledger', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '6a370a761d5114fabd294a26fd67b1d53e898dafb4cb0b275af398b4ec7a43bd');
+values ('0001.ledger', 'd9f1f7d4bc90eb21cf576342b0a59e5fd422ee81956f75229a3be7d5f5997822');

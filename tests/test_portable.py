@@ -100,7 +100,7 @@ def assigns_what_is_volatile_or_an_element(catalogue: Catalogue, statement: Stat
 
 
 def writes_by_a_simple_case(catalogue: Catalogue, statement: Statement) -> bool:
-    simple = re.search(r"\bcase\s+(?!when\b)", statement.text)
+    simple = re.search(r"\bcase\b(?!\s+when\b)", statement.text)
     return bool(WRITES.search(statement.text)) and bool(simple)
 
 

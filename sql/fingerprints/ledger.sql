@@ -190,7 +190,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._end_run',
         'present', 'b06276e2ed9fd22d5b87f3aa4767a61b'),
     ('function pgjobs._enqueue',
-        'present', 'edf385337841abc6a8319d651ec0349b'),
+        'present', '6f69d7e4aed645b2e158e0150d32cbfe'),
     ('function pgjobs._enqueue_new',
         'present', '23ddb491a9b58f27f29b81d0dbbd8caa'),
     ('function pgjobs._expire',

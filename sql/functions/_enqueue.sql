@@ -68,8 +68,8 @@ begin
                 values (_enqueue.session_id, v_job_id, 1)
                 on conflict do nothing
                 returning lane.open_jobs into v_open_jobs;
-                -- Ids rise in the order of enqueuing within a session: while this call waited, a lane
-                -- of the session may have come and gone, and others have drawn since.
+                -- Ids rise in the order of enqueuing within a session: while this call waited, a
+                -- lane of the session may have come and gone, and others have drawn since.
                 if found and new_job_id is null
                     and clock_timestamp() > v_created_at + interval '0.1 milliseconds'
                     and pg_sequence_last_value('pgjobs.job_job_id_seq') > v_job_id
