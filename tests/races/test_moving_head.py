@@ -1,0 +1,71 @@
+"""P4, P5: a head that moves between ready and lease while somebody else looks for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from psycopg import IsolationLevel
+
+from tests.conftest import Connect
+from tests.helpers import Connection, call, claim, enqueue, job, refused
+from tests.races.ledger import open_places, violations
+from tests.races.rivals import LEVELS, background, level_name
+
+pytestmark = pytest.mark.usefixtures("fresh_dsn")
+ABOVE = LEVELS[1:]
+CALLS: dict[str, dict[str, Any]] = {
+    "complete": {"status": "PASSED"},
+    "release": {"reason": "why"},
+    "heartbeat": {},
+    "add_artifact": {"kind": "LOG", "name": "log", "content": b"1"},
+}
+
+
+@pytest.fixture
+def observer(connect: Connect) -> Connection:
+    return connect(autocommit=True)
+
+
+@pytest.mark.parametrize("move", ["claim", "release", "claim and release"])
+def test_p5_cancel_finds_a_head_that_moves_while_it_waits(
+    connect: Connect, observer: Connection, move: str
+) -> None:
+    mover, canceller = connect(), connect()
+    job_id = enqueue(observer).job_id
+    run = claim(observer if move == "release" else mover)
+    if "release" in move:
+        lease = {"job_id": job_id, "lease_token": run.lease_token}
+        call(mover, "release", **lease, reason="why", retry_after="0 s")
+    cancelling = {"job_id": job_id, "reason": "why", "actor": "who"}
+    with background(canceller, observer, lambda: call(canceller, "cancel", **cancelling)) as waits:
+        assert waits.blockers() == [mover.info.backend_pid]
+        mover.commit()
+        [said] = waits.result()
+    canceller.commit()
+    assert said.status == "ERROR"
+    assert (job(observer, job_id).error_reason, job(observer, job_id).run_no) == ("CANCELLED", 1)
+    assert (open_places(observer), violations(observer)) == (0, [])
+
+
+@pytest.mark.parametrize("level", ABOVE, ids=level_name)
+@pytest.mark.parametrize("called", [*CALLS, "complete_many"])
+def test_p4_a_snapshot_older_than_the_lease_is_told_to_retry_and_then_has_it(
+    connect: Connect, observer: Connection, called: str, level: IsolationLevel
+) -> None:
+    worker = connect()
+    worker.isolation_level = level
+    job_id = enqueue(observer).job_id
+    worker.execute("select from pgjobs.ready")  # the snapshot has the head, but no lease
+    token = claim(observer).lease_token
+    if called == "complete_many":
+        many = {"job_ids": [job_id], "lease_tokens": [token], "statuses": ["PASSED"]}
+        arguments: dict[str, Any] = many
+    else:
+        arguments = {"job_id": job_id, "lease_token": token, **CALLS[called]}
+    with refused("40001"):
+        call(worker, called, **arguments)
+    worker.rollback()
+    assert len(call(worker, called, **arguments)) == 1
+    worker.commit()
+    assert violations(observer) == []
