@@ -296,8 +296,8 @@ comment on type pgjobs.session_link is
 
 
 -- Marks are sequences, not rows: a row that claims update would leave dead versions that every
--- claim steps over while somebody holds an old snapshot. A mark saves work and is never believed:
--- no answer depends on it, and setting one is not undone by a rollback.
+-- claim steps over while somebody holds an old snapshot. Setting one is not undone by a rollback. A
+-- mark saves work, and no answer depends on it, but that there is nothing, on idle_at, for 0.1 s.
 create sequence pgjobs.swept_at as bigint minvalue 0 start 0;
 comment on sequence pgjobs.swept_at is
     'When a claim last looked for ended leases and delays: milliseconds since 1970.';
@@ -2451,7 +2451,8 @@ comment on function pgjobs._refuse_null is
 -- _refuse_argument(…). Lengths come first: no pattern sees a long value.
 
 -- The form of a commit and of a text, planned into whatever asks. The names in such a body are
--- bound when it is created, so there is no path to pin; with a path it would be called instead.
+-- bound when it is created, so there is no path to pin; with a path it would be called instead. The
+-- calls that many make ask these in place, and a check below only to refuse.
 create function pgjobs._is_commit_sha(value text)
     returns boolean
     language sql
@@ -4817,6 +4818,8 @@ declare
     v_lease pgjobs.lease;
     v_ready pgjobs.ready;
     v_started_at timestamptz;
+    v_run_no smallint;
+    v_worker text;
     v_review_id bigint;
     v_is_head boolean := true;
 begin
@@ -4846,6 +4849,8 @@ begin
         exit when not v_is_head;
     end loop;
     v_started_at := coalesce(v_lease.started_at, v_ready.started_at);
+    v_run_no := coalesce(v_lease.run_no, v_ready.run_no);
+    v_worker := coalesce(v_lease.worker, v_ready.worker);
     v_review_id := coalesce(v_lease.review_id, v_ready.review_id);
     if not v_is_head then
         delete from pgjobs.waiting as waiting
@@ -4867,8 +4872,7 @@ begin
         )
         values (
             cancel.job_id, v_ended_at, v_started_at, v_lease.lease_token,
-            coalesce(v_lease.run_no, v_ready.run_no, 0), v_status,
-            coalesce(v_lease.worker, v_ready.worker), 'CANCELLED',
+            coalesce(v_run_no, 0), v_status, v_worker, 'CANCELLED',
             cancel.reason, cancel.actor, session_user
         );
     else
@@ -4879,8 +4883,8 @@ begin
         )
         select
             review.review_id, cancel.job_id, v_ended_at, v_started_at, v_lease.lease_token,
-            coalesce(v_lease.run_no, v_ready.run_no, review.runs_before), 'CANCELLED',
-            coalesce(v_lease.worker, v_ready.worker), cancel.reason, cancel.actor, session_user
+            coalesce(v_run_no, review.runs_before), 'CANCELLED', v_worker,
+            cancel.reason, cancel.actor, session_user
         from pgjobs.review as review
         where review.review_id = v_review_id;
     end if;
@@ -7097,7 +7101,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs.amend',
         'present', '73b8d7787c01a27fc78cd785617539c7'),
     ('function pgjobs.cancel',
-        'present', '753288bb252d18660ef476c28b5ea177'),
+        'present', '315b5b4032eebbb3d0cd9bba22b959fd'),
     ('function pgjobs.claim',
         'present', '13a7d6cd6ff611b09efc2a36b66ba07f'),
     ('function pgjobs.complete',
@@ -7534,4 +7538,4 @@ select '0001.ledger', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'd9f1f7d4bc90eb21cf576342b0a59e5fd422ee81956f75229a3be7d5f5997822');
+values ('0001.ledger', 'ff9e016bed20d0b121464a223a13f7b73efd8253195606f44a581d3a3234a843');

@@ -207,8 +207,8 @@ comment on type pgjobs.session_link is
 
 
 -- Marks are sequences, not rows: a row that claims update would leave dead versions that every
--- claim steps over while somebody holds an old snapshot. A mark saves work and is never believed:
--- no answer depends on it, and setting one is not undone by a rollback.
+-- claim steps over while somebody holds an old snapshot. Setting one is not undone by a rollback. A
+-- mark saves work, and no answer depends on it, but that there is nothing, on idle_at, for 0.1 s.
 create sequence pgjobs.swept_at as bigint minvalue 0 start 0;
 comment on sequence pgjobs.swept_at is
     'When a claim last looked for ended leases and delays: milliseconds since 1970.';

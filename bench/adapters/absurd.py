@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from absurd_sdk import Absurd  # type: ignore[import-not-found]
+from absurd_sdk import Absurd
 
 from bench.card import Card
 

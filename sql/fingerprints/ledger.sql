@@ -256,7 +256,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs.amend',
         'present', '73b8d7787c01a27fc78cd785617539c7'),
     ('function pgjobs.cancel',
-        'present', '753288bb252d18660ef476c28b5ea177'),
+        'present', '315b5b4032eebbb3d0cd9bba22b959fd'),
     ('function pgjobs.claim',
         'present', '13a7d6cd6ff611b09efc2a36b66ba07f'),
     ('function pgjobs.complete',

@@ -3,7 +3,8 @@
 -- _refuse_argument(…). Lengths come first: no pattern sees a long value.
 
 -- The form of a commit and of a text, planned into whatever asks. The names in such a body are
--- bound when it is created, so there is no path to pin; with a path it would be called instead.
+-- bound when it is created, so there is no path to pin; with a path it would be called instead. The
+-- calls that many make ask these in place, and a check below only to refuse.
 create function pgjobs._is_commit_sha(value text)
     returns boolean
     language sql

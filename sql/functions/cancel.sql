@@ -18,6 +18,8 @@ declare
     v_lease pgjobs.lease;
     v_ready pgjobs.ready;
     v_started_at timestamptz;
+    v_run_no smallint;
+    v_worker text;
     v_review_id bigint;
     v_is_head boolean := true;
 begin
@@ -47,6 +49,8 @@ begin
         exit when not v_is_head;
     end loop;
     v_started_at := coalesce(v_lease.started_at, v_ready.started_at);
+    v_run_no := coalesce(v_lease.run_no, v_ready.run_no);
+    v_worker := coalesce(v_lease.worker, v_ready.worker);
     v_review_id := coalesce(v_lease.review_id, v_ready.review_id);
     if not v_is_head then
         delete from pgjobs.waiting as waiting
@@ -68,8 +72,7 @@ begin
         )
         values (
             cancel.job_id, v_ended_at, v_started_at, v_lease.lease_token,
-            coalesce(v_lease.run_no, v_ready.run_no, 0), v_status,
-            coalesce(v_lease.worker, v_ready.worker), 'CANCELLED',
+            coalesce(v_run_no, 0), v_status, v_worker, 'CANCELLED',
             cancel.reason, cancel.actor, session_user
         );
     else
@@ -80,8 +83,8 @@ begin
         )
         select
             review.review_id, cancel.job_id, v_ended_at, v_started_at, v_lease.lease_token,
-            coalesce(v_lease.run_no, v_ready.run_no, review.runs_before), 'CANCELLED',
-            coalesce(v_lease.worker, v_ready.worker), cancel.reason, cancel.actor, session_user
+            coalesce(v_run_no, review.runs_before), 'CANCELLED', v_worker,
+            cancel.reason, cancel.actor, session_user
         from pgjobs.review as review
         where review.review_id = v_review_id;
     end if;

@@ -115,8 +115,7 @@ def test_get_job_reads_one_job(large: Connection) -> None:
     assert [buffers(large, query)[1] <= most for most in (1000, 60)] == [True, True]
 
 
-# The most that a query of `forgea-pgjobs status` may cost. A verdict of the last day costs its job
-# and its attempt.
+# The most that a query of `forgea-pgjobs status` may cost.
 STATUS = {
     "MIGRATIONS": (status.MIGRATIONS, 5),
     "QUEUED": (status.QUEUED, 400),
