@@ -2,5 +2,9 @@
 
 from __future__ import annotations
 
-from forgea_pgjobs._async import *  # noqa: F403  # exactly the names of its __all__
-from forgea_pgjobs._async import __all__ as __all__
+from typing import TYPE_CHECKING
+
+from forgea_pgjobs._async import *  # noqa: F403
+
+if not TYPE_CHECKING:
+    from forgea_pgjobs._async import __all__ as __all__

@@ -1,4 +1,4 @@
-"""One exception per code of the contract, recognised by SQLSTATE only.
+"""One exception per code of the contract, recognised by SQLSTATE only; and what may pass.
 
 Each is also the psycopg class of its family, so ``except psycopg.IntegrityError`` keeps working.
 ``error.diag`` has the hint, and schema, table, column and constraint of what refused.
@@ -11,9 +11,35 @@ from contextlib import contextmanager
 
 import psycopg
 
+__all__ = [
+    "ArtifactConflict",
+    "ArtifactExpired",
+    "CommitTaken",
+    "DeliveryConflict",
+    "HostTableClosed",
+    "HostTableMissing",
+    "InvalidArgument",
+    "IsolationTooHigh",
+    "JobNotFound",
+    "LeaseLost",
+    "LedgerImmutable",
+    "NotFinal",
+    "PgjobsError",
+    "TooManyOpenJobs",
+    "UnknownOutcome",
+    "VerdictFinal",
+]
+
+
+BY_SQLSTATE: dict[str, type[PgjobsError]] = {}
+
 
 class PgjobsError(psycopg.Error):
-    """Base of what the functions of pgjobs refuse."""
+    """Base of what the functions of pgjobs refuse; ``codes`` are the SQLSTATEs of a class."""
+
+    def __init_subclass__(cls, *, codes: tuple[str, ...] = ()) -> None:
+        super().__init_subclass__()
+        BY_SQLSTATE.update(dict.fromkeys(codes, cls))
 
     @property
     def hint(self) -> str | None:
@@ -21,7 +47,7 @@ class PgjobsError(psycopg.Error):
         return self.diag.message_hint
 
 
-class InvalidArgument(PgjobsError, psycopg.DataError):
+class InvalidArgument(PgjobsError, psycopg.DataError, codes=("22004", "22023")):
     """22023, 22004: an argument is out of its range or form, or null; nothing was written."""
 
     @property
@@ -30,19 +56,19 @@ class InvalidArgument(PgjobsError, psycopg.DataError):
         return self.diag.column_name
 
 
-class JobNotFound(PgjobsError, psycopg.errors.NoDataFound):
+class JobNotFound(PgjobsError, psycopg.errors.NoDataFound, codes=("P0002",)):
     """P0002: no such job, or artifact."""
 
 
-class LedgerImmutable(PgjobsError, psycopg.IntegrityError):
+class LedgerImmutable(PgjobsError, psycopg.IntegrityError, codes=("23V01",)):
     """23V01: the ledger is append-only."""
 
 
-class VerdictFinal(PgjobsError, psycopg.IntegrityError):
+class VerdictFinal(PgjobsError, psycopg.IntegrityError, codes=("23V02",)):
     """23V02: the job has its verdict, and this call would be another one."""
 
 
-class CommitTaken(PgjobsError, psycopg.IntegrityError):
+class CommitTaken(PgjobsError, psycopg.IntegrityError, codes=("23V03",)):
     """23V03: the commit already has a job for another session or another lab version."""
 
 
@@ -53,63 +79,44 @@ class _Conflict(PgjobsError, psycopg.IntegrityError):
         return self.diag.column_name
 
 
-class DeliveryConflict(_Conflict):
+class DeliveryConflict(_Conflict, codes=("23V04",)):
     """23V04: the session already used the delivery id for a different request."""
 
 
-class LeaseLost(PgjobsError, psycopg.IntegrityError):
+class LeaseLost(PgjobsError, psycopg.IntegrityError, codes=("23V05",)):
     """23V05: the lease token is not the current one."""
 
 
-class ArtifactConflict(_Conflict):
+class ArtifactConflict(_Conflict, codes=("23V06",)):
     """23V06: the run already has an artifact of that name with something else."""
 
 
-class NotFinal(PgjobsError, psycopg.IntegrityError):
+class NotFinal(PgjobsError, psycopg.IntegrityError, codes=("23V07",)):
     """23V07: the job has no verdict yet."""
 
 
-class ArtifactExpired(PgjobsError, psycopg.IntegrityError):
+class ArtifactExpired(PgjobsError, psycopg.IntegrityError, codes=("23V08",)):
     """23V08: the content of the artifact has expired; hash, size and name are still there."""
 
 
-class IsolationTooHigh(PgjobsError, psycopg.errors.InvalidTransactionState):
+class IsolationTooHigh(PgjobsError, psycopg.errors.InvalidTransactionState, codes=("25000",)):
     """25000: retention or a backfill was called above READ COMMITTED; nothing was done."""
 
 
-class HostTableMissing(PgjobsError, psycopg.errors.UndefinedTable):
+class HostTableMissing(PgjobsError, psycopg.errors.UndefinedTable, codes=("42P01",)):
     """42P01: a table that the backfill reads is not there."""
 
 
-class HostTableClosed(PgjobsError, psycopg.errors.InsufficientPrivilege):
+class HostTableClosed(PgjobsError, psycopg.errors.InsufficientPrivilege, codes=("42501",)):
     """42501: the owner of pgjobs may not read a table of the backfill; the hint is the grant."""
 
 
-class TooManyOpenJobs(PgjobsError, psycopg.OperationalError):
+class TooManyOpenJobs(PgjobsError, psycopg.OperationalError, codes=("54V01",)):
     """54V01: the session already has 100 open jobs."""
 
 
 class UnknownOutcome(PgjobsError, psycopg.OperationalError):
     """No answer of the database: whether the last try's COMMIT will last is not known."""
-
-
-BY_SQLSTATE: dict[str, type[PgjobsError]] = {
-    "22004": InvalidArgument,
-    "22023": InvalidArgument,
-    "P0002": JobNotFound,
-    "23V01": LedgerImmutable,
-    "23V02": VerdictFinal,
-    "23V03": CommitTaken,
-    "23V04": DeliveryConflict,
-    "23V05": LeaseLost,
-    "23V06": ArtifactConflict,
-    "23V07": NotFinal,
-    "23V08": ArtifactExpired,
-    "25000": IsolationTooHigh,
-    "42P01": HostTableMissing,
-    "42501": HostTableClosed,
-    "54V01": TooManyOpenJobs,
-}
 
 
 @contextmanager
@@ -122,3 +129,40 @@ def translated() -> Iterator[None]:
         if ours is None or error.diag.schema_name != "pgjobs":
             raise
         raise ours(*error.args, info=error.pgresult) from error
+
+
+class Refused(Exception):
+    """What the package refuses by itself, with the code and the hint of a database error."""
+
+    def __init__(self, sqlstate: str, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+        self.hint = hint
+
+
+# Serialization failure, deadlock, shutdown, crash, not yet accepting connections.
+TRANSIENT = {"40001", "40P01", "57P01", "57P02", "57P03"}
+
+
+def is_transient(error: psycopg.Error, *, is_connected: bool) -> bool:
+    """Tell whether the same unit may succeed, or prove to have succeeded, when run again."""
+    if isinstance(error, UnknownOutcome):
+        return True
+    if error.sqlstate is None:
+        # Not an answer of the server: the connection was refused, or lost on the way.
+        return isinstance(error, psycopg.OperationalError) and not is_connected
+    return error.sqlstate in TRANSIENT or error.sqlstate.startswith("08")
+
+
+class CommitWatch:
+    """A notice handler: is the COMMIT that it sees one that may not have reached the standby?
+
+    The server then answers COMMIT with success and this warning: committed here, replicated maybe.
+    """
+
+    def __init__(self) -> None:
+        self.is_unknown = False
+
+    def __call__(self, notice: psycopg.errors.Diagnostic) -> None:
+        if notice.severity_nonlocalized == "WARNING" and notice.sqlstate in {"57014", "57P01"}:
+            self.is_unknown = True

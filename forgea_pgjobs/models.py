@@ -7,68 +7,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from forgea_pgjobs.statuses import OUTCOMES, JobStatus, Outcome, ReviewOutcome, WithStatus
 
-class JobStatus(StrEnum):
-    """Where a job stands. FAILED is the learner's; ERROR is never the learner's."""
-
-    QUEUED = "QUEUED"
-    RUNNING = "RUNNING"
-    PASSED = "PASSED"
-    FAILED = "FAILED"
-    ERROR = "ERROR"
-
-
-class Outcome(StrEnum):
-    """What became of one element of ``complete_many``."""
-
-    COMPLETED = "completed"
-    REPLAYED = "replayed"
-    LEASE_LOST = "lease_lost"
-    VERDICT_FINAL = "verdict_final"
-    NOT_FOUND = "not_found"
-
-
-class ReviewOutcome(StrEnum):
-    """What became of one element of ``reverify``."""
-
-    QUEUED = "queued"
-    NOT_FINAL = "not_final"
-    ALREADY_QUEUED = "already_queued"
-    NOT_FOUND = "not_found"
-
-
-# A look-up here is several times as fast as asking the enum.
-_STATUS = {status.value: status for status in JobStatus}
-_OUTCOME = {outcome.value: outcome for outcome in Outcome}
-
-
-def _status(text: str) -> JobStatus:
-    return _STATUS.get(text) or JobStatus(text)
-
-
-class _WithStatus:
-    """Makes the text that the database answered a ``JobStatus``."""
-
-    __slots__ = ()
-    status: JobStatus | None
-
-    def __post_init__(self) -> None:
-        if self.status is not None:
-            object.__setattr__(self, "status", _status(self.status))
-
-
-class _WithEffectiveStatus:
-    """Makes the effective status that the database answered a ``JobStatus``."""
-
-    __slots__ = ()
-    effective_status: JobStatus
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "effective_status", _status(self.effective_status))
+__all__ = [
+    "Amended",
+    "ArtifactAdded",
+    "ArtifactsExpired",
+    "BackfillCheck",
+    "Backfilled",
+    "BodiesVerified",
+    "Cancelled",
+    "Claimed",
+    "Completed",
+    "CompletedElement",
+    "DetailsExpired",
+    "Enqueued",
+    "EnqueuedElement",
+    "Event",
+    "Finding",
+    "Recorded",
+    "Released",
+    "Rescued",
+    "ReviewedElement",
+    "SessionLink",
+    "VerificationJob",
+    "WaitingReason",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +47,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Enqueued(_WithStatus):
+class Enqueued(WithStatus):
     """Answer of ``enqueue``: ``created`` is true for the one call that made the job."""
 
     job_id: int
@@ -90,7 +57,7 @@ class Enqueued(_WithStatus):
 
 
 @dataclass(frozen=True, slots=True)
-class EnqueuedElement(_WithStatus):
+class EnqueuedElement(WithStatus):
     """Answer of ``enqueue_many`` for one element, counted from 1."""
 
     ordinal: int
@@ -121,7 +88,7 @@ class Claimed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Completed(_WithStatus):
+class Completed(WithStatus):
     """Answer of ``complete``: ``replayed`` is true when this very call had already succeeded."""
 
     job_id: int
@@ -131,7 +98,7 @@ class Completed(_WithStatus):
 
 
 @dataclass(frozen=True, slots=True)
-class CompletedElement(_WithStatus):
+class CompletedElement(WithStatus):
     """Answer of ``complete_many`` for one element, counted from 1.
 
     ``status`` and ``completed_at`` are those of the job's verdict, None where it has none.
@@ -144,12 +111,12 @@ class CompletedElement(_WithStatus):
     outcome: Outcome
 
     def __post_init__(self) -> None:
-        _WithStatus.__post_init__(self)
-        object.__setattr__(self, "outcome", _OUTCOME.get(self.outcome) or Outcome(self.outcome))
+        WithStatus.__post_init__(self)
+        object.__setattr__(self, "outcome", OUTCOMES.get(self.outcome) or Outcome(self.outcome))
 
 
 @dataclass(frozen=True, slots=True)
-class Released(_WithStatus):
+class Released(WithStatus):
     """Answer of ``release``: QUEUED again, or ERROR when the runs are used up."""
 
     job_id: int
@@ -159,7 +126,7 @@ class Released(_WithStatus):
 
 
 @dataclass(frozen=True, slots=True)
-class Rescued(_WithStatus):
+class Rescued(WithStatus):
     """Answer of ``rescue``: QUEUED again, or ERROR when the runs are used up."""
 
     job_id: int
@@ -167,7 +134,7 @@ class Rescued(_WithStatus):
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled(_WithStatus):
+class Cancelled(WithStatus):
     """Answer of ``cancel``: ERROR, or the status that stands when a review was cancelled."""
 
     job_id: int
@@ -186,13 +153,16 @@ class ArtifactAdded:
 
 
 @dataclass(frozen=True, slots=True)
-class Amended(_WithEffectiveStatus):
+class Amended:
     """Answer of ``amend``."""
 
     amendment_id: int
     job_id: int
     effective_status: JobStatus
     amended_at: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "effective_status", JobStatus(self.effective_status))
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +198,7 @@ class WaitingReason:
 
 
 @dataclass(frozen=True, slots=True)
-class VerificationJob(_WithStatus, _WithEffectiveStatus):
+class VerificationJob(WithStatus):
     """A row of the view ``pgjobs.verification_job``."""
 
     job_id: int
@@ -254,5 +224,71 @@ class VerificationJob(_WithStatus, _WithEffectiveStatus):
     origin: str
 
     def __post_init__(self) -> None:
-        _WithStatus.__post_init__(self)
-        _WithEffectiveStatus.__post_init__(self)
+        WithStatus.__post_init__(self)
+        object.__setattr__(self, "effective_status", JobStatus(self.effective_status))
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactsExpired:
+    """Answer of ``expire_artifacts``: bodies dropped, their artifacts, and their bytes."""
+
+    artifacts: int
+    bodies: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DetailsExpired:
+    """Answer of ``expire_details``: how many rows of a kind were dropped."""
+
+    kind: str
+    details: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backfilled:
+    """Answer of ``backfill_verification_log``: logs looked at, rows made, logs that gave no job."""
+
+    seen: int
+    attempts: int
+    jobs: int
+    artifacts: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillCheck:
+    """A row of ``backfill_reconcile``: what should be there, what is, and whether they agree."""
+
+    check_name: str
+    expected: str
+    actual: str
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLink:
+    """Answer of ``link_lab_sessions``; examples are at most ten of the orphans."""
+
+    state: str
+    orphans: int | None
+    examples: list[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Answer of ``verify``: what is not as released; severity is error, warning or info."""
+
+    severity: str
+    object: str
+    finding: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class BodiesVerified:
+    """Answer of ``verify_bodies``; last_body_id is None when there are no more."""
+
+    bodies: int
+    last_body_id: int | None
+    wrong: list[int]

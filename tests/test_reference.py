@@ -54,7 +54,7 @@ def section(heading: str) -> str:
 
 
 def test_every_python_name_is_documented() -> None:
-    for name in {*forgea_pgjobs.__all__, *aio.__all__}:
+    for name in {*vars(forgea_pgjobs)["__all__"], *vars(aio)["__all__"]}:
         assert re.search(rf"`{name}\b", REFERENCE), name
 
 

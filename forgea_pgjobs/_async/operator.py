@@ -1,4 +1,4 @@
-"""Calls of an operator: end jobs, correct verdicts, let old evidence go."""
+"""Calls of an operator: end jobs, correct verdicts, let evidence go, verify, bring history in."""
 
 from __future__ import annotations
 
@@ -8,18 +8,39 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from forgea_pgjobs import _statements
-from forgea_pgjobs._async._fetch import row, rows
+from forgea_pgjobs._async._call import call, call_one
 from forgea_pgjobs.models import (
     Amended,
+    ArtifactsExpired,
+    BackfillCheck,
+    Backfilled,
+    BodiesVerified,
     Cancelled,
-    JobStatus,
+    DetailsExpired,
+    Finding,
     Rescued,
     ReviewedElement,
+    SessionLink,
 )
-from forgea_pgjobs.upkeep import ArtifactsExpired, DetailsExpired
+from forgea_pgjobs.statuses import JobStatus
+
+__all__ = [
+    "amend",
+    "backfill_reconcile",
+    "backfill_verification_log",
+    "cancel",
+    "expire_artifacts",
+    "expire_details",
+    "link_lab_sessions",
+    "rescue",
+    "reverify",
+    "unlink_lab_sessions",
+    "verify",
+    "verify_bodies",
+]
 
 DETAILS = ("ATTEMPT", "SUMMARY", "PAYLOAD")
+HOST_SESSIONS = 'public."LabSession"'
 
 
 async def cancel(conn: AsyncConnection[Any], *, job_id: int, reason: str, actor: str) -> Cancelled:
@@ -31,8 +52,7 @@ async def cancel(conn: AsyncConnection[Any], *, job_id: int, reason: str, actor:
 
     Raises: InvalidArgument, JobNotFound, VerdictFinal.
     """
-    arguments = {"job_id": job_id, "reason": reason, "actor": actor}
-    return await row(conn, Cancelled, _statements.CANCEL, arguments)
+    return await call_one(conn, Cancelled, "cancel", locals())
 
 
 async def rescue(conn: AsyncConnection[Any], *, max_jobs: int = 100) -> list[Rescued]:
@@ -42,7 +62,7 @@ async def rescue(conn: AsyncConnection[Any], *, max_jobs: int = 100) -> list[Res
 
     Raises: InvalidArgument.
     """
-    return await rows(conn, Rescued, _statements.RESCUE, {"max_jobs": max_jobs})
+    return await call(conn, Rescued, "rescue", locals())
 
 
 async def amend(
@@ -62,16 +82,7 @@ async def amend(
 
     Raises: InvalidArgument, JobNotFound, NotFinal.
     """
-    arguments = {
-        "job_id": job_id,
-        "status": status,
-        "reason": reason,
-        "actor": actor,
-        "approver": approver,
-        "ticket": ticket,
-        "lab_version": lab_version,
-    }
-    return await row(conn, Amended, _statements.AMEND, arguments)
+    return await call_one(conn, Amended, "amend", locals())
 
 
 async def reverify(
@@ -92,16 +103,7 @@ async def reverify(
 
     Raises: InvalidArgument, TooManyOpenJobs.
     """
-    arguments = {
-        "job_ids": list(job_ids),
-        "reason": reason,
-        "actor": actor,
-        "approver": approver,
-        "ticket": ticket,
-        "lab_version": lab_version,
-        "priority": priority,
-    }
-    return await rows(conn, ReviewedElement, _statements.REVERIFY, arguments)
+    return await call(conn, ReviewedElement, "reverify", locals())
 
 
 async def expire_artifacts(
@@ -114,8 +116,7 @@ async def expire_artifacts(
 
     Raises: InvalidArgument, IsolationTooHigh.
     """
-    arguments = {"older_than": older_than, "max_rows": max_rows, "dry_run": dry_run}
-    return await row(conn, ArtifactsExpired, _statements.EXPIRE_ARTIFACTS, arguments)
+    return await call_one(conn, ArtifactsExpired, "expire_artifacts", locals())
 
 
 async def expire_details(
@@ -133,10 +134,67 @@ async def expire_details(
 
     Raises: InvalidArgument, IsolationTooHigh.
     """
-    arguments = {
-        "older_than": older_than,
-        "kinds": list(kinds),
-        "max_rows": max_rows,
-        "dry_run": dry_run,
-    }
-    return await rows(conn, DetailsExpired, _statements.EXPIRE_DETAILS, arguments)
+    return await call(conn, DetailsExpired, "expire_details", locals())
+
+
+async def verify(conn: AsyncConnection[Any]) -> list[Finding]:
+    """Return what is not as released, or does not agree; all is well without severity error.
+
+    Calls ``pgjobs.verify``, which reads every table as of one snapshot and writes nothing.
+    """
+    return await call(conn, Finding, "verify", locals())
+
+
+async def verify_bodies(
+    conn: AsyncConnection[Any], *, after_body_id: int = 0, max_bodies: int = 1000
+) -> BodiesVerified:
+    """Compute the hashes of up to ``max_bodies`` bodies of artifacts again.
+
+    Calls ``pgjobs.verify_bodies``. max_bodies: 1 … 10,000. Go on behind ``last_body_id``.
+
+    Raises: InvalidArgument.
+    """
+    return await call_one(conn, BodiesVerified, "verify_bodies", locals())
+
+
+async def backfill_verification_log(
+    conn: AsyncConnection[Any], *, batch_size: int = 1000, dry_run: bool = True
+) -> Backfilled:
+    """Move the next ``batch_size`` logs of the host into the ledger, or count what all would give.
+
+    Calls ``pgjobs.backfill_verification_log``. batch_size: 1 … 10,000. Call it, each time in a
+    transaction of its own, until ``seen`` is 0.
+
+    Raises: InvalidArgument, IsolationTooHigh, HostTableMissing, HostTableClosed.
+    """
+    return await call_one(conn, Backfilled, "backfill_verification_log", locals())
+
+
+async def backfill_reconcile(conn: AsyncConnection[Any]) -> list[BackfillCheck]:
+    """Compare the host's history with the report and the ledger, by count and by hash.
+
+    Calls ``pgjobs.backfill_reconcile``. Reads all of the history.
+
+    Raises: HostTableMissing, HostTableClosed.
+    """
+    return await call(conn, BackfillCheck, "backfill_reconcile", locals())
+
+
+async def link_lab_sessions(
+    conn: AsyncConnection[Any], *, target: str = HOST_SESSIONS
+) -> SessionLink:
+    """Let attempts refer to the host's sessions by a foreign key; one step a call.
+
+    Calls ``pgjobs.link_lab_sessions``. Commit each step. Waits at most half a second for a lock.
+
+    Raises: InvalidArgument, HostTableClosed.
+    """
+    return await call_one(conn, SessionLink, "link_lab_sessions", locals())
+
+
+async def unlink_lab_sessions(conn: AsyncConnection[Any]) -> bool:
+    """Drop the foreign key of ``link_lab_sessions`` and return whether there was one.
+
+    Calls ``pgjobs.unlink_lab_sessions``.
+    """
+    return await call_one(conn, bool, "unlink_lab_sessions", locals())

@@ -1,4 +1,4 @@
-"""Calls of the application: record pushes, enqueue verifications, look one up."""
+"""Calls of the application: record pushes, enqueue verifications, ask about a job."""
 
 from __future__ import annotations
 
@@ -9,9 +9,30 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from forgea_pgjobs import _statements
-from forgea_pgjobs._async._fetch import are_plain, document, documents, row, rows, scalar
-from forgea_pgjobs.models import Enqueued, EnqueuedElement, Recorded, VerificationJob
+from forgea_pgjobs._async._call import call, call_one, value
+from forgea_pgjobs.models import (
+    Enqueued,
+    EnqueuedElement,
+    Event,
+    Recorded,
+    VerificationJob,
+    WaitingReason,
+)
+
+__all__ = [
+    "enqueue",
+    "enqueue_many",
+    "get_job",
+    "is_passed",
+    "read_artifact",
+    "record_attempt",
+    "timeline",
+    "wake",
+    "why_waiting",
+]
+
+PUSH = ("author", "branch", "changed_files", "pushed_at")
+OPTIONAL = {"delivery_id", "available_at", "payload", *PUSH}
 
 
 async def enqueue(
@@ -38,24 +59,7 @@ async def enqueue(
 
     Raises: InvalidArgument, CommitTaken, DeliveryConflict, TooManyOpenJobs.
     """
-    arguments = {
-        "session_id": session_id,
-        "commit_sha": commit_sha,
-        "lab_version": lab_version,
-        "delivery_id": delivery_id,
-        "priority": priority,
-        "available_at": available_at,
-        "max_runs": max_runs,
-        "author": author,
-        "branch": branch,
-        "changed_files": None if changed_files is None else list(changed_files),
-        "pushed_at": pushed_at,
-        "payload": document(payload),
-    }
-    optional = (delivery_id, available_at, author, branch, changed_files, pushed_at, payload)
-    is_short = all(value is None for value in optional)
-    statement = _statements.ENQUEUE_SHORT if is_short else _statements.ENQUEUE
-    return await row(conn, Enqueued, statement, arguments)
+    return await call_one(conn, Enqueued, "enqueue", _shortened(locals()))
 
 
 async def enqueue_many(
@@ -76,20 +80,7 @@ async def enqueue_many(
 
     Raises: InvalidArgument, CommitTaken, DeliveryConflict, TooManyOpenJobs.
     """
-    arguments = {
-        "session_ids": list(session_ids),
-        "commit_shas": list(commit_shas),
-        "lab_versions": list(lab_versions),
-        "delivery_ids": None if delivery_ids is None else list(delivery_ids),
-        "priority": priority,
-        "max_runs": max_runs,
-        "payloads": documents(payloads),
-    }
-    is_plain = are_plain(
-        arguments, session_ids={UUID}, commit_shas={str}, lab_versions={str}, delivery_ids={str}
-    )
-    statement = _statements.ENQUEUE_MANY_BINARY if is_plain else _statements.ENQUEUE_MANY
-    return await rows(conn, EnqueuedElement, statement, arguments)
+    return await call(conn, EnqueuedElement, "enqueue_many", locals())
 
 
 async def record_attempt(
@@ -109,16 +100,7 @@ async def record_attempt(
 
     Raises: InvalidArgument, DeliveryConflict.
     """
-    arguments = {
-        "session_id": session_id,
-        "commit_sha": commit_sha,
-        "delivery_id": delivery_id,
-        "author": author,
-        "branch": branch,
-        "changed_files": None if changed_files is None else list(changed_files),
-        "pushed_at": pushed_at,
-    }
-    return await row(conn, Recorded, _statements.RECORD_ATTEMPT, arguments)
+    return await call_one(conn, Recorded, "record_attempt", locals())
 
 
 async def get_job(conn: AsyncConnection[Any], *, commit_sha: str) -> VerificationJob | None:
@@ -128,7 +110,7 @@ async def get_job(conn: AsyncConnection[Any], *, commit_sha: str) -> Verificatio
 
     Raises: InvalidArgument.
     """
-    found = await rows(conn, VerificationJob, _statements.GET_JOB, {"commit_sha": commit_sha})
+    found = await call(conn, VerificationJob, "get_job", locals())
     return found[0] if found else None
 
 
@@ -138,4 +120,59 @@ async def wake(conn: AsyncConnection[Any]) -> None:
     Calls ``pgjobs.wake``. Call it after the commit of an ``enqueue``, in a transaction of its own:
     inside it would make commits wait for one another. Workers that poll need no wake.
     """
-    await scalar(conn, _statements.WAKE, {})
+    await call_one(conn, value, "wake", locals())
+
+
+async def is_passed(conn: AsyncConnection[Any], *, commit_sha: str) -> bool:
+    """Return whether the effective status of a commit is PASSED; False for an unknown commit.
+
+    Calls ``pgjobs.is_passed``.
+
+    Raises: InvalidArgument.
+    """
+    return await call_one(conn, bool, "is_passed", locals())
+
+
+async def timeline(conn: AsyncConnection[Any], *, commit_sha: str) -> list[Event]:
+    """Return what happened to a commit that has a job, in order; empty for any other.
+
+    Calls ``pgjobs.timeline``.
+
+    Raises: InvalidArgument.
+    """
+    return await call(conn, Event, "timeline", locals())
+
+
+async def why_waiting(conn: AsyncConnection[Any], *, job_id: int) -> WaitingReason:
+    """Return why a job, or its review, is not done yet.
+
+    Calls ``pgjobs.why_waiting``. The reason is delayed, session_busy, behind, next, running,
+    lease_over or final.
+
+    Raises: InvalidArgument, JobNotFound.
+    """
+    return await call_one(conn, WaitingReason, "why_waiting", locals())
+
+
+async def read_artifact(conn: AsyncConnection[Any], *, artifact_id: int) -> bytes | None:
+    """Return the bytes of an artifact, None where only a location is known.
+
+    Calls ``pgjobs.read_artifact``.
+
+    Raises: InvalidArgument, JobNotFound, ArtifactExpired.
+    """
+    content: bytes | None = await call_one(conn, value, "read_artifact", locals())
+    return content
+
+
+def _shortened(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is optional where none of it is given: what is not sent costs nothing.
+
+    All or none, since each form of a call is prepared by itself.
+    """
+    short = {
+        name: value
+        for name, value in arguments.items()
+        if value is not None or name not in OPTIONAL
+    }
+    return short if len(short) == len(arguments) - len(OPTIONAL) else arguments

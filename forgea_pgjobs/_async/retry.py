@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import AsyncConnection
 
-from forgea_pgjobs._transient import CommitWatch, is_transient
-from forgea_pgjobs.errors import UnknownOutcome
+from forgea_pgjobs.errors import CommitWatch, UnknownOutcome, is_transient
 
 T = TypeVar("T")
 

@@ -9,16 +9,25 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from forgea_pgjobs import _statements
-from forgea_pgjobs._async._fetch import are_plain, document, documents, row, rows, scalar
+from forgea_pgjobs._async._call import call, call_one, value
 from forgea_pgjobs.models import (
     ArtifactAdded,
     Claimed,
     Completed,
     CompletedElement,
-    JobStatus,
     Released,
 )
+from forgea_pgjobs.statuses import JobStatus
+
+__all__ = [
+    "add_artifact",
+    "claim",
+    "complete",
+    "complete_and_claim",
+    "complete_many",
+    "heartbeat",
+    "release",
+]
 
 LEASE = timedelta(minutes=5)
 
@@ -34,8 +43,7 @@ async def claim(
 
     Raises: InvalidArgument.
     """
-    arguments = {"worker": worker, "max_jobs": max_jobs, "lease_for": lease_for}
-    return await rows(conn, Claimed, _statements.CLAIM, arguments)
+    return await call(conn, Claimed, "claim", locals())
 
 
 async def heartbeat(
@@ -47,8 +55,7 @@ async def heartbeat(
 
     Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost.
     """
-    arguments = {"job_id": job_id, "lease_token": lease_token, "lease_for": lease_for}
-    expires_at: datetime = await scalar(conn, _statements.HEARTBEAT, arguments)
+    expires_at: datetime = await call_one(conn, value, "heartbeat", locals())
     return expires_at
 
 
@@ -66,13 +73,7 @@ async def complete(
 
     Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost.
     """
-    arguments = {
-        "job_id": job_id,
-        "lease_token": lease_token,
-        "status": status,
-        "summary": document(summary),
-    }
-    return await row(conn, Completed, _statements.COMPLETE, arguments)
+    return await call_one(conn, Completed, "complete", locals())
 
 
 async def complete_many(
@@ -89,15 +90,7 @@ async def complete_many(
 
     Raises: InvalidArgument.
     """
-    arguments = {
-        "job_ids": list(job_ids),
-        "lease_tokens": list(lease_tokens),
-        "statuses": list(statuses),
-        "summaries": documents(summaries),
-    }
-    is_plain = are_plain(arguments, job_ids={int}, lease_tokens={UUID}, statuses={str, JobStatus})
-    statement = _statements.COMPLETE_MANY_BINARY if is_plain else _statements.COMPLETE_MANY
-    return await rows(conn, CompletedElement, statement, arguments)
+    return await call(conn, CompletedElement, "complete_many", locals())
 
 
 async def complete_and_claim(
@@ -119,16 +112,7 @@ async def complete_and_claim(
 
     Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost.
     """
-    arguments = {
-        "job_id": job_id,
-        "lease_token": lease_token,
-        "status": status,
-        "worker": worker,
-        "summary": document(summary),
-        "max_jobs": max_jobs,
-        "lease_for": lease_for,
-    }
-    return await rows(conn, Claimed, _statements.COMPLETE_AND_CLAIM, arguments)
+    return await call(conn, Claimed, "complete_and_claim", locals())
 
 
 async def release(
@@ -146,13 +130,7 @@ async def release(
 
     Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost.
     """
-    arguments = {
-        "job_id": job_id,
-        "lease_token": lease_token,
-        "reason": reason,
-        "retry_after": retry_after,
-    }
-    return await row(conn, Released, _statements.RELEASE, arguments)
+    return await call_one(conn, Released, "release", locals())
 
 
 async def add_artifact(
@@ -177,16 +155,4 @@ async def add_artifact(
 
     Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost, ArtifactConflict.
     """
-    arguments = {
-        "job_id": job_id,
-        "lease_token": lease_token,
-        "kind": kind,
-        "name": name,
-        "content": content,
-        "location": location,
-        "sha256": sha256,
-        "size_bytes": size_bytes,
-        "media_type": media_type,
-        "truncated": truncated,
-    }
-    return await row(conn, ArtifactAdded, _statements.ADD_ARTIFACT, arguments)
+    return await call_one(conn, ArtifactAdded, "add_artifact", locals())

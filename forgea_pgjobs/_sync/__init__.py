@@ -3,62 +3,13 @@
 
 from __future__ import annotations
 
-from forgea_pgjobs._sync.audit import verify, verify_bodies
-from forgea_pgjobs._sync.host import (
-    backfill_reconcile,
-    backfill_verification_log,
-    link_lab_sessions,
-    unlink_lab_sessions,
-)
-from forgea_pgjobs._sync.operator import (
-    amend,
-    cancel,
-    expire_artifacts,
-    expire_details,
-    rescue,
-    reverify,
-)
-from forgea_pgjobs._sync.producer import enqueue, enqueue_many, get_job, record_attempt, wake
-from forgea_pgjobs._sync.reader import is_passed, read_artifact, timeline, why_waiting
-from forgea_pgjobs._sync.retry import retry
-from forgea_pgjobs._sync.worker import (
-    add_artifact,
-    claim,
-    complete,
-    complete_and_claim,
-    complete_many,
-    heartbeat,
-    release,
-)
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "add_artifact",
-    "amend",
-    "backfill_reconcile",
-    "backfill_verification_log",
-    "cancel",
-    "claim",
-    "complete",
-    "complete_and_claim",
-    "complete_many",
-    "enqueue",
-    "enqueue_many",
-    "expire_artifacts",
-    "expire_details",
-    "get_job",
-    "heartbeat",
-    "is_passed",
-    "link_lab_sessions",
-    "read_artifact",
-    "record_attempt",
-    "release",
-    "rescue",
-    "retry",
-    "reverify",
-    "timeline",
-    "unlink_lab_sessions",
-    "verify",
-    "verify_bodies",
-    "wake",
-    "why_waiting",
-]
+from forgea_pgjobs._sync import operator, producer, worker
+from forgea_pgjobs._sync.operator import *  # noqa: F403
+from forgea_pgjobs._sync.producer import *  # noqa: F403
+from forgea_pgjobs._sync.retry import retry as retry
+from forgea_pgjobs._sync.worker import *  # noqa: F403
+
+if not TYPE_CHECKING:  # who checks types sees the same names in the stars, but cannot add lists up
+    __all__ = ["retry", *operator.__all__, *producer.__all__, *worker.__all__]

@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import Connection
 
-from forgea_pgjobs._transient import CommitWatch, is_transient
-from forgea_pgjobs.errors import UnknownOutcome
+from forgea_pgjobs.errors import CommitWatch, UnknownOutcome, is_transient
 
 T = TypeVar("T")
 

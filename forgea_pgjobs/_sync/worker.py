@@ -10,16 +10,25 @@ from uuid import UUID
 
 from psycopg import Connection
 
-from forgea_pgjobs import _statements
-from forgea_pgjobs._sync._fetch import are_plain, document, documents, row, rows, scalar
+from forgea_pgjobs._sync._call import call, call_one, value
 from forgea_pgjobs.models import (
     ArtifactAdded,
     Claimed,
     Completed,
     CompletedElement,
-    JobStatus,
     Released,
 )
+from forgea_pgjobs.statuses import JobStatus
+
+__all__ = [
+    "add_artifact",
+    "claim",
+    "complete",
+    "complete_and_claim",
+    "complete_many",
+    "heartbeat",
+    "release",
+]
 
 LEASE = timedelta(minutes=5)
 
@@ -35,8 +44,7 @@ def claim(
 
     Raises: InvalidArgument.
     """
-    arguments = {"worker": worker, "max_jobs": max_jobs, "lease_for": lease_for}
-    return rows(conn, Claimed, _statements.CLAIM, arguments)
+    return call(conn, Claimed, "claim", locals())
 
 
 def heartbeat(
@@ -48,8 +56,7 @@ def heartbeat(
 
     Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost.
     """
-    arguments = {"job_id": job_id, "lease_token": lease_token, "lease_for": lease_for}
-    expires_at: datetime = scalar(conn, _statements.HEARTBEAT, arguments)
+    expires_at: datetime = call_one(conn, value, "heartbeat", locals())
     return expires_at
 
 
@@ -67,13 +74,7 @@ def complete(
 
     Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost.
     """
-    arguments = {
-        "job_id": job_id,
-        "lease_token": lease_token,
-        "status": status,
-        "summary": document(summary),
-    }
-    return row(conn, Completed, _statements.COMPLETE, arguments)
+    return call_one(conn, Completed, "complete", locals())
 
 
 def complete_many(
@@ -90,15 +91,7 @@ def complete_many(
 
     Raises: InvalidArgument.
     """
-    arguments = {
-        "job_ids": list(job_ids),
-        "lease_tokens": list(lease_tokens),
-        "statuses": list(statuses),
-        "summaries": documents(summaries),
-    }
-    is_plain = are_plain(arguments, job_ids={int}, lease_tokens={UUID}, statuses={str, JobStatus})
-    statement = _statements.COMPLETE_MANY_BINARY if is_plain else _statements.COMPLETE_MANY
-    return rows(conn, CompletedElement, statement, arguments)
+    return call(conn, CompletedElement, "complete_many", locals())
 
 
 def complete_and_claim(
@@ -120,16 +113,7 @@ def complete_and_claim(
 
     Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost.
     """
-    arguments = {
-        "job_id": job_id,
-        "lease_token": lease_token,
-        "status": status,
-        "worker": worker,
-        "summary": document(summary),
-        "max_jobs": max_jobs,
-        "lease_for": lease_for,
-    }
-    return rows(conn, Claimed, _statements.COMPLETE_AND_CLAIM, arguments)
+    return call(conn, Claimed, "complete_and_claim", locals())
 
 
 def release(
@@ -147,13 +131,7 @@ def release(
 
     Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost.
     """
-    arguments = {
-        "job_id": job_id,
-        "lease_token": lease_token,
-        "reason": reason,
-        "retry_after": retry_after,
-    }
-    return row(conn, Released, _statements.RELEASE, arguments)
+    return call_one(conn, Released, "release", locals())
 
 
 def add_artifact(
@@ -178,16 +156,4 @@ def add_artifact(
 
     Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost, ArtifactConflict.
     """
-    arguments = {
-        "job_id": job_id,
-        "lease_token": lease_token,
-        "kind": kind,
-        "name": name,
-        "content": content,
-        "location": location,
-        "sha256": sha256,
-        "size_bytes": size_bytes,
-        "media_type": media_type,
-        "truncated": truncated,
-    }
-    return row(conn, ArtifactAdded, _statements.ADD_ARTIFACT, arguments)
+    return call_one(conn, ArtifactAdded, "add_artifact", locals())

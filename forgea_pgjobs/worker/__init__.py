@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forgea_pgjobs.worker.loop import Worker
-from forgea_pgjobs.worker.verdict import Tally, Verdict
+from forgea_pgjobs.worker.calls import Verdict, WorkerCounts
+from forgea_pgjobs.worker.worker import Worker
 
-__all__ = ["Tally", "Verdict", "Worker"]
+__all__ = ["Verdict", "Worker", "WorkerCounts"]

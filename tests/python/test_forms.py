@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,10 +14,12 @@ import pytest
 from psycopg.pq import Trace
 
 import forgea_pgjobs as pgjobs
-from forgea_pgjobs import JobStatus, _statements
-from forgea_pgjobs.worker.exchange import exchange
-from forgea_pgjobs.worker.verdict import Finished
+from forgea_pgjobs import JobStatus
+from forgea_pgjobs._sync import producer
+from forgea_pgjobs.worker import Worker
+from forgea_pgjobs.worker.calls import Finished, exchange
 from tests.helpers import Connection, rows, sha
+from tests.python.workers import passing
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="psycopg traces on Linux only")
 
@@ -84,8 +86,8 @@ def test_a_worker_sends_its_verdicts_in_binary(conn: Connection, forms: Forms) -
     pgjobs.enqueue_many(conn, **batch(2))
     one, other = pgjobs.claim(conn, worker="w", max_jobs=2)
     finished = [Finished(one, JobStatus.PASSED), Finished(other, JobStatus.FAILED, "{}")]
-    settings: dict[str, Any] = {"worker": "w", "max_jobs": 1, "lease_for": timedelta(minutes=1)}
-    [verdicts, _claim] = forms(lambda: exchange(conn, finished, **settings))
+    settings = Worker("", passing)._settings
+    [verdicts, _claim] = forms(lambda: exchange(conn, finished, settings, max_jobs=1))
     assert verdicts == [BINARY] * 4
     statuses = [
         row.status for row in rows(conn, "select status from pgjobs.verdict order by job_id")
@@ -121,5 +123,5 @@ def test_what_enqueue_does_not_send_is_as_if_it_were_none(
 
     told = job_and_attempt()
     assert told == [(4, 7, None, None, None, None, None, None, True)]
-    monkeypatch.setattr(_statements, "ENQUEUE_SHORT", _statements.ENQUEUE)
+    monkeypatch.setattr(producer, "OPTIONAL", set())
     assert job_and_attempt() == told

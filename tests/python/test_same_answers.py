@@ -17,7 +17,8 @@ from psycopg import sql
 from pytest_postgresql.executors import NoopExecutor
 
 import forgea_pgjobs
-from forgea_pgjobs import _statements, aio, embedded
+from forgea_pgjobs import aio, embedded
+from forgea_pgjobs._text import TYPES
 from tests.conftest import Postgres
 from tests.python.scenario import SCENARIO
 
@@ -62,11 +63,9 @@ def in_psql(pg: Postgres) -> Client:
     program = (pg.binaries or embedded.find_binaries()) / "psql"
 
     def client(dsn: str, function: str, arguments: dict[str, Any]) -> list[Any] | str:
-        statement = str(getattr(_statements, function.upper()))
-        types = dict(re.findall(r"(\w+) => %\(\w+\)s::([\w\[\]]+)", statement))
         words = [
-            sql.SQL("{} => {}::{}").format(
-                sql.Identifier(name), literal(value), sql.SQL(types[name])
+            sql.SQL(f"{{}} => {{}}::{TYPES.get(name, 'text')}").format(
+                sql.Identifier(name), literal(value)
             )
             for name, value in arguments.items()
         ]

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import inspect
 import re
+from contextlib import nullcontext
 from dataclasses import fields
 from typing import Any
 
 import pytest
 
 import forgea_pgjobs
-from forgea_pgjobs import _statements, aio
+from forgea_pgjobs import _text, aio
+from forgea_pgjobs._sync import _call
 from tests.helpers import Connection
 
-CALLS = [name for name in aio.__all__ if name != "retry"]
+NAMES: list[str] = vars(forgea_pgjobs)["__all__"]
+TWINS: list[str] = vars(aio)["__all__"]
+CALLS = [name for name in TWINS if name != "retry"]
 REQUIRED = inspect.Parameter.empty
+
+
+def named(conn: Connection, sql_type: str) -> object:
+    """Return a type as the catalogue names it."""
+    [(name,)] = conn.execute("select %s::regtype::text", [sql_type]).fetchall()
+    return name
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -24,7 +34,8 @@ def test_a_call_has_the_parameters_and_defaults_of_its_function(
     # The default of link_lab_sessions is a table of the host's, null where there is none.
     conn.execute('create table public."LabSession" (); set local search_path = pg_catalog')
     declared = conn.execute(
-        "select parameter.parameter_name, parameter.parameter_default"
+        "select parameter.parameter_name, parameter.parameter_default,"
+        " format('%%I.%%I', parameter.udt_schema, parameter.udt_name)::regtype::text"
         " from information_schema.parameters as parameter"
         " join information_schema.routines as routine using (specific_schema, specific_name)"
         " where specific_schema = 'pgjobs' and routine.routine_name = %s"
@@ -32,7 +43,8 @@ def test_a_call_has_the_parameters_and_defaults_of_its_function(
         [name],
     ).fetchall()
     in_sql: list[tuple[str, Any]] = []
-    for parameter, default in declared:
+    for parameter, default, sql_type in declared:
+        assert named(conn, _text.TYPES.get(parameter, "text")) == sql_type
         found = conn.execute(f"select {default}".encode()).fetchone() if default else None
         value = found[0] if found else REQUIRED
         in_sql.append((parameter, tuple(value) if isinstance(value, list) else value))
@@ -42,11 +54,29 @@ def test_a_call_has_the_parameters_and_defaults_of_its_function(
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_statement_hands_over_every_parameter(name: str) -> None:
-    statement = getattr(_statements, name.upper())
-    handed_over = re.findall(r"(\w+) => %\((\w+)\)s::", statement)
+def test_a_call_hands_over_every_parameter(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, dict[str, Any]]] = []
+
+    class Cursor(nullcontext[Any]):
+        def __init__(self, _conn: object, **_how: object) -> None:
+            super().__init__(self)
+
+        def execute(self, query: bytes, arguments: dict[str, Any], **_how: object) -> None:
+            sent.append((query.decode(), arguments))
+            raise LookupError
+
+    monkeypatch.setattr(_call, "Cursor", Cursor)
     parameters = list(inspect.signature(getattr(forgea_pgjobs, name)).parameters)[1:]
-    assert handed_over == [(parameter, parameter) for parameter in parameters]
+    with pytest.raises(LookupError):
+        getattr(forgea_pgjobs, name)(None, **{each: [each] for each in parameters})
+    [(query, arguments)] = sent
+    assert query.startswith(f"select * from pgjobs.{name}(")
+    handed_over = re.findall(r"(\w+) => %\((\w+)\)[sb]::", query)
+    assert handed_over == [(each, each) for each in parameters]
+    for each in parameters:
+        assert [each] in (arguments[each], getattr(arguments[each], "obj", None)) or (
+            [each] == [part.obj for part in arguments[each]]
+        )
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -55,10 +85,10 @@ def test_a_docstring_names_the_function_and_what_is_raised(name: str) -> None:
     assert re.search(rf"Calls ``pgjobs.{name}``[.,]", text)
     raised = re.findall(r"\w+", text.partition("Raises: ")[2])
     assert raised or name in {"unlink_lab_sessions", "verify", "wake"}
-    assert set(raised) <= set(forgea_pgjobs.__all__)
+    assert set(raised) <= set(NAMES)
 
 
-@pytest.mark.parametrize("name", aio.__all__)
+@pytest.mark.parametrize("name", TWINS)
 def test_the_twins_have_the_same_signature(name: str) -> None:
     def without_async(signature: inspect.Signature) -> str:
         text = re.sub(r"Awaitable\[(.+?\]?)\](?=[,\]])", r"\1", str(signature))
@@ -69,7 +99,7 @@ def test_the_twins_have_the_same_signature(name: str) -> None:
 
 
 def test_the_package_exports_every_twin() -> None:
-    assert set(aio.__all__) <= set(forgea_pgjobs.__all__)
+    assert set(TWINS) <= set(NAMES)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +133,7 @@ def test_the_package_exports_every_twin() -> None:
 def test_a_model_has_the_columns_of_its_answer_in_their_order(
     name: str, model: Any, conn: Connection
 ) -> None:
-    statement = getattr(_statements, name.upper())
-    nulls = dict.fromkeys(re.findall(r"%\((\w+)\)s::", statement))
-    described = conn.execute(f"{statement} where false".encode(), nulls).description or []
+    nulls = dict.fromkeys(list(inspect.signature(getattr(forgea_pgjobs, name)).parameters)[1:])
+    described = conn.execute(_text.text(name, tuple(nulls)) + b" where false", nulls).description
     names = getattr(model, "_fields", None) or tuple(field.name for field in fields(model))
-    assert tuple(column.name for column in described) == names
+    assert tuple(column.name for column in described or []) == names

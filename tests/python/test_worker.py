@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from psycopg.types.string import TextLoader
 
 from forgea_pgjobs import Claimed, JobStatus
-from forgea_pgjobs.worker import Tally, Verdict, Worker, hands
+from forgea_pgjobs.worker import Verdict, Worker, WorkerCounts, thread
 from tests.conftest import Connect
 from tests.helpers import Connection, call, enqueue, job, rows
 from tests.python.workers import SECOND, passing, until
@@ -33,7 +33,7 @@ def test_each_handler_answer_becomes_a_verdict(fresh_dsn: str, observer: Connect
     queued = [enqueue(observer) for _ in answers]
     said = dict(zip((one.job_id for one in queued), answers, strict=True))
     worker = Worker(fresh_dsn, lambda claimed: said[claimed.job_id], name="ada", batch=3)
-    assert worker.drain() == Tally(written=4)
+    assert worker.drain() == WorkerCounts(written=4)
     shown = [job(observer, one.job_id) for one in queued]
     assert [(one.status, one.summary, one.worker) for one in shown] == [
         ("PASSED", None, "ada"),
@@ -60,7 +60,7 @@ def test_a_handler_gets_its_jobs_whatever_their_connection_makes_of_text(
         seen.append(claimed)
         return "PASSED"
 
-    assert Worker(connect, handler, batch=batch).drain() == Tally(written=2 * batch)
+    assert Worker(connect, handler, batch=batch).drain() == WorkerCounts(written=2 * batch)
     assert [run.payload for run in seen] == [{"steps": ["test"]}] * 2 * batch
     assert all(run.lease_expires_at > run.created_at for run in seen)
 
@@ -75,7 +75,7 @@ def test_an_exception_gives_the_job_back_and_is_no_verdict(
             raise OSError("no space\nleft " + "x" * 300)
         return "PASSED"
 
-    assert Worker(fresh_dsn, handler, batch=2).drain() == Tally(written=1, released=1)
+    assert Worker(fresh_dsn, handler, batch=2).drain() == WorkerCounts(written=1, released=1)
     assert (job(observer, broken.job_id).status, job(observer, sound.job_id).status) == (
         "QUEUED",
         "PASSED",
@@ -100,7 +100,7 @@ def test_an_answer_that_is_no_verdict_gives_one_job_back_and_holds_up_no_other(
     worker = Worker(
         fresh_dsn, lambda run: answer if run.job_id == odd.job_id else "FAILED", batch=2
     )
-    assert worker.drain() == Tally(written=1, released=1)
+    assert worker.drain() == WorkerCounts(written=1, released=1)
     assert job(observer, odd.job_id).status == "QUEUED"
     assert job(observer, sound.job_id).status == "FAILED"
 
@@ -114,7 +114,7 @@ def test_threads_run_jobs_side_by_side(fresh_dsn: str, observer: Connection) -> 
         both.wait(timeout=60)
         return "PASSED"
 
-    assert Worker(fresh_dsn, handler, concurrency=2).drain() == Tally(written=6)
+    assert Worker(fresh_dsn, handler, concurrency=2).drain() == WorkerCounts(written=6)
 
 
 def test_a_lost_connection_loses_no_verdict_and_writes_none_twice(
@@ -132,7 +132,7 @@ def test_a_lost_connection_loses_no_verdict_and_writes_none_twice(
         observer.execute(query.encode())
         return "PASSED"
 
-    assert Worker(fresh_dsn, handler, batch=3).drain() == Tally(written=7)
+    assert Worker(fresh_dsn, handler, batch=3).drain() == WorkerCounts(written=7)
     assert sorted(seen) == queued
     assert [row.job_id for row in rows(observer, "select * from pgjobs.verdict order by 1")] == (
         queued
@@ -149,7 +149,7 @@ def test_heartbeats_keep_the_lease_of_a_long_job(fresh_dsn: str, observer: Conne
         assert call(observer, "rescue") == []
         return "PASSED"
 
-    assert Worker(fresh_dsn, handler, lease_for=SECOND).drain() == Tally(written=1)
+    assert Worker(fresh_dsn, handler, lease_for=SECOND).drain() == WorkerCounts(written=1)
     assert job(observer, queued.job_id).run_no == 1
 
 
@@ -164,7 +164,7 @@ def test_the_handler_of_a_job_that_was_taken_away_can_know_and_its_result_is_dro
         return "PASSED"
 
     worker = Worker(fresh_dsn, handler, lease_for=SECOND)
-    assert worker.drain() == Tally(lost=1)
+    assert worker.drain() == WorkerCounts(lost=1)
     assert job(observer, queued.job_id).error_reason == "CANCELLED"
 
 
@@ -178,7 +178,7 @@ def test_a_result_that_comes_too_late_is_dropped_out_of_its_batch(
             call(observer, "cancel", job_id=claimed.job_id, reason="why", actor="who")
         return "PASSED"
 
-    assert Worker(fresh_dsn, handler, batch=2).drain() == Tally(written=1, lost=1)
+    assert Worker(fresh_dsn, handler, batch=2).drain() == WorkerCounts(written=1, lost=1)
     assert job(observer, late.job_id).error_reason == "CANCELLED"
     assert job(observer, sound.job_id).status == "PASSED"
 
@@ -186,7 +186,7 @@ def test_a_result_that_comes_too_late_is_dropped_out_of_its_batch(
 def test_wake_starts_a_listening_worker_at_once(
     fresh_dsn: str, observer: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hands, "FIRST_PAUSE", 600.0)
+    monkeypatch.setattr(thread, "FIRST_PAUSE", 600.0)
     done = Event()
 
     def handler(_job: Claimed) -> str:
@@ -211,7 +211,7 @@ def test_polling_finds_a_job_without_a_wake(fresh_dsn: str, observer: Connection
         queued = enqueue(observer)
         until(lambda: job(observer, queued.job_id).status == "PASSED" or result.done())
         worker.stop()
-        assert result.result() == Tally(written=1)
+        assert result.result() == WorkerCounts(written=1)
 
 
 def test_what_no_repetition_mends_is_raised(fresh_dsn: str) -> None:
@@ -235,8 +235,8 @@ class Loud(Worker):
         print("stop", flush=True)
 
 worker = Loud(sys.argv[1], handler, batch=3)
-tally = worker.run()
-print(tally.written, tally.released, flush=True)
+counts = worker.run()
+print(counts.written, counts.released, flush=True)
 """
 
 

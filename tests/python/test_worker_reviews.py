@@ -6,7 +6,7 @@ import psycopg
 
 import forgea_pgjobs as pgjobs
 from forgea_pgjobs import Claimed
-from forgea_pgjobs.worker import Tally, Worker
+from forgea_pgjobs.worker import Worker, WorkerCounts
 from tests.conftest import Connect
 from tests.helpers import call, enqueue, job, rows
 from tests.python.workers import passing
@@ -17,7 +17,7 @@ def test_a_handler_learns_that_it_judges_again_and_its_answer_amends(
 ) -> None:
     observer = connect(autocommit=True)
     made = [enqueue(observer).job_id for _ in range(3)]
-    assert Worker(fresh_dsn, passing, batch=3).drain() == Tally(written=3)
+    assert Worker(fresh_dsn, passing, batch=3).drain() == WorkerCounts(written=3)
     asked = call(
         observer, "reverify", job_ids=made, lab_version="2",
         reason="grader", actor="ann", approver="bob", ticket="T-1",
@@ -29,7 +29,7 @@ def test_a_handler_learns_that_it_judges_again_and_its_answer_amends(
         seen[claimed.job_id] = claimed.review_id
         return "FAILED"
 
-    assert Worker(fresh_dsn, handler, batch=2).drain() == Tally(written=3)
+    assert Worker(fresh_dsn, handler, batch=2).drain() == WorkerCounts(written=3)
     assert seen == {one.job_id: one.review_id for one in asked}
     for job_id in made:
         shown = job(observer, job_id)
@@ -51,6 +51,6 @@ def test_a_handler_stores_artifacts_on_a_connection_of_its_own(
         assert claimed.review_id is None
         return "PASSED"
 
-    assert Worker(fresh_dsn, handler).drain() == Tally(written=1)
+    assert Worker(fresh_dsn, handler).drain() == WorkerCounts(written=1)
     [stored] = rows(observer, "select * from pgjobs.verification_artifact")
     assert pgjobs.read_artifact(observer, artifact_id=stored.artifact_id) == b"fine"

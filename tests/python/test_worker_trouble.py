@@ -14,9 +14,9 @@ import psycopg
 import pytest
 
 from forgea_pgjobs import Claimed
-from forgea_pgjobs.worker import Tally, Worker, hands, link
-from forgea_pgjobs.worker.exchange import exchange
-from forgea_pgjobs.worker.leases import Leases
+from forgea_pgjobs.worker import Worker, WorkerCounts, thread
+from forgea_pgjobs.worker.calls import Settings, exchange
+from forgea_pgjobs.worker.heartbeat import Heartbeat
 from tests.conftest import Connect
 from tests.helpers import Connection, call, enqueue, job, let_time_pass, rows, sha
 from tests.python.faults import Pauses
@@ -34,7 +34,7 @@ def observer(connect: Connect) -> Connection:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
     """The pauses of a worker that owes verdicts, which are none here."""
     pauses = Pauses()
-    monkeypatch.setattr(link, "sleep", pauses)
+    monkeypatch.setattr(thread, "sleep", pauses)
     return pauses
 
 
@@ -60,7 +60,7 @@ def test_a_stopped_worker_waits_for_the_database_to_take_its_verdicts(
         return "PASSED"
 
     worker = Worker(connect, handler)
-    assert worker.run() == Tally(written=1)
+    assert worker.run() == WorkerCounts(written=1)
     assert len(pauses) == 3
     assert job(observer, queued.job_id).status == "PASSED"
 
@@ -77,7 +77,7 @@ def test_a_worker_that_owes_nothing_stops_without_a_database() -> None:
         result = pool.submit(worker.run)
         assert refused.wait(PATIENCE)
         worker.stop()
-        assert result.result() == Tally()
+        assert result.result() == WorkerCounts()
 
 
 def test_a_stop_before_the_run_holds_for_that_run_only(
@@ -86,14 +86,14 @@ def test_a_stop_before_the_run_holds_for_that_run_only(
     enqueue(observer)
     worker = Worker(fresh_dsn, passing)
     worker.stop()
-    assert worker.run() == Tally()
-    assert worker.drain() == Tally(written=1)
+    assert worker.run() == WorkerCounts()
+    assert worker.drain() == WorkerCounts(written=1)
 
 
 def test_a_listening_worker_stops_before_its_next_poll(
     fresh_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hands, "FIRST_PAUSE", 600.0)
+    monkeypatch.setattr(thread, "FIRST_PAUSE", 600.0)
     listens = Event()
 
     class Listening(psycopg.Connection[Any]):
@@ -106,7 +106,7 @@ def test_a_listening_worker_stops_before_its_next_poll(
         result = pool.submit(worker.run)
         assert listens.wait(PATIENCE)
         worker.stop()
-        assert result.result(PATIENCE) == Tally()
+        assert result.result(PATIENCE) == WorkerCounts()
 
 
 def test_a_lock_timeout_delays_a_verdict_and_forgets_none(
@@ -119,8 +119,10 @@ def test_a_lock_timeout_delays_a_verdict_and_forgets_none(
         enqueue(other, session_id=claimed.session_id)
         return "PASSED"
 
-    monkeypatch.setattr(link, "sleep", lambda _seconds: other.rollback())
-    assert Worker(f"{fresh_dsn} options='-c lock_timeout=1'", handler).drain() == Tally(written=1)
+    monkeypatch.setattr(thread, "sleep", lambda _seconds: other.rollback())
+    assert Worker(f"{fresh_dsn} options='-c lock_timeout=1'", handler).drain() == WorkerCounts(
+        written=1
+    )
     assert job(observer, queued.job_id).status == "PASSED"
 
 
@@ -164,7 +166,7 @@ def test_a_job_taken_away_and_claimed_again_by_the_same_worker_is_a_lease_of_its
         return "PASSED"
 
     worker = Worker(fresh_dsn, handler, concurrency=2, lease_for=SECOND, poll_interval=0.01)
-    assert worker.run() == Tally(written=1, lost=1)
+    assert worker.run() == WorkerCounts(written=1, lost=1)
 
 
 @pytest.mark.parametrize("fault", [OSError("no token"), psycopg.errors.ReadOnlySqlTransaction()])
@@ -187,7 +189,7 @@ def test_a_heartbeat_that_fails_is_tried_again(
         until(lambda: rows(observer, query, at=at, id=claimed.job_id))
         return "PASSED"
 
-    assert Worker(connect, handler, lease_for=SECOND).drain() == Tally(written=1)
+    assert Worker(connect, handler, lease_for=SECOND).drain() == WorkerCounts(written=1)
     assert opened == 3
 
 
@@ -199,11 +201,11 @@ def test_a_heartbeat_that_failed_does_not_wait_for_the_next_one() -> None:
             pauses.append(timeout or 0.0)
             return len(pauses) == 4
 
-    leases = Leases(refuse, 600 * SECOND)
-    leases.ended = Ended()
+    heartbeat = Heartbeat(refuse, 600 * SECOND)
+    heartbeat.ended = Ended()
     now = datetime.now(UTC)
-    leases.hold([Claimed(1, 1, uuid4(), sha(), "1", 2, 1, uuid4(), now, now, None, None)])
-    leases.beat()
+    heartbeat.hold([Claimed(1, 1, uuid4(), sha(), "1", 2, 1, uuid4(), now, now, None, None)])
+    heartbeat.beat()
     assert pauses == [200.0, 200.0, 0.1, 0.1]
 
 
@@ -222,12 +224,12 @@ def test_a_verdict_whose_commit_may_not_have_reached_the_standby_is_written_once
     )
     calls: list[tuple[int, int]] = []
 
-    def counted(conn: Connection, finished: Sequence[Any], *, max_jobs: int, **rest: Any) -> Any:
-        calls.append((len(finished), max_jobs))
-        return exchange(conn, finished, max_jobs=max_jobs, **rest)
+    def counted(conn: Connection, done: Sequence[Any], settings: Settings, max_jobs: int) -> Any:
+        calls.append((len(done), max_jobs))
+        return exchange(conn, done, settings, max_jobs)
 
-    monkeypatch.setattr(hands, "exchange", counted)
-    assert Worker(fresh_dsn, passing, batch=2).drain() == Tally(written=2)
+    monkeypatch.setattr(thread, "exchange", counted)
+    assert Worker(fresh_dsn, passing, batch=2).drain() == WorkerCounts(written=2)
     assert calls == [(0, 2), (2, 2), (2, 0)]
 
 

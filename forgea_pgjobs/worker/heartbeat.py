@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from threading import Event, Lock
 from typing import Any
@@ -13,19 +13,17 @@ import psycopg
 from forgea_pgjobs import heartbeat
 from forgea_pgjobs.errors import JobNotFound, LeaseLost, VerdictFinal
 from forgea_pgjobs.models import Claimed
-from forgea_pgjobs.worker.exchange import log
-from forgea_pgjobs.worker.verdict import reason_of
+from forgea_pgjobs.worker.calls import Connect, log, reason_of
 
 BEATS_PER_LEASE = 3
+# Seconds until a beat that failed is tried again.
 AGAIN = 0.1
 
 
-class Leases:
-    """The jobs that a worker holds, and which of them it has lost."""
+class Heartbeat:
+    """Beats for the jobs that a worker holds, and knows which of them it has lost."""
 
-    def __init__(
-        self, connect: Callable[[], psycopg.Connection[Any]], lease_for: timedelta
-    ) -> None:
+    def __init__(self, connect: Connect, lease_for: timedelta) -> None:
         self._connect = connect
         self._lease_for = lease_for
         self._lock = Lock()
@@ -81,12 +79,8 @@ class Leases:
     def _beat_all(self, conn: psycopg.Connection[Any], due: Sequence[Claimed]) -> None:
         for run in due:
             try:
-                heartbeat(
-                    conn,
-                    job_id=run.job_id,
-                    lease_token=run.lease_token,
-                    lease_for=self._lease_for,
-                )
+                lease: dict[str, Any] = {"job_id": run.job_id, "lease_token": run.lease_token}
+                heartbeat(conn, **lease, lease_for=self._lease_for)
             except (LeaseLost, VerdictFinal, JobNotFound) as error:
                 with self._lock:
                     if run.lease_token in self._held:

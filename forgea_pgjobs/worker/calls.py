@@ -1,0 +1,230 @@
+"""What a handler says, and what a worker says to the database: finished runs against new ones."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import Cursor
+from psycopg.rows import tuple_row
+
+from forgea_pgjobs import Claimed, JobStatus, complete, release
+from forgea_pgjobs._text import text
+from forgea_pgjobs.errors import CommitWatch, LeaseLost, VerdictFinal, translated
+
+log = logging.getLogger("forgea_pgjobs.worker")
+
+# In binary, which costs half of text or less: it is all ours, as claimed or made of a JobStatus.
+COMPLETE_MANY = b"""
+select job_id, outcome from pgjobs.complete_many(
+    %(job_ids)b::bigint[], %(lease_tokens)b::uuid[], %(statuses)b::text[],
+    %(summaries)b::text[]::jsonb[]
+) where outcome not in ('completed', 'replayed')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer of a handler: PASSED, FAILED or ERROR, and a summary, JSON of at most 64 KiB."""
+
+    status: JobStatus | str
+    summary: Any = None
+
+
+Handler = Callable[[Claimed], Verdict | JobStatus | str]
+Connect = Callable[[], psycopg.Connection[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a worker was told; see ``Worker``."""
+
+    connect: Connect
+    handler: Handler
+    name: str
+    batch: int
+    concurrency: int
+    lease_for: timedelta
+    poll_interval: float
+    listen: bool
+
+
+@dataclass(slots=True)
+class WorkerCounts:
+    """What a worker has done: verdicts written, jobs released, results whose lease was lost."""
+
+    written: int = 0
+    released: int = 0
+    lost: int = 0
+
+    def add(self, other: WorkerCounts) -> None:
+        """Count what another has done as well."""
+        self.written += other.written
+        self.released += other.released
+        self.lost += other.lost
+
+
+class Finished(NamedTuple):
+    """A run that has ended: its verdict as the database takes it, or why there is none."""
+
+    job: Claimed
+    status: str = ""
+    summary: str | None = None
+    reason: str | None = None
+
+
+class NotTaken(NamedTuple):
+    """A job whose verdict was not taken, and what became of it instead."""
+
+    job_id: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """The new runs, the verdicts that were not taken, and whether the COMMIT is sure to last."""
+
+    runs: list[Claimed]
+    not_taken: list[NotTaken]
+    is_sure: bool
+
+
+def run(handler: Handler, job: Claimed) -> Finished:
+    """Run the handler. An exception is not a verdict: it says that the infrastructure failed."""
+    try:
+        said = handler(job)
+        if not isinstance(said, Verdict):
+            return Finished(job, JobStatus(said))
+        summary = None if said.summary is None else json.dumps(said.summary)
+        return Finished(job, JobStatus(said.status), summary)
+    except Exception as error:  # whatever it is, the job must be given back
+        return Finished(job, reason=reason_of(error))
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the kind and the first words of an error, as ``release`` takes them."""
+    text = f"{type(error).__name__}: {error}"
+    return "".join(char if char.isprintable() else " " for char in text)[:200]
+
+
+def exchange(
+    conn: psycopg.Connection[Any], finished: Sequence[Finished], settings: Settings, max_jobs: int
+) -> Exchanged:
+    """Write verdicts and claim, in one transaction and, where libpq can, one round trip.
+
+    Repeating it writes nothing twice.
+
+    Raises: LeaseLost, VerdictFinal: for a single verdict that is not taken.
+    """
+    watch = CommitWatch()
+    claiming = {
+        "worker": settings.name,
+        "max_jobs": max_jobs,
+        "lease_for": settings.lease_for,
+    }
+    refused: list[tuple[Any, ...]] = []
+    # Around it all: the answer to COMMIT comes last.
+    conn.add_notice_handler(watch)
+    try:
+        if max_jobs and len(finished) <= 1:
+            claimed = _one_statement(conn, finished, claiming)
+        else:
+            claimed, refused = _one_transaction(conn, finished, claiming)
+    finally:
+        conn.remove_notice_handler(watch)
+    runs = list(map(Claimed._make, claimed))
+    return Exchanged(runs, list(map(NotTaken._make, refused)), not watch.is_unknown)
+
+
+def _one_statement(
+    conn: psycopg.Connection[Any], finished: Sequence[Finished], claiming: dict[str, Any]
+) -> list[tuple[Any, ...]]:
+    if not finished:
+        return _execute(conn, text("claim", tuple(claiming)), claiming, binary=True).fetchall()
+    [one] = finished
+    arguments = {
+        "job_id": one.job.job_id,
+        "lease_token": one.job.lease_token,
+        "status": one.status,
+        "summary": one.summary,
+        **claiming,
+    }
+    query = text("complete_and_claim", tuple(arguments))
+    with translated():
+        return _execute(conn, query, arguments, binary=True).fetchall()
+
+
+def _one_transaction(
+    conn: psycopg.Connection[Any], finished: Sequence[Finished], claiming: dict[str, Any]
+) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    summaries = [one.summary for one in finished]
+    verdicts = {
+        "job_ids": [one.job.job_id for one in finished],
+        "lease_tokens": [one.job.lease_token for one in finished],
+        "statuses": [one.status for one in finished],
+        "summaries": summaries if any(summaries) else None,
+    }
+    with conn.pipeline() if psycopg.Pipeline.is_supported() else nullcontext():
+        with conn.transaction():
+            writer = _execute(conn, COMPLETE_MANY, verdicts)
+            if claiming["max_jobs"]:
+                claimer = _execute(conn, text("claim", tuple(claiming)), claiming, binary=True)
+        return (claimer.fetchall() if claiming["max_jobs"] else []), writer.fetchall()
+
+
+def _execute(
+    conn: psycopg.Connection[Any], query: bytes, arguments: dict[str, Any], *, binary: bool = False
+) -> Cursor[tuple[Any, ...]]:
+    """Run a statement, prepared unless a pooler forbids that."""
+    prepare = conn.prepare_threshold is not None or None
+    return Cursor(conn, row_factory=tuple_row).execute(
+        query, arguments, prepare=prepare, binary=binary
+    )
+
+
+def write_singly(conn: psycopg.Connection[Any], finished: Sequence[Finished]) -> WorkerCounts:
+    """Write each verdict by itself; one that the database will not take is no verdict.
+
+    Its job is released instead. So one bad summary does not hold up the verdicts of its batch.
+    """
+    counts = WorkerCounts()
+    for one in finished:
+        try:
+            complete(
+                conn,
+                job_id=one.job.job_id,
+                lease_token=one.job.lease_token,
+                status=one.status,
+                summary=None if one.summary is None else json.loads(one.summary),
+            )
+            counts.written += 1
+        except (LeaseLost, VerdictFinal) as error:
+            lose(one.job.job_id, str(error))
+            counts.lost += 1
+        except psycopg.DataError as error:
+            counts.add(give_back(conn, one.job, reason_of(error)))
+    return counts
+
+
+def give_back(
+    conn: psycopg.Connection[Any], job: Claimed, reason: str, retry_after: timedelta | None = None
+) -> WorkerCounts:
+    """Release a run; one that was taken away meanwhile is somebody else's now."""
+    lease: dict[str, Any] = {"job_id": job.job_id, "lease_token": job.lease_token}
+    try:
+        release(conn, **lease, reason=reason, retry_after=retry_after)
+    except (LeaseLost, VerdictFinal) as error:
+        lose(job.job_id, str(error))
+        return WorkerCounts(lost=1)
+    return WorkerCounts(released=1)
+
+
+def lose(job_id: int, why: str) -> None:
+    """Say that a result was dropped."""
+    log.warning("job %s: the result is dropped, %s", job_id, why)
