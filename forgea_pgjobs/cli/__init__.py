@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from forgea_pgjobs.cli import backfill, demo, expire, migrate, rollback, show, sql, status, verify
-from forgea_pgjobs.cli.errors import describe
+from forgea_pgjobs.cli.output import describe
 from forgea_pgjobs.cli.parser import new_parser
 
 COMMANDS = (migrate, rollback, status, verify, show, expire, backfill, sql, demo)

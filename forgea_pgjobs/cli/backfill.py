@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from psycopg import IsolationLevel
 
 from forgea_pgjobs import Backfilled, backfill_reconcile, backfill_verification_log, retry
-from forgea_pgjobs.cli.parser import add_command, add_dsn
-from forgea_pgjobs.cli.progress import Progress
-from forgea_pgjobs.cli.table import print_table
-
-if TYPE_CHECKING:
-    from forgea_pgjobs.cli.parser import Commands
+from forgea_pgjobs.cli.output import Progress, print_table
+from forgea_pgjobs.cli.parser import Commands, add_command, add_dsn
+from forgea_pgjobs.errors import Refused
 
 REPORT = """
 select outcome, reason, count(*)
@@ -26,13 +23,6 @@ from pgjobs.backfill_report
 group by outcome, reason
 order by outcome = 'JOB' desc, outcome, reason
 """
-
-
-class NotReconciled(Exception):
-    """The ledger does not have what the host's history says."""
-
-    sqlstate = "55000"
-    hint = "A log written meanwhile needs another run; for the rest see backfill_report."
 
 
 def add(commands: Commands) -> None:
@@ -73,26 +63,21 @@ def run(options: argparse.Namespace) -> int:
         reasons = conn.execute(REPORT).fetchall()
         checks = backfill_reconcile(conn)
     logs = sum(count for _outcome, _reason, count in reasons)
-    print_table(
-        [
-            ("outcome", "reason", "logs"),
-            *((outcome, reason, f"{count:,}") for outcome, reason, count in reasons),
-            ("all", "", f"{logs:,}"),
-        ]
-    )
+    moved = [(outcome, reason, f"{count:,}") for outcome, reason, count in reasons]
+    print_table([("outcome", "reason", "logs"), *moved, ("all", "", f"{logs:,}")])
     print()
-    print_table(
-        [
-            ("check", "expected", "actual", "ok"),
-            *(
-                (check.check_name, check.expected, check.actual, "yes" if check.ok else "NO")
-                for check in checks
-            ),
-        ]
-    )
+    compared = [
+        (check.check_name, check.expected, check.actual, "yes" if check.ok else "NO")
+        for check in checks
+    ]
+    print_table([("check", "expected", "actual", "ok"), *compared])
     failed = [check.check_name for check in checks if not check.ok]
     if failed:
-        raise NotReconciled(f"not reconciled: {', '.join(failed)}")
+        raise Refused(
+            "55000",
+            f"not reconciled: {', '.join(failed)}",
+            "A log written meanwhile needs another run; for the rest see backfill_report.",
+        )
     return 0
 
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import psycopg
 
 from forgea_pgjobs import ArtifactsExpired, expire_artifacts
-from forgea_pgjobs.cli.parser import add_command, add_dsn
-
-if TYPE_CHECKING:
-    from forgea_pgjobs.cli.parser import Commands
+from forgea_pgjobs.cli.parser import Commands, add_command, add_dsn
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 BATCH = 1000

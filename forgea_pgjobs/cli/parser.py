@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn, TypeAlias
 
-from forgea_pgjobs.cli.errors import without_secrets
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction["Parser"]
+from forgea_pgjobs import __version__
+from forgea_pgjobs.cli.output import without_secrets
 
 EXIT_CODES = "exit codes: 0 done, 1 failed or refused (one line on stderr says why), 2 wrong usage"
 
@@ -24,14 +22,19 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, without_secrets(line, None))
 
 
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+
 def new_parser() -> Parser:
     """Return the parser of the command itself."""
-    return Parser(
+    parser = Parser(
         prog="forgea-pgjobs",
         description="Verification jobs in PostgreSQL: install, look, and see it work.",
         epilog=_epilog("DATABASE_URL=postgresql://localhost/lab forgea-pgjobs migrate"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
 
 
 def add_command(

@@ -4,41 +4,63 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.rows import namedtuple_row
 
-from forgea_pgjobs import Event, timeline, why_waiting
-from forgea_pgjobs.cli.parser import add_command, add_dsn
-from forgea_pgjobs.cli.table import plain, print_table
-
-if TYPE_CHECKING:
-    from forgea_pgjobs.cli.parser import Commands
-
-Cells = Sequence[str]
+from forgea_pgjobs import WaitingReason, timeline, why_waiting
+from forgea_pgjobs.cli.output import plain, print_table
+from forgea_pgjobs.cli.parser import Commands, add_command, add_dsn
+from forgea_pgjobs.errors import Refused
 
 JOB = """
 select job.*, attempt.author, attempt.branch
 from pgjobs.verification_job as job
 join pgjobs.verification_attempt as attempt using (attempt_id)
-where job.commit_sha = %s
+where job.commit_sha = %(commit)s
 """
-RUNS = "select * from pgjobs.verification_run where job_id = %s order by run_no"
-ARTIFACTS = "select * from pgjobs.verification_artifact where job_id = %s order by artifact_id"
-AMENDMENTS = "select * from pgjobs.verification_amendment where job_id = %s order by amendment_no"
-REVIEWS = "select * from pgjobs.verification_review where job_id = %s order by review_id"
-
-
-class UnknownCommit(Exception):
-    """No job has that commit."""
-
-    sqlstate = "P0002"
-    hint = "Give the full SHA of a commit that was enqueued."
+# The columns of each table are those of its query.
+TABLES: dict[str, LiteralString] = {
+    "runs": """
+select run_no as run, outcome, worker, started_at as "started, UTC",
+    round(extract(epoch from ended_at - started_at), 1) as seconds, reason
+from pgjobs.verification_run
+where job_id = %(job_id)s
+order by run_no
+""",
+    "artifacts": """
+select artifact_id as id, run_no as run, kind, name,
+    to_char(size_bytes, 'FM999,999,999,999,999') || case when truncated then ', cut' else '' end
+        as bytes,
+    case
+        when expired_at is null then coalesce(location, 'here')
+        else to_char(expired_at at time zone 'UTC', '"until "YYYY-MM-DD HH24:MI:SS" UTC"')
+    end as kept
+from pgjobs.verification_artifact
+where job_id = %(job_id)s
+order by artifact_id
+""",
+    "amendments": """
+select amendment_no as no, status, amended_at as "at, UTC", actor, approver, ticket, reason
+from pgjobs.verification_amendment
+where job_id = %(job_id)s
+order by amendment_no
+""",
+    "reviews": """
+select review_id as id, status, requested_at as "requested, UTC", actor, approver, ticket, reason
+from pgjobs.verification_review
+where job_id = %(job_id)s
+order by review_id
+""",
+    "timeline": """
+select at as "at, UTC", event, run_no as run, actor, detail from pgjobs.timeline(%(commit)s)
+""",
+}
 
 
 def add(commands: Commands) -> None:
@@ -56,81 +78,60 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the tables."""
-    with psycopg.connect(options.dsn, row_factory=namedtuple_row) as conn:
+    with psycopg.connect(options.dsn) as conn:
         # All of it as of one moment.
         conn.isolation_level = IsolationLevel.REPEATABLE_READ
         conn.read_only = True
-        events = timeline(conn, commit_sha=options.commit)
-        if not events:
-            raise UnknownCommit(f"no job has commit {options.commit}")
-        job = _rows(conn, JOB, options.commit)[0]
-        facts = _facts(job)
-        waiting = why_waiting(conn, job_id=job.job_id)
-        if waiting.reason != "final":
-            facts.append(("not done", f"{waiting.reason} ({_pairs(waiting.detail)})"))
-        tables = [
-            (name, header, [cells(row) for row in _rows(conn, query, job.job_id)])
-            for name, query, header, cells in TABLES
-        ]
+        if not timeline(conn, commit_sha=options.commit):
+            raise Refused(
+                "P0002",
+                f"no job has commit {options.commit}",
+                "Give the full SHA of a commit that was enqueued.",
+            )
+        with conn.cursor(row_factory=namedtuple_row) as cursor:
+            job: Any = cursor.execute(JOB, {"commit": options.commit}).fetchone()
+        facts = _facts(job, why_waiting(conn, job_id=job.job_id))
+        of = {"commit": options.commit, "job_id": job.job_id}
+        tables = {name: _table(conn, query, of) for name, query in TABLES.items()}
     print_table(facts)
-    for name, header, rows in [*tables, ("timeline", TIMELINE, [_event(each) for each in events])]:
+    for name, (header, *rows) in tables.items():
         if rows:
             print(f"\n{name}")
             print_table([header, *rows])
     return 0
 
 
-def _rows(conn: psycopg.Connection[Any], query: LiteralString, key: str | int) -> list[Any]:
-    return conn.execute(query, [key]).fetchall()
-
-
-def _facts(job: Any) -> list[Cells]:
+def _facts(job: Any, waiting: WaitingReason) -> list[tuple[str, str]]:
     pushed = [f"by {job.author}"] * bool(job.author) + [f"on {job.branch}"] * bool(job.branch)
-    return [
-        ("commit", job.commit_sha),
-        ("status", job.status),
-        *(
-            [("effective", f"{job.effective_status} since {_time(job.amended_at)} UTC")]
-            if job.amended_at
-            else []
-        ),
-        *([("error", f"{job.error_reason}: {job.error_detail or '-'}")] * bool(job.error_reason)),
-        ("job", f"{job.job_id}, lab version {job.lab_version}, priority {job.priority}"),
-        ("session", str(job.session_id)),
-        *([("pushed", " ".join(pushed))] if pushed else []),
-        ("runs", f"{job.run_no} of at most {job.max_runs}"),
-        *([("origin", f"{job.origin}, no run of ours")] * (job.origin != "QUEUE")),
-    ]
+    facts = {
+        "commit": job.commit_sha,
+        "status": job.status,
+        "effective": job.amended_at and f"{job.effective_status} since {_cell(job.amended_at)} UTC",
+        "error": job.error_reason and f"{job.error_reason}: {job.error_detail or '-'}",
+        "job": f"{job.job_id}, lab version {job.lab_version}, priority {job.priority}",
+        "session": str(job.session_id),
+        "pushed": " ".join(pushed),
+        "runs": f"{job.run_no} of at most {job.max_runs}",
+        "origin": job.origin != "QUEUE" and f"{job.origin}, no run of ours",
+        "not done": waiting.reason != "final" and f"{waiting.reason} ({_cell(waiting.detail)})",
+    }
+    return [(name, fact) for name, fact in facts.items() if fact]
 
 
-def _run(row: Any) -> Cells:
-    took = f"{(row.ended_at - row.started_at).total_seconds():.1f}" if row.ended_at else "-"
-    started = _time(row.started_at)
-    return str(row.run_no), row.outcome, row.worker, started, took, row.reason or "-"
+def _table(
+    conn: psycopg.Connection, query: LiteralString, of: dict[str, Any]
+) -> list[Sequence[str]]:
+    cursor = conn.execute(query, of)
+    header = [column.name for column in cursor.description or []]
+    return [header, *(list(map(_cell, row)) for row in cursor)]
 
 
-def _artifact(row: Any) -> Cells:
-    kept = f"until {_time(row.expired_at)} UTC" if row.expired_at else row.location or "here"
-    size = f"{row.size_bytes:,}" + (", cut" if row.truncated else "")
-    return str(row.artifact_id), str(row.run_no), row.kind, row.name, size, kept
-
-
-def _amendment(row: Any) -> Cells:
-    decided = (row.actor, row.approver, row.ticket, row.reason)
-    return str(row.amendment_no), row.status, _time(row.amended_at), *decided
-
-
-def _review(row: Any) -> Cells:
-    decided = (row.actor, row.approver, row.ticket, row.reason)
-    return str(row.review_id), row.status, _time(row.requested_at), *decided
-
-
-def _time(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _pairs(detail: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {_word(name, value)}" for name, value in detail.items())
+def _cell(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_word(name, each)}" for name, each in value.items())
+    return "-" if value is None else str(value)
 
 
 def _word(name: str, value: Any) -> str:
@@ -138,20 +139,5 @@ def _word(name: str, value: Any) -> str:
         return json.dumps(value)
     if name.endswith("_at"):
         with suppress(ValueError, OverflowError):  # a year that Python does not know
-            return f"{_time(datetime.fromisoformat(value))} UTC"
+            return f"{_cell(datetime.fromisoformat(value))} UTC"
     return plain(value)
-
-
-def _event(event: Event) -> Cells:
-    run_no = "-" if event.run_no is None else str(event.run_no)
-    return _time(event.at), event.event, run_no, event.actor or "-", _pairs(event.detail)
-
-
-DECIDED = ("actor", "approver", "ticket", "reason")
-TIMELINE = ("at, UTC", "event", "run", "actor", "detail")
-TABLES: list[tuple[str, LiteralString, Cells, Callable[[Any], Cells]]] = [
-    ("runs", RUNS, ("run", "outcome", "worker", "started, UTC", "seconds", "reason"), _run),
-    ("artifacts", ARTIFACTS, ("id", "run", "kind", "name", "bytes", "kept"), _artifact),
-    ("amendments", AMENDMENTS, ("no", "status", "at, UTC", *DECIDED), _amendment),
-    ("reviews", REVIEWS, ("id", "status", "requested, UTC", *DECIDED), _review),
-]

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 import psycopg
 
-from forgea_pgjobs.cli.parser import add_command, add_dsn
-from forgea_pgjobs.cli.table import print_table
+from forgea_pgjobs.cli.output import print_table
+from forgea_pgjobs.cli.parser import Commands, add_command, add_dsn
 from forgea_pgjobs.schema import checksum, migration_files
-
-if TYPE_CHECKING:
-    from forgea_pgjobs.cli.parser import Commands
 
 VERDICTS = ("PASSED", "FAILED", "ERROR")
 MAX_LEASES = 20

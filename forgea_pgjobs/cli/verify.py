@@ -8,16 +8,12 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import psycopg
 
 from forgea_pgjobs import Finding, verify, verify_bodies
-from forgea_pgjobs.cli.parser import add_command, add_dsn
-from forgea_pgjobs.cli.table import print_table
-
-if TYPE_CHECKING:
-    from forgea_pgjobs.cli.parser import Commands
+from forgea_pgjobs.cli.output import print_table
+from forgea_pgjobs.cli.parser import Commands, add_command, add_dsn
 
 BATCH = 1000
 # Objects of these kinds may be the host's own; verify() says which are.

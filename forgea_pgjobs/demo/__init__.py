@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
-from forgea_pgjobs.cli.table import plain
+from forgea_pgjobs.cli.output import plain
 from forgea_pgjobs.demo.errors import DemoFailed
 from forgea_pgjobs.demo.process import workspace
 from forgea_pgjobs.demo.report import BOLD, GREEN, RED, Console

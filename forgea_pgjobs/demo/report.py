@@ -12,7 +12,7 @@ from typing import TextIO
 import psycopg
 
 from forgea_pgjobs import JobStatus, VerificationJob
-from forgea_pgjobs.cli.table import plain
+from forgea_pgjobs.cli.output import plain
 from forgea_pgjobs.demo.ledger import Commit, Refusal
 from forgea_pgjobs.demo.text import fitted
 

@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from forgea_pgjobs.cli.table import plain
+from forgea_pgjobs.cli.output import plain
 from forgea_pgjobs.demo.errors import DemoFailed
 from forgea_pgjobs.demo.text import last_lines
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from forgea_pgjobs.cli.table import plain
+from forgea_pgjobs.cli.output import plain
 
 
 def width(text: str) -> int:

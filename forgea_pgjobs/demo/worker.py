@@ -30,7 +30,7 @@ from forgea_pgjobs import (
     heartbeat,
     release,
 )
-from forgea_pgjobs.cli.errors import describe
+from forgea_pgjobs.cli.output import describe
 from forgea_pgjobs.demo import process
 from forgea_pgjobs.demo.repository import Repository
 from forgea_pgjobs.embedded.signals import unwinding

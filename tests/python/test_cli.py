@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+import forgea_pgjobs
 from forgea_pgjobs import schema
 from forgea_pgjobs.cli import main, migrate
 from tests.conftest import Connect
@@ -73,6 +75,11 @@ def test_every_help_has_an_example_and_the_exit_codes(level: list[str], run: Run
     assert done.code == 0
     assert "example:\n  " in done.out
     assert "exit codes: 0 " in done.out
+
+
+def test_the_version_is_that_of_the_installed_package(run: Run) -> None:
+    assert run("--version") == Done(0, f"forgea-pgjobs {forgea_pgjobs.__version__}\n", "")
+    assert forgea_pgjobs.__version__ == metadata.version("forgea-pgjobs")
 
 
 @pytest.mark.parametrize(

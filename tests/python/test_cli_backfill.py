@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from forgea_pgjobs.cli.progress import Progress
+from forgea_pgjobs.cli.output import Progress
 from tests.backfill.host import GRANTS, TABLES, add_log
 from tests.helpers import rows, sha
 from tests.python.test_cli import Run, assert_error, run

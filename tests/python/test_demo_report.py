@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from forgea_pgjobs import JobStatus, VerificationJob
-from forgea_pgjobs.cli.table import plain
+from forgea_pgjobs.cli.output import plain
 from forgea_pgjobs.demo.expectations import Course, not_held
 from forgea_pgjobs.demo.ledger import Commit, Refusal, RunRecord, spread
 from forgea_pgjobs.demo.report import Console, show_jobs
