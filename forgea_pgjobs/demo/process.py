@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forgea_pgjobs.demo.text import last_lines
-from forgea_pgjobs.embedded.rundir import private_folder
+from forgea_pgjobs.embedded.server import private_folder
 from forgea_pgjobs.embedded.signals import held
 
 TICK = 0.01

@@ -1,19 +1,33 @@
-"""The life cycle of an embedded server: initdb, start, and always stop and remove."""
+"""The life cycle of an embedded server: initdb, start, and always stop and remove.
+
+A live run holds a lock on the owner file of its private folder; the kernel drops it when the
+process dies, however it dies. So a folder whose lock is free is a leftover.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import fcntl
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
-from forgea_pgjobs.embedded.account import Account, choose_account, reachable_binaries
-from forgea_pgjobs.embedded.binaries import find_binaries
-from forgea_pgjobs.embedded.rundir import private_folder, sweep
+from forgea_pgjobs.embedded.binaries import (
+    Account,
+    choose_account,
+    find_binaries,
+    reachable_binaries,
+)
 from forgea_pgjobs.embedded.signals import held, unwinding
 
+PREFIX = "forgea-pgjobs-"
+SOCKET = ".s.PGSQL.5432"
 INITDB = (
     "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync",
 )  # fmt: skip
@@ -89,3 +103,41 @@ def _run(account: Account, folder: Path, argv: list[str]) -> None:
         log = folder / "log"
         words = log.read_text(errors="replace") if log.exists() else done.stdout
         raise ServerFailed(f"{Path(argv[0]).name} failed: {' | '.join(words.splitlines()[-3:])}")
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Make a folder of mode 0700, hold it for this process, and remove it at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    # Locked before it gets its name, and until it is gone: no other run sees it without a lock.
+    with (folder / "owner.new").open("w") as owner:
+        try:
+            fcntl.flock(owner, fcntl.LOCK_EX)
+            (folder / "owner.new").rename(folder / "owner")
+            yield folder
+        finally:
+            with held():
+                shutil.rmtree(folder)
+
+
+def sweep(stop: Callable[[Path], None]) -> None:
+    """Stop the servers and remove the folders of this user's killed runs."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(FileNotFoundError, PermissionError):
+            if folder.is_symlink() or (folder / "owner").stat().st_uid != os.geteuid():
+                continue
+            with (folder / "owner").open() as owner, suppress(BlockingIOError):
+                fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_answering(folder):
+                    stop(folder)
+                shutil.rmtree(folder)
+
+
+def _is_answering(folder: Path) -> bool:
+    """Say whether a server listens on the folder's socket (a pid file may name a stranger)."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(folder / SOCKET))
+        except OSError:
+            return False
+    return True

@@ -20,7 +20,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import forgea_pgjobs as pgjobs
-from forgea_pgjobs.embedded.account import choose_account
+from forgea_pgjobs.embedded.binaries import choose_account
 from forgea_pgjobs.worker import Worker
 from tests.clients import node, test_asyncpg
 from tests.clients.scenario import HERE, TOLD, settings, told

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from forgea_pgjobs import embedded
-from forgea_pgjobs.embedded import account, binaries
+from forgea_pgjobs.embedded import binaries
 
 pytestmark = pytest.mark.usefixtures("temp")
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change its account")
@@ -156,7 +156,7 @@ def test_a_server_that_does_not_start_says_why_and_leaves_nothing(temp: Path) ->
 def test_root_without_user_namespaces_drops_to_an_account(
     reachable: bool, temp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account, "_namespaces_work", lambda: False)
+    monkeypatch.setattr(binaries, "_namespaces_work", lambda: False)
     if not reachable:
         # With the libraries that a wheel's programs look for in a folder beside the package.
         installation = embedded.find_binaries().parent

@@ -21,7 +21,7 @@ import pytest
 
 import forgea_pgjobs as pgjobs
 from forgea_pgjobs import embedded, schema
-from forgea_pgjobs.embedded.account import choose_account
+from forgea_pgjobs.embedded.binaries import choose_account
 from forgea_pgjobs.embedded.server import Server
 from tests.helpers import sha
 from tests.races.rivals import LONG
