@@ -15,7 +15,7 @@ from psycopg import Cursor
 from psycopg.rows import tuple_row
 
 from forgea_pgjobs import Claimed, JobStatus, complete, release
-from forgea_pgjobs._text import text
+from forgea_pgjobs._call_text import text
 from forgea_pgjobs.errors import CommitWatch, LeaseLost, VerdictFinal, translated
 
 log = logging.getLogger("forgea_pgjobs.worker")

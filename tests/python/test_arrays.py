@@ -14,7 +14,7 @@ from psycopg.adapt import Dumper
 from psycopg.pq import TransactionStatus
 
 import forgea_pgjobs as pgjobs
-from forgea_pgjobs import JobStatus, Outcome, _text
+from forgea_pgjobs import JobStatus, Outcome, _call_text
 from tests.helpers import Connection, rows
 
 
@@ -162,7 +162,7 @@ def test_a_batch_means_the_same_in_binary_and_as_text(
         return told(conn, lambda: pgjobs.enqueue_many(conn, **{**BATCH, **instead}))
 
     in_binary = told_of_batch()
-    monkeypatch.setattr(_text, "is_plain", lambda _value: False)
+    monkeypatch.setattr(_call_text, "is_plain", lambda _value: False)
     assert in_binary == told_of_batch()
 
 
@@ -186,7 +186,7 @@ def test_verdicts_mean_the_same_in_binary_and_as_text(
         return told(conn, lambda: pgjobs.complete_many(conn, **verdicts))
 
     in_binary = told_of_verdicts()
-    monkeypatch.setattr(_text, "is_plain", lambda _value: False)
+    monkeypatch.setattr(_call_text, "is_plain", lambda _value: False)
     assert in_binary == told_of_verdicts()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (".ci", "forgea_pgjobs/_async", "forgea_pgjobs/_sync")
+FOLDERS = (".ci", "forgea_pgjobs/aio", "forgea_pgjobs/_sync")
 
 pytest.importorskip("ruff", reason="the generator formats with ruff, of the dev extra")
 
@@ -43,7 +43,7 @@ def test_a_changed_module_is_not_current(copy: Path) -> None:
 
 
 def test_a_module_without_a_source_is_not_current(copy: Path) -> None:
-    (copy / "forgea_pgjobs/_async/worker.py").unlink()
+    (copy / "forgea_pgjobs/aio/worker.py").unlink()
     done = check(copy)
     assert done.returncode == 1
     assert "worker.py" in done.stdout

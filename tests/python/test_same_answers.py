@@ -18,7 +18,7 @@ from pytest_postgresql.executors import NoopExecutor
 
 import forgea_pgjobs
 from forgea_pgjobs import aio, embedded
-from forgea_pgjobs._text import TYPES
+from forgea_pgjobs._call_text import TYPES
 from tests.conftest import Postgres
 from tests.python.scenario import SCENARIO
 

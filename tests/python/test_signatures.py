@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import forgea_pgjobs
-from forgea_pgjobs import _text, aio
+from forgea_pgjobs import _call_text, aio
 from forgea_pgjobs._sync import _call
 from tests.helpers import Connection
 
@@ -44,7 +44,7 @@ def test_a_call_has_the_parameters_and_defaults_of_its_function(
     ).fetchall()
     in_sql: list[tuple[str, Any]] = []
     for parameter, default, sql_type in declared:
-        assert named(conn, _text.TYPES.get(parameter, "text")) == sql_type
+        assert named(conn, _call_text.TYPES.get(parameter, "text")) == sql_type
         found = conn.execute(f"select {default}".encode()).fetchone() if default else None
         value = found[0] if found else REQUIRED
         in_sql.append((parameter, tuple(value) if isinstance(value, list) else value))
@@ -134,6 +134,8 @@ def test_a_model_has_the_columns_of_its_answer_in_their_order(
     name: str, model: Any, conn: Connection
 ) -> None:
     nulls = dict.fromkeys(list(inspect.signature(getattr(forgea_pgjobs, name)).parameters)[1:])
-    described = conn.execute(_text.text(name, tuple(nulls)) + b" where false", nulls).description
+    described = conn.execute(
+        _call_text.text(name, tuple(nulls)) + b" where false", nulls
+    ).description
     names = getattr(model, "_fields", None) or tuple(field.name for field in fields(model))
     assert tuple(column.name for column in described or []) == names

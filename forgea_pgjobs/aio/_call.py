@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import tuple_row
 
-from forgea_pgjobs._text import prepared
+from forgea_pgjobs._call_text import prepared
 from forgea_pgjobs.errors import translated
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from forgea_pgjobs._async._call import call, call_one
+from forgea_pgjobs.aio._call import call, call_one
 from forgea_pgjobs.models import (
     Amended,
     ArtifactsExpired,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from forgea_pgjobs._async._call import call, call_one, value
+from forgea_pgjobs.aio._call import call, call_one, value
 from forgea_pgjobs.models import (
     Enqueued,
     EnqueuedElement,
