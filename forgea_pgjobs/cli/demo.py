@@ -31,9 +31,9 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the demo."""
-    from forgea_pgjobs import demo
+    from forgea_pgjobs.demo import story
 
-    return int(demo.run(options))
+    return story.run(options)
 
 
 def _count(text: str) -> int:

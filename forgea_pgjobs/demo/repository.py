@@ -1,8 +1,8 @@
-"""The commits of a real git repository, in a clone of our own.
+"""The commits of a real git repository, in a bare repository of our own.
 
-The repository may be hostile. Only ``git rev-parse`` and ``git clone`` read it, and only its
-objects reach the clone: no hook, no filter, no configuration. Every git here sees the one
-configuration file written below, nothing of the system's, the user's or the caller's.
+The other repository may be hostile. Only ``git rev-parse`` and ``git fetch`` read it, and only its
+objects reach ours: no hook, no filter, no configuration. Every git here sees the one configuration
+file written below, nothing of the system's, the user's or the caller's.
 """
 
 from __future__ import annotations
@@ -13,19 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forgea_pgjobs.cli.output import plain
-from forgea_pgjobs.demo.errors import DemoFailed
-from forgea_pgjobs.demo.text import last_lines
+from forgea_pgjobs.errors import Refused
 
 # safe.directory: root may read the checkout of another user, since nothing in it is run.
-CONFIG = """\
-[core]
-    hooksPath = /dev/null
-    attributesFile = /dev/null
-[safe]
-    directory = *
-[gc]
-    auto = 0
-"""
+CONFIG = "[core]\nattributesFile = /dev/null\n[safe]\ndirectory = *\n"
 BRANCH = "refs/heads/demo"
 COMMITTER = "forgea_pgjobs demo <demo@localhost>"
 BROKEN = ("Break a file on purpose (the demo's own commit)", "broken_on_purpose.py", "def broken(:")
@@ -33,135 +24,84 @@ BROKEN = ("Break a file on purpose (the demo's own commit)", "broken_on_purpose.
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A bare clone in a folder, with the configuration beside it."""
+    """A bare repository in a folder, with the configuration beside it."""
 
     folder: Path
 
-    @classmethod
-    def new(cls, folder: Path) -> Repository:
-        """Make the folder; there is no clone in it yet."""
-        folder.mkdir()
-        (folder / "gitconfig").write_text(CONFIG, encoding="utf-8")
-        return cls(folder)
+    def fill(self, path: Path | None, commits: int) -> str:
+        """Fetch the newest commits of the repository at path, else of the one that we stand in.
 
-    @property
-    def git_dir(self) -> Path:
-        """The clone."""
-        return self.folder / "clone.git"
+        Where we stand in none, or it has no commits yet, a few are made. Returns what they are of.
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment of every git."""
-        theirs = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        return theirs | {
-            "GIT_CONFIG_GLOBAL": str(self.folder / "gitconfig"),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_ATTR_NOSYSTEM": "1",
-            "GIT_ALLOW_PROTOCOL": "file",
-            "GIT_NO_LAZY_FETCH": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-            "LC_ALL": "C",
-        }
-
-    def clone(self, source: Path, depth: int) -> None:
-        """Copy the newest commits of the repository at source.
-
-        Raises: DemoFailed.
+        Raises: Refused: there is no repository at path, or git fails.
         """
-        self._git(
-            "clone", "--quiet", "--bare", "--no-local", "--no-tags", "--single-branch",
-            f"--depth={depth}", "--template=", "--", str(source), str(self.git_dir),
-        )  # fmt: skip
-        self._in_clone("update-ref", BRANCH, "HEAD")
+        self.folder.mkdir()
+        (self.folder / "gitconfig").write_text(CONFIG, encoding="utf-8")
+        self._git("init", "--quiet", "--bare", "--template=")
+        origin = (path or Path.cwd()).resolve()
+        try:
+            # The commit of HEAD makes git fail where there is none.
+            where = self._git("rev-parse", "--absolute-git-dir", "HEAD^0", within=origin)
+        except Refused:
+            if path is not None:
+                message = f"{plain(str(path))} is no git repository with commits"
+                raise Refused("58000", message, "Name another with --repo.") from None
+            for number in range(1, commits + 1):
+                words = (f"Add lesson {number}", f"lesson_{number}.py", f"LESSON = {number}\n")
+                self._add(*words, number)
+            return "a small repository made for this"
+        git_dir = os.fsdecode(where.rsplit(b"\n", 2)[0])
+        self._git("fetch", "--quiet", f"--depth={commits}", "--no-tags", git_dir, f"HEAD:{BRANCH}")
+        return plain(str(origin))
 
-    def make(self, count: int) -> None:
-        """Make a small repository of so many commits instead.
-
-        Raises: DemoFailed.
-        """
-        self._in_clone("init", "--quiet", "--bare", "--template=")
-        for number in range(1, count + 1):
-            source = f'def lesson_{number}() -> str:\n    return "lesson {number}"\n'
-            words = (f"Add lesson {number}", f"lesson_{number}.py", source)
-            self._add(*words, 1_700_000_000 + 60 * number, has_parent=number > 1)
-
-    def newest(self, count: int) -> list[tuple[str, str]]:
+    def newest(self, count: int) -> dict[str, str]:
         """Return SHA and subject of the last commits, the oldest first."""
-        log = self._in_clone(
-            "log", "-z", "--reverse", "--format=%H %s", f"--max-count={count}", BRANCH
-        )
-        records = [record for record in log.decode(errors="replace").split("\0") if record]
-        return [(sha, plain(subject)) for sha, _, subject in (r.partition(" ") for r in records)]
+        log = self._git("log", "--reverse", "--format=%H %s", f"--max-count={count}", BRANCH)
+        lines = [line.partition(" ") for line in log.decode(errors="replace").split("\n") if line]
+        return {sha: plain(subject) for sha, _, subject in lines}
 
-    def add_broken(self) -> tuple[str, str]:
-        """Put a commit that does not compile on top; return its SHA and subject.
+    def add_broken(self) -> None:
+        """Put a commit that does not compile on top: the same one on the same parent."""
+        self._add(*BROKEN, int(self._git("log", "-1", "--format=%ct", BRANCH)))
 
-        The same parent gives the same commit, its time being the parent's.
-        """
-        self._add(*BROKEN, int(self._in_clone("log", "-1", "--format=%ct", BRANCH)))
-        return self.newest(1)[0]
+    def check_out(self, sha: str, folder: Path) -> None:
+        """Lay the commit's files out in the folder's new ``tree``. Raises: Refused."""
+        (folder / "tree").mkdir()
+        argv = (f"--work-tree={folder}/tree", "read-tree", "-u", "--reset", sha)
+        self._git(*argv, GIT_INDEX_FILE=f"{folder}/index")
 
-    def checkout(self, sha: str, tree: Path) -> list[str]:
-        """Return the command that fills the empty folder with the commit's files."""
-        return ["git", f"--git-dir={self.git_dir}", f"--work-tree={tree}",
-                "read-tree", "-u", "--reset", sha]  # fmt: skip
-
-    def git_dir_of(self, path: Path) -> Path | None:
-        """Return the git directory of the repository with commits that path is in, if it is."""
-        where = ["-C", str(path), "rev-parse"]
-        if self._run([*where, "--verify", "--quiet", "HEAD^{commit}"]).returncode != 0:
-            return None
-        return Path(os.fsdecode(self._git(*where, "--absolute-git-dir").rstrip(b"\n")))
-
-    def _add(
-        self, subject: str, name: str, content: str, seconds: int, *, has_parent: bool = True
-    ) -> None:
-        # fast-import: one process, no index, no work tree, no hook.
-        parent = f"from {BRANCH}^0\n" if has_parent else ""
+    def _add(self, subject: str, name: str, content: str, seconds: int) -> None:
+        parent = f"from {BRANCH}^0\n" if self._git("for-each-ref", BRANCH) else ""
         commit = (
             f"commit {BRANCH}\ncommitter {COMMITTER} {seconds} +0000\n"
             f"data {len(subject)}\n{subject}\n{parent}"
             f"M 100644 inline {name}\ndata {len(content)}\n{content}\n"
         )
-        self._in_clone("fast-import", "--quiet", feed=commit.encode())
+        # One process, no index, no work tree, no hook.
+        self._git("fast-import", "--quiet", feed=commit.encode())
 
-    def _in_clone(self, *argv: str, feed: bytes = b"") -> bytes:
-        return self._git(f"--git-dir={self.git_dir}", *argv, feed=feed)
-
-    def _git(self, *argv: str, feed: bytes = b"") -> bytes:
-        done = self._run(argv, feed)
+    def _git(self, *argv: str, within: Path | None = None, feed: bytes = b"", **more: str) -> bytes:
+        """Run git in a folder, else in ours, with more environment."""
+        theirs = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        ours = {
+            "GIT_CONFIG_GLOBAL": str(self.folder / "gitconfig"),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_ALLOW_PROTOCOL": "file",
+            "GIT_NO_LAZY_FETCH": "1",
+            "LC_ALL": "C",
+        }
+        place = ["-C", str(within)] if within else [f"--git-dir={self.folder}/objects.git"]
+        env = theirs | ours | more
+        done = subprocess.run(["git", *place, *argv], env=env, input=feed, capture_output=True)
         if done.returncode != 0:
             command = next(word for word in argv if not word.startswith("-"))
-            raise DemoFailed(f"git {command} failed: {' | '.join(last_lines(done.stderr, 2))}")
+            words = " | ".join(last_lines(done.stderr, 2))
+            raise Refused("58000", f"git {command} failed: {words}", "")
         return done.stdout
 
-    def _run(
-        self, argv: tuple[str, ...] | list[str], feed: bytes = b""
-    ) -> subprocess.CompletedProcess[bytes]:
-        try:
-            return subprocess.run(
-                ["git", *argv], env=self.environment, input=feed, capture_output=True, check=False
-            )
-        except FileNotFoundError:
-            raise DemoFailed("git is not installed", sqlstate="58P01") from None
 
-
-def obtain(path: Path | None, folder: Path, commits: int) -> tuple[Repository, str]:
-    """Return a clone of the repository at path, else of the one we stand in, and what it is.
-
-    Where we stand in none, or it has no commits yet, it is a small one made here.
-
-    Raises: DemoFailed.
-    """
-    repository = Repository.new(folder)
-    standing = (path or Path.cwd()).resolve()
-    source = repository.git_dir_of(standing)
-    if source is not None:
-        repository.clone(source, commits)
-        return repository, plain(str(standing))
-    if path is not None:
-        raise DemoFailed(
-            f"{plain(str(path))} is no git repository with commits", "Name another with --repo."
-        )
-    repository.make(commits)
-    return repository, "a small repository made for this"
+def last_lines(output: bytes, count: int = 5) -> list[str]:
+    """Return the last lines of a program's output that are not blank, each cut to 200."""
+    lines = [plain(line) for line in output.decode(errors="replace").splitlines()]
+    return [line[:200] for line in lines if line][-count:]

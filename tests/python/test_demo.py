@@ -22,6 +22,9 @@ from tests.helpers import Connection, enqueue, rows
 from tests.python.repositories import git, new_repository
 
 ROOT = schema.migrations_folder().parent
+# However the tests were started: as from a terminal, or as in the background of a script.
+HEEDING = ["env", "--default-signal=INT,QUIT,HUP"]
+IGNORING = ["sh", "-c", 'trap "" INT QUIT HUP; exec "$@"', "sh"]
 
 
 @pytest.fixture
@@ -36,34 +39,38 @@ def temp(
         yield Path(folder)
 
 
-def processes_of(temp: Path) -> list[int]:
-    """Open every process that was started with this temp folder, ours excepted."""
-    found = []
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    """A repository of three commits."""
+    return new_repository(tmp_path / "lab", ["one", "two", "three"])
+
+
+def demo(*argv: str | Path) -> int:
+    """Run the command in this process."""
+    return main(["demo", *map(str, argv)])
+
+
+def started(dsn: str, lab: Path, check: str, prefix: list[str] = HEEDING) -> subprocess.Popen[str]:
+    """Start a demo and return it once it has killed its worker."""
+    process = subprocess.Popen(
+        [*prefix, sys.executable, "-m", "forgea_pgjobs.cli", "demo", f"--dsn={dsn}",
+         f"--repo={lab}", "--workers=2", f"--check={check}"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert any(line.startswith("  killed ") for line in process.stdout)
+    return process
+
+
+def assert_nothing_runs(temp: Path) -> None:
+    """Expect every process with this temp folder, ours excepted, to end in five seconds."""
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
             if bytes(temp) in (folder / "environ").read_bytes() and folder.name != str(os.getpid()):
-                found.append(os.pidfd_open(int(folder.name)))
-    return found
-
-
-def assert_gone(processes: list[int]) -> None:
-    """Expect them to end; at most five seconds for their last instructions."""
-    for process in processes:
-        ended, _, _ = select.select([process], [], [], 5)
-        os.close(process)
-        assert ended
-
-
-def running_demo(dsn: str, repository: Path) -> subprocess.Popen[str]:
-    """Start a demo whose checks never end, and return it once it has killed its worker."""
-    demo = subprocess.Popen(
-        [sys.executable, "-m", "forgea_pgjobs.cli", "demo", f"--dsn={dsn}", f"--repo={repository}",
-         "--workers=2", "--check=sleep 1000 & sleep 1000"],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert demo.stdout is not None
-    assert any(line.startswith("  killed ") for line in demo.stdout)
-    return demo
+                process = os.pidfd_open(int(folder.name))
+                ended, _, _ = select.select([process], [], [], 5)
+                os.close(process)
+                assert ended
 
 
 def table_of(out: str) -> dict[str, tuple[str, int]]:
@@ -73,21 +80,20 @@ def table_of(out: str) -> dict[str, tuple[str, int]]:
 
 
 def test_real_commits_become_verdicts_that_nobody_can_change(
-    temp: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    temp: Path, lab: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    repository = new_repository(tmp_path / "lab", ["one", "two", "three"])
-    code = main(["demo", "--repo", str(repository), "--commits", "2", "--workers", "1"])
+    code = demo("--repo", lab, "--commits", "2", "--workers", "1")
     out, err = capsys.readouterr()
     assert (code, err) == (0, "")
     assert "  pushed    created 3 attempts and 3 jobs\n" in out
     assert "  again     created 0 attempts and 0 jobs\n" in out
+    assert re.search(r"^  killed    worker-1 with -9 while it checked \w{10} \(run 1\)$", out, re.M)
+    assert re.search(r"^  rescued   \w{10} \(run 2\) by worker-2$", out, re.M)
     assert "  stored    3 logs of checks, equal bytes once\n" in out
     assert "\x1b" not in out
     assert max(map(len, out.splitlines())) <= 100
-
-    verdicts = table_of(out)
-    assert verdicts == {
+    assert table_of(out) == {
         "two": ("PASSED", 2),
         "three": ("PASSED", 1),
         "Break a file on purpose (the demo's own commit)": ("FAILED", 1),
@@ -99,65 +105,75 @@ def test_real_commits_become_verdicts_that_nobody_can_change(
     ]
     assert re.search(r"^complete\(.*  23V02  VerdictFinal$", out, re.M)
     assert out.splitlines()[-1].startswith("Everything held (")
-    assert_gone(processes_of(temp))
+    assert_nothing_runs(temp)
     assert list(temp.iterdir()) == []
 
 
-def test_a_database_with_the_same_commits_is_refused(
-    temp: Path, tmp_path: Path, empty_dsn: str, capsys: pytest.CaptureFixture[str]
+def test_an_expectation_that_is_disappointed_is_named(
+    temp: Path, lab: Path, empty_dsn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    repository = new_repository(tmp_path / "lab", ["one"])
-    argv = ["demo", "--dsn", empty_dsn, "--repo", str(repository), "--workers", "2"]
-    assert main([*argv, "--check", "exit 7"]) == 0
+    (lab / "lab.py").write_text("def broken(:")
+    git(lab, "commit", "--quiet", "--all", "-m", "four")
+    assert demo("--dsn", empty_dsn, "--repo", lab, "--commits", "1", "--workers", "1") == 1
+    *_, named, last = capsys.readouterr().out.splitlines()
+    assert named.startswith("Not held: only the broken commit fails (")
+    assert last.startswith("Not everything held (")
+
+
+def test_a_database_with_the_same_commits_is_refused(
+    temp: Path, lab: Path, empty_dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ("--dsn", empty_dsn, "--repo", lab, "--workers", "2")
+    assert demo(*argv, "--check", "exit 7") == 0
     assert table_of(capsys.readouterr().out)["one"][0] == "FAILED"
-    assert main(argv) == 1
+    assert demo(*argv) == 1
     assert capsys.readouterr().err.startswith("error 58000: the database has verified these")
     assert list(temp.iterdir()) == []
 
 
 def test_a_database_with_open_jobs_is_left_alone(
-    fresh_dsn: str, conn: Connection, temp: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fresh_dsn: str, conn: Connection, temp: Path, lab: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     enqueue(conn)
     conn.commit()
-    repository = new_repository(tmp_path / "lab", ["one"])
-    assert main(["demo", "--dsn", fresh_dsn, "--repo", str(repository)]) == 1
+    assert demo("--dsn", fresh_dsn, "--repo", lab) == 1
     assert capsys.readouterr().err.startswith("error 58000: the database has open jobs")
     [job] = rows(conn, "select status, run_no from pgjobs.verification_job")
     assert (job.status, job.run_no) == ("QUEUED", 0)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("prefix", "signum", "code"),
+    [(HEEDING, signal.SIGINT, 1), (HEEDING, signal.SIGTERM, 143), (IGNORING, signal.SIGTERM, 143)],
+)
 def test_a_signal_leaves_no_process_and_no_folder(
-    signum: signal.Signals, temp: Path, tmp_path: Path, empty_dsn: str
+    prefix: list[str], signum: signal.Signals, code: int, temp: Path, lab: Path, empty_dsn: str
 ) -> None:
-    repository = new_repository(tmp_path / "lab", ["one", "two"])
-    with running_demo(empty_dsn, repository) as demo:
-        demo.send_signal(signum)
-        assert demo.wait() == (1 if signum == signal.SIGINT else 128 + signum)
-    assert_gone(processes_of(temp))
+    with started(empty_dsn, lab, "sleep 1000 & sleep 1000", prefix) as process:
+        process.send_signal(signum)
+        assert process.wait() == code
+    assert_nothing_runs(temp)
     assert list(temp.iterdir()) == []
 
 
 def test_a_killed_demo_takes_its_workers_and_their_checks_along(
-    temp: Path, tmp_path: Path, empty_dsn: str
+    temp: Path, lab: Path, empty_dsn: str
 ) -> None:
-    repository = new_repository(tmp_path / "lab", ["one", "two"])
-    with running_demo(empty_dsn, repository) as demo:
-        demo.kill()
-    assert_gone(processes_of(temp))
+    with started(empty_dsn, lab, "sleep 1000 & sleep 1000") as process:
+        process.kill()
+    assert_nothing_runs(temp)
 
 
-def test_a_worker_that_dies_ends_the_demo(temp: Path, tmp_path: Path, empty_dsn: str) -> None:
-    repository = new_repository(tmp_path / "lab", ["one", "two"])
-    with running_demo(empty_dsn, repository) as demo, psycopg.connect(empty_dsn) as conn:
-        conn.execute("drop function pgjobs.heartbeat")
+def test_a_worker_that_dies_ends_the_demo(temp: Path, lab: Path, empty_dsn: str) -> None:
+    with started(empty_dsn, lab, "true") as process, psycopg.connect(empty_dsn) as conn:
+        # The killed worker's lease has two seconds to go: the others still claim.
+        conn.execute("drop function pgjobs.claim")
         conn.commit()
-        assert demo.stderr is not None
-        message = demo.stderr.read()
+        assert process.stderr is not None
+        message = process.stderr.read()
         assert re.match(r"error 58000: worker-\d has died: error 42883: .*\n$", message)
-        assert demo.wait() == 1
-    assert_gone(processes_of(temp))
+        assert process.wait() == 1
+    assert_nothing_runs(temp)
     assert list(temp.iterdir()) == []
 
 
@@ -166,5 +182,5 @@ def test_a_folder_that_is_no_repository_is_refused(
 ) -> None:
     git(tmp_path, "init", "--quiet", "unborn")
     for name in ("unborn", "nowhere"):
-        assert main(["demo", "--dsn", empty_dsn, "--repo", str(tmp_path / name)]) == 1
+        assert demo("--dsn", empty_dsn, "--repo", tmp_path / name) == 1
         assert "is no git repository with commits" in capsys.readouterr().err

@@ -1,0 +1,334 @@
+"""The demo's parts: hostile repositories, a worker's verdicts, the expectations, the screen."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from forgea_pgjobs import JobStatus, LeaseLost, claim, read_artifact, rescue
+from forgea_pgjobs.cli.output import plain
+from forgea_pgjobs.demo import story, worker
+from forgea_pgjobs.demo.repository import Repository
+from forgea_pgjobs.demo.screen import Console, Refusal, fitted, width
+from forgea_pgjobs.worker import Worker
+from tests.conftest import Connect
+from tests.helpers import Connection, enqueue, job, let_time_pass, rows, sha
+from tests.python.repositories import git, new_repository
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    """A repository of three commits."""
+    return new_repository(tmp_path / "lab", ["one", "two", "three"])
+
+
+def filled(folder: Path, origin: Path | None, commits: int = 1) -> Repository:
+    """Return a repository with the newest commits of another."""
+    repository = Repository(folder)
+    repository.fill(origin, commits)
+    return repository
+
+
+def test_a_hostile_repository_runs_nothing_and_hides_nothing(
+    lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alarm = tmp_path / "alarm"
+    (lab / ".gitattributes").write_text("*.py filter=evil\nlab.py export-ignore\n")
+    git(lab, "add", ".")
+    git(lab, "commit", "--quiet", "-m", "\x1b[31mtwo\u202e")
+    hook = lab / ".git" / "hooks" / "post-checkout"
+    for path in (hook, hook.with_name("post-index-change")):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\ntouch {alarm}\n")
+        path.chmod(0o755)
+    for name in ("core.fsmonitor", "filter.evil.smudge", "uploadpack.packObjectsHook"):
+        git(lab, "config", name, f"touch {alarm}; false")
+    # What a git hook that starts us, or a careless user, would pass on.
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    users = f'[filter "evil"]\nsmudge = touch {alarm}\n[core]\nhooksPath = {hook.parent}\n'
+    (tmp_path / ".gitconfig").write_text(users)
+
+    repository = filled(tmp_path / "repository", lab)
+    [(newest, subject)] = repository.newest(1).items()
+    repository.check_out(newest, tmp_path)
+    assert subject == "[31mtwo"
+    assert (tmp_path / "tree" / "lab.py").read_text() == "ANSWER = 42\n"
+    assert not alarm.exists()
+
+
+def test_a_shallow_clone_gives_what_it_has(lab: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "--quiet", "--depth=2", f"file://{lab}", "shallow")
+    repository = filled(tmp_path / "repository", tmp_path / "shallow", 20)
+    assert [*repository.newest(20).values()] == ["two", "three"]
+
+
+def test_without_a_repository_a_small_one_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.chdir(tmp_path)
+    repository = Repository(tmp_path / "repository")
+    assert repository.fill(None, 3) == "a small repository made for this"
+    assert len(repository.newest(20)) == 3
+
+
+def test_the_broken_commit_is_the_same_each_time(lab: Path, tmp_path: Path) -> None:
+    repositories = [filled(tmp_path / name, lab) for name in ("first", "second")]
+    for repository in repositories:
+        repository.add_broken()
+    assert repositories[0].newest(1) == repositories[1].newest(1)
+
+
+@pytest.mark.parametrize(("content", "code"), [(b"x = 1\n", 0), (b"def f(:\n", 1), (b"\0", 1)])
+def test_the_default_check_compiles_and_writes_nothing(
+    content: bytes, code: int, tmp_path: Path
+) -> None:
+    outside, tree = tmp_path / "outside", tmp_path / "tree"
+    (outside / "secret").mkdir(parents=True)
+    (outside / "secret.py").write_text("the secret")
+    (tree / "package").mkdir(parents=True)
+    (tree / "package" / "module.py").write_bytes(content)
+    (tree / "package" / "__pycache__").symlink_to(outside / "secret")
+    (tree / "link.py").symlink_to(os.devnull)
+    (tree / "secret.py").symlink_to(outside / "secret.py")
+    (tree / "warnings.py").write_text("raise SystemExit(9)\n")
+    before = sorted(tree.rglob("*"))
+    done = subprocess.run(story.BYTE_COMPILE, cwd=tree, capture_output=True)
+    assert done.returncode == code
+    assert b"the secret" not in done.stdout + done.stderr
+    assert sorted(tree.rglob("*")) == before
+    assert list((outside / "secret").iterdir()) == []
+
+
+Verify = Callable[..., Any]
+
+
+@pytest.fixture
+def verify(fresh_dsn: str, connect: Connect, lab: Path, tmp_path: Path) -> Verify:
+    """Let a worker verify the newest commit, or another, by a shell command; return its job."""
+
+    def verify(command: str, time_limit: float = 20, commit_sha: str = "") -> Any:
+        conn = connect(autocommit=True)
+        queued = enqueue(conn, commit_sha=commit_sha or git(lab, "rev-parse", "HEAD"))
+        repository = filled(tmp_path / "repository", lab)
+        check = ["sh", "-c", command]
+        handler = worker.CommitCheck(fresh_dsn, repository, tmp_path, check, time_limit)
+        Worker(fresh_dsn, handler, name="w").drain()
+        assert {path.name for path in tmp_path.iterdir()} <= {"lab", "repository", "fifo"}
+        return job(conn, queued.job_id)
+
+    return verify
+
+
+@pytest.mark.parametrize(
+    ("command", "time_limit", "status", "exit_code", "lines"),
+    [
+        ("echo; echo good; test -f lab.py", 20, "PASSED", 0, ["good"]),
+        ("printf 'bad\\033[1m\\0'; exit 3", 20, "FAILED", 3, ["bad [1m"]),
+        ("sleep 1000 & sleep 1000", 0.1, "FAILED", None, []),
+        ("printf '\\377\\n'; printf %300d 0 | tr ' ' 0", 20, "PASSED", 0, ["\ufffd", "0" * 200]),
+        ("seq 9; echo", 20, "PASSED", 0, ["5", "6", "7", "8", "9"]),
+        ("mkdir -p a/b; ln -s .. a/c; chmod 0 a/b; chmod 500 a", 20, "PASSED", 0, []),
+        ("kill -9 $$", 20, "FAILED", -9, []),
+        ('test -z "$DATABASE_URL$PGPASSWORD$GIT_DIR"', 20, "PASSED", 0, []),
+    ],
+)
+def test_a_worker_writes_what_the_check_said_and_leaves_no_file(
+    command: str, time_limit: float, status: str, exit_code: int | None, lines: list[str],
+    verify: Verify, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    for name in ("DATABASE_URL", "PGPASSWORD"):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("GIT_DIR", "nowhere")
+    verdict = verify(command, time_limit)
+    assert (verdict.status, verdict.summary["exit_code"]) == (status, exit_code)
+    assert verdict.summary["last_lines"] == lines
+
+
+@pytest.mark.parametrize(("size", "kept"), [(5, 5), (1_048_576, 1_048_576), (1_048_600, 1_048_576)])
+def test_a_worker_stores_the_end_of_what_the_check_has_written(
+    size: int, kept: int, verify: Verify, conn: Connection
+) -> None:
+    verify(f"head -c {size - 1} /dev/zero; echo")
+    [log] = rows(conn, "select * from pgjobs.verification_artifact")
+    assert (log.kind, log.run_no, log.size_bytes, log.truncated) == ("LOG", 1, kept, size > kept)
+    assert read_artifact(conn, artifact_id=log.artifact_id) == bytes(kept - 1) + b"\n"
+
+
+def test_what_a_check_leaves_behind_is_killed(verify: Verify, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with os.fdopen(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), "rb", 0) as reader:
+        verify(f"exec 9>{fifo}; echo here >&9; sleep 1000 &")
+        assert reader.read(5) == b"here\n"
+        # The end of the file: nobody holds it open for writing any more.
+        assert select.select([reader], [], [], 5)[0]
+        assert reader.read(1) == b""
+
+
+def test_a_checkout_that_breaks_is_released(verify: Verify, conn: Connection) -> None:
+    assert verify("true", commit_sha=sha()).status == "QUEUED"
+    [run] = rows(conn, "select outcome, reason from pgjobs.verification_run")
+    assert run.outcome == "RELEASED"
+    assert "git read-tree failed: " in run.reason
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing(
+    fresh_dsn: str, connect: Connect, lab: Path, tmp_path: Path
+) -> None:
+    conn = connect(autocommit=True)
+    enqueue(conn, commit_sha=git(lab, "rev-parse", "HEAD"))
+    [claimed] = claim(conn, worker="w")
+    let_time_pass(conn, "1 hour")
+    rescue(conn)
+    repository = filled(tmp_path / "repository", lab)
+    with pytest.raises(LeaseLost):
+        worker.CommitCheck(fresh_dsn, repository, tmp_path, ["true"])(claimed)
+    assert job(conn, claimed.job_id).status == "QUEUED"
+    assert rows(conn, "select * from pgjobs.verification_artifact") == []
+
+
+BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
+ONE, TWO, BROKEN = (sha(number) for number in (1, 2, 3))
+COMMITS = {ONE: "one", TWO: "two, " * 20, BROKEN: "broken"}
+FAILED = {"status": JobStatus.FAILED, "summary": {"exit_code": 1}}
+PASSED = {"status": JobStatus.PASSED, "summary": {"exit_code": 0}}
+
+
+def a_job(number: int, **more: Any) -> Any:
+    """Return as much of a job as the demo looks at."""
+    times = {"started_at": BEGIN, "completed_at": BEGIN + timedelta(seconds=number)}
+    words = {"job_id": number, "commit_sha": sha(number), "session_id": story.deal(1, 1)[0]}
+    return SimpleNamespace(**words, **times, **{"run_no": 1} | PASSED | more)
+
+
+JOBS = [a_job(1, run_no=2), a_job(2), a_job(3, **FAILED)]
+SEEN: dict[str, Any] = {
+    "commits": COMMITS,
+    "broken": BROKEN,
+    "pushed": (3, 3),
+    "again": (0, 0),
+    "killed": JOBS[0],
+    "jobs": JOBS,
+    "runs": [(1, "worker-1", "LEASE_LOST"), (2, "worker-2", "PASSED")],
+    "logs": [(1, 2), (2, 1), (3, 1)],
+    "verdicts": [ONE, TWO, BROKEN],
+    "refusals": [Refusal("update", "23V01", "23V01", "LedgerImmutable")],
+    "jobs_afterwards": JOBS,
+}
+
+
+def with_job(number: int, **changes: Any) -> dict[str, Any]:
+    changed = SimpleNamespace(**vars(JOBS[number - 1]) | changes)
+    jobs = [*JOBS[: number - 1], changed, *JOBS[number:]]
+    return {"jobs": jobs, "jobs_afterwards": jobs}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, []),
+        ({"pushed": (3, 2)}, ["first push"]),
+        ({"again": (1, 0)}, ["second push"]),
+        ({"verdicts": [ONE] * 3}, ["exactly one verdict"]),
+        (with_job(2, summary={"exit_code": 1}), ["what its check said"]),
+        (with_job(2, status=JobStatus.ERROR, summary=None), ["what its check said"]),
+        ({**with_job(1, run_no=1), "logs": [(1, 1), (2, 1), (3, 1)]}, ["killed worker"]),
+        ({**with_job(1, run_no=3), "logs": [(1, 3), (2, 1), (3, 1)]}, ["killed worker"]),
+        ({"logs": [(1, 1), (2, 1), (3, 1)]}, ["log of its check"]),
+        ({"runs": [(1, "worker-1", "RELEASED")]}, ["killed worker"]),
+        ({"refusals": [Refusal("update", "23V01", "00000", "not refused")]}, ["refused"]),
+        ({"jobs_afterwards": JOBS[:2]}, ["nothing has changed"]),
+        (with_job(3, **PASSED), ["broken commit"]),
+        (with_job(2, **FAILED), ["only the broken commit fails"]),
+        ({**with_job(2, **FAILED), "broken": None}, []),
+    ],
+)
+def test_what_did_not_hold_is_named(changes: dict[str, Any], words: list[str]) -> None:
+    demo = object.__new__(story.Demo)
+    vars(demo).update(SEEN | changes)
+    for expectation, word in zip(demo.not_held(), words, strict=True):
+        assert word in expectation
+
+
+@pytest.mark.parametrize(("count", "workers", "sessions"), [(9, 2, 4), (3, 2, 3), (1000, 2, 10)])
+def test_commits_are_dealt_in_turn(count: int, workers: int, sessions: int) -> None:
+    order = story.deal(count, workers)
+    assert len(order) == count
+    assert len(set(order)) == sessions
+    assert order[sessions:] == order[: count - sessions]
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_one_line_that_is_written_over() -> None:
+    terminal = Terminal()
+    console = Console(terminal)
+    for _ in range(3):
+        console.progress(JOBS, COMMITS)
+    assert terminal.getvalue().count("\r") == 3
+    assert "\n" not in terminal.getvalue()
+    console.line("done")
+    assert terminal.getvalue().endswith("\r\x1b[2Kdone\n")
+
+
+def test_a_pipe_gets_a_line_for_each_verdict_once() -> None:
+    pipe = io.StringIO()
+    console = Console(pipe)
+    for _ in range(2):
+        console.progress(JOBS, COMMITS)
+    words = [line.split()[:2] for line in pipe.getvalue().splitlines()]
+    assert words == [["1/3", "PASSED"], ["2/3", "PASSED"], ["3/3", "FAILED"]]
+
+
+def test_colour_is_left_away_where_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b" in Console(Terminal()).paint("word", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert Console(Terminal()).paint("word", "1") == "word"
+    assert Console(io.StringIO()).paint("word", "1") == "word"
+
+
+@pytest.mark.parametrize("text", ["", "short", "exactly ten", "語" * 80, "e\u0301" * 90])
+def test_the_table_has_at_most_100_columns(text: str) -> None:
+    pipe = io.StringIO()
+    Console(pipe).jobs(JOBS, COMMITS | {ONE: text})
+    _, head, *lines = pipe.getvalue().splitlines()
+    assert width(head) == 100
+    assert {width(line) for line in lines} == {97}
+    assert width(fitted(text, 10)) == 10
+
+
+def test_a_stream_that_cannot_say_it_gets_a_question_mark() -> None:
+    buffer = io.BytesIO()
+    stream = io.TextIOWrapper(buffer, encoding="ascii")
+    Console(stream).line("語")
+    assert buffer.getvalue() == b"?\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\tb\r\nc", "a b c"),
+        ("\x1b[31mred\x9b0m", "[31mred 0m"),
+        ("\u202eleft\u200b", "left"),
+        ("\udce4", ""),
+        ("語 é", "語 é"),
+    ],
+)
+def test_strangers_words_are_made_plain(text: str, shown: str) -> None:
+    assert plain(text) == shown
