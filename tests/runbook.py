@@ -1,6 +1,6 @@
-"""The commands and statements of docs/operations.md, to be run as they are written.
+"""The commands and statements of the pages for operators, to be run as they are written.
 
-Only where they lead to is replaced: the database names and connection strings of the page.
+Only where they lead to is replaced: the database names and connection strings of the pages.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
-from tests.test_docs import PROMPT, ROOT
+from tests.test_docs import ROOT
 
-TEXT = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "docs" / name for name in ("install.md", "run.md", "backup.md")]
+TEXT = "".join(page.read_text(encoding="utf-8") for page in PAGES)
 BLOCK = re.compile(r"^```(sql|sh)\n((?:.*\n)*?)```$", re.MULTILINE)
 URL = re.compile(r"postgresql://(?:(\w+)@)?(\w+)/(\w+)")
 
@@ -33,8 +34,8 @@ def section(title: str) -> str:
 def steps(title: str) -> Iterator[str]:
     """Yield, in order, what a section has a reader do with psql.
 
-    That is each ``sh`` line that calls psql, and each ``sql`` block: one that begins with the line
-    ``-- psql URL`` whole, of one with the prompt ``lab=#`` what is typed.
+    That is each ``sh`` line that calls psql, and each ``sql`` block that begins with the line
+    ``-- psql URL``.
     """
     for language, text in BLOCK.findall(section(title)):
         if language == "sh":
@@ -42,14 +43,11 @@ def steps(title: str) -> Iterator[str]:
             yield from (line for line in lines if line.startswith("psql "))
         elif text.startswith("-- psql "):
             yield text
-        elif PROMPT.search(text):
-            typed = (line for line in text.splitlines() if PROMPT.match(line))
-            yield PROMPT.sub("", "\n".join(typed))
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a reader of the page sits: his programs, his folder, and what the names lead to.
+    """Where a reader of a page sits: his programs, his folder, and what the names lead to.
 
     ``places`` has a connection string for each database that is named alone or on localhost, and
     for each other host.

@@ -1,7 +1,7 @@
 """What a cell of Citus cannot run is in none of our functions: the catalogue is asked, no Citus.
 
 There a statement that names a table is sent to that table's node, and only such a statement. What
-it calls and draws has to mean the same there. docs/operations.md says what else a cell takes.
+it calls and draws has to mean the same there. docs/install.md says what else a cell takes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The newcomer's path: docs/operations.md followed as it is written, by psql on a clean server."""
+"""The newcomer's path: docs/install.md followed as it is written, by psql on a clean server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run book of docs/operations.md, and what a restored ledger is compared by."""
+"""The run book of docs/backup.md, and what a restored ledger is compared by."""
 
 from __future__ import annotations
 
