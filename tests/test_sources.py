@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -25,13 +26,19 @@ FORBIDDEN = {
     "when others": r"\bwhen\s+others\b",
     "upper case": r"[A-Z]",
 }
-# The table that link_lab_sessions refers to is the host's, and gets its name from the operator;
-# which foreign keys verify() asks again, the catalogue knows.
+# Guards, storage and grants are loops over our own names, run once. The table that
+# link_lab_sessions refers to is the host's, and gets its name from the operator; which foreign keys
+# verify() asks again, the catalogue knows.
 ALLOWED = {
     "dynamic SQL": {
-        "sql/functions/link_lab_sessions.sql": 2,
-        "sql/functions/_verify_rows.sql": 1,
-        "migrations/0001.ledger.sql": 3,
+        "sql/base/guards.sql": 2,
+        "sql/ledger/storage.sql": 3,
+        "sql/grants.sql": 2,
+        "sql/host/link.sql": 2,
+        "sql/verify/rows.sql": 1,
+        "migrations/0001.ledger.sql": 7,
+        "migrations/0002.host.sql": 4,
+        "migrations/0003.verify.sql": 3,
     }
 }
 
@@ -63,7 +70,11 @@ def test_every_raise_has_an_errcode() -> None:
     ]
     errors = [statement for statement in raised if not statement.startswith("raise notice ")]
     assert errors
-    assert not [statement for statement in errors if "errcode = ''" not in statement]
+    assert not [
+        statement
+        for statement in errors
+        if "errcode = ''" not in statement and "errcode = v_error.code" not in statement
+    ]
 
 
 def test_no_line_has_more_than_100_columns() -> None:
@@ -77,7 +88,9 @@ def test_no_line_has_more_than_100_columns() -> None:
 
 def test_every_code_raised_has_its_exception() -> None:
     codes = {
-        sqlstate for file in FILES for sqlstate in re.findall(r"errcode = '(\w{5})'", code(file))
+        sqlstate
+        for file in FILES
+        for sqlstate in re.findall(r"(?:errcode = |\('\w+', )'([0-9P]\w{4})'", code(file))
     }
     assert codes - OPERATOR_CODES - CAUGHT_CODES == BY_SQLSTATE.keys()
 
@@ -94,16 +107,12 @@ def includes(file: Path) -> list[Path]:
     return [each for path in direct for each in (path, *includes(path))]
 
 
-def test_install_sql_names_every_file_once() -> None:
-    files = set(SQL.rglob("*.sql")) - {SQL / "install.sql"}
-    assert sorted(includes(SQL / "install.sql")) == sorted(files)
+def test_install_sql_names_every_file_once_but_what_each_part_needs() -> None:
+    names = Counter(includes(SQL / "install.sql"))
+    again = {SQL / "base/owner.sql": 2, SQL / "grants.sql": 3}
+    assert names == dict.fromkeys(set(SQL.rglob("*.sql")) - {SQL / "install.sql"}, 1) | again
 
 
-@pytest.mark.parametrize("file", sorted(SQL.glob("functions/*.sql")), ids=relative)
-def test_a_public_function_has_the_file_of_its_name(file: Path) -> None:
-    functions = re.findall(r"create function pgjobs\.(\w+)", code(file))
-    if file.stem.startswith("_"):
-        assert functions
-        assert all(name.startswith("_") for name in functions)
-    else:
-        assert functions == [file.stem]
+def test_no_file_of_sql_has_more_than_300_lines() -> None:
+    lengths = {relative(file): code(file).count("\n") for file in SQL.rglob("*.sql")}
+    assert {name for name, length in lengths.items() if length > 300} == set()

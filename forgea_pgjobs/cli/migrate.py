@@ -25,16 +25,23 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="only print the SQL that would run, with its locks"
     )
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="leave out 0002.host: the history and the sessions of a host",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Apply the pending migrations, or print their SQL."""
-    from forgea_pgjobs.schema import plan, runner
+    from forgea_pgjobs.schema import runner
 
     if options.dry_run:
-        print(plan.plan(options.dsn), end="")
+        print(runner.dry_run(options.dsn, without=options.without), end="")
         return 0
-    names = runner.migrate(options.dsn, notify=warn)
+    names = runner.migrate(options.dsn, without=options.without, notify=warn)
     for name in names:
         print(f"applied {name}")
     if not names:

@@ -70,12 +70,15 @@ def _schema(conn: psycopg.Connection) -> list[tuple[str, str]]:
     if readable == (False,):
         return [("schema version", "not shown to this role"), ("pending migrations", "unknown")]
     has: dict[str, str] = dict(conn.execute(MIGRATIONS).fetchall())
-    pending = [name for name in files if name not in has]
+    newest = max(has, default="")
+    pending = [name for name in files if name > newest]
+    left_out = [name for name in files if name < newest and name not in has]
     edited = [name for name in files if name in has and has[name] != checksum(files[name])]
     unknown = [name for name in has if name not in files]
     return [
-        ("schema version", max(has, default="not recorded")),
+        ("schema version", newest or "not recorded"),
         ("pending migrations", ", ".join(pending) or "none"),
+        *([("left out", ", ".join(left_out))] if left_out else []),
         *([("edited migrations", ", ".join(edited))] if edited else []),
         *([("unknown migrations", ", ".join(unknown))] if unknown else []),
     ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from forgea_pgjobs.schema.resources import (
+from forgea_pgjobs.schema.files import (
     checksum,
     install_sql,
     migration_files,
     migrations_folder,
+    parts,
     recorded_install_sql,
-    sql_text,
 )
 
 __all__ = [
@@ -16,6 +16,6 @@ __all__ = [
     "install_sql",
     "migration_files",
     "migrations_folder",
+    "parts",
     "recorded_install_sql",
-    "sql_text",
 ]

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import psycopg
 
-from forgea_pgjobs.schema.resources import migration_files, sql_text
+from forgea_pgjobs.schema.files import PUBLISHED, migration_files, parts
 
-PUBLISH = "insert into pgjobs.fingerprint"
+BLOCK = re.compile(r"select '(\S+)', object\.\*.*?;\n", re.DOTALL)
 ROW = re.compile(r"\('([^']+)',\s+'([^']+)', '([0-9a-f]{32})'\)")
 
 
@@ -23,22 +23,26 @@ class Fingerprint(NamedTuple):
 
 
 def published() -> dict[str, set[Fingerprint]]:
-    """Return what each migration brings, by its id, in the forms of every major."""
+    """Return what each migration brings, by its id."""
+    texts = (path.read_text(encoding="utf-8") for path in migration_files().values())
+    blocks = [block for text in texts for block in PUBLISHED.findall(text)]
     return {
-        name: {Fingerprint(*row) for row in ROW.findall(path.read_text(encoding="utf-8"))}
-        for name, path in migration_files().items()
+        found[1]: {Fingerprint(*row) for row in ROW.findall(found[0])}
+        for found in map(BLOCK.search, blocks)
+        if found
     }
 
 
 def installed(conn: psycopg.Connection) -> set[Fingerprint]:
-    """Return what the database has, by the query of the view pgjobs._installed; any role may.
+    """Return what the database has, by the query of pgjobs._installed(); any role may.
 
     Raises: psycopg.errors.InvalidSchemaName where there is no schema pgjobs.
     """
-    text = sql_text("views/_installed.sql")
-    query = text[text.index("\nselect\n") : text.index("\n) as found;\n") + len("\n) as found")]
+    *_, verify = parts().values()
+    text = verify[verify.index("create function pgjobs._installed()") :]
+    query = text[text.index("return query\n") + len("return query\n") : text.index(";\nend\n$$;")]
     with conn.transaction():
-        # Names are written out by the path that the view has when verify() asks it.
+        # Names are written out by the path and settings that verify() has when it asks.
         conn.execute("set local search_path = pg_catalog, pg_temp")
         conn.execute("set local quote_all_identifiers = off")
         conn.execute("set local intervalstyle = postgres")
@@ -46,12 +50,12 @@ def installed(conn: psycopg.Connection) -> set[Fingerprint]:
 
 
 def rendered(name: str, rows: Iterable[Fingerprint]) -> str:
-    """Return the statement of a migration that publishes its rows."""
+    """Return the statement that publishes the objects of a migration."""
     values = ",\n".join(
         f"    ('{row.object}',\n        '{row.state}', '{row.digest}')" for row in sorted(rows)
     )
     return (
-        f"-- The objects of migration {name}, as published; written by `make generate`.\n"
-        f"{PUBLISH} (migration_id, object, state, digest)\n"
+        f"-- The objects of {name}, as published; written by `make generate`.\n"
+        "insert into pgjobs.fingerprint (migration_id, object, state, digest)\n"
         f"select '{name}', object.* from (values\n{values}\n) as object;\n"
     )

@@ -7,16 +7,30 @@ done, which mends a crash between the two and recognises an installation by psql
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Collection
 from functools import partial
 
 import psycopg
 from yoyo import read_migrations
 from yoyo.migrations import MigrationList
 
-from forgea_pgjobs.schema.bookkeeping import Backend, Notify, locked
 from forgea_pgjobs.schema.errors import MigrationRefused
-from forgea_pgjobs.schema.patience import LOCK_TIMEOUT, patiently
-from forgea_pgjobs.schema.resources import checksum, migration_files, migrations_folder
+from forgea_pgjobs.schema.files import checksum, migration_files, migrations_folder
+from forgea_pgjobs.schema.yoyo_backend import Backend, Notify, locked
+
+# Whoever comes behind a waiting ALTER or DROP waits with it, so a long wait for one idle reader
+# would stop the application. A short one, given up and repeated, stops it for half a second.
+LOCK_TIMEOUT = "500ms"
+TRIES = 5
+PAUSE = 2.0  # seconds
+HOLDERS = (
+    "select pid, usename, state, xact_start, query from pg_stat_activity"
+    " where datname = current_database() and pid in"
+    " (select pid from pg_locks where relation::regclass::text like 'pgjobs.%') order by xact_start"
+)
+# A host without the tables that it reads may leave it out.
+OPTIONAL = frozenset({"0002.host"})
 
 
 def _silent(_message: str) -> None:
@@ -41,17 +55,42 @@ def pending(dsn: str) -> list[str]:
     return [name for name in migration_files() if name not in has]
 
 
-def migrate(dsn: str, *, notify: Notify = _silent) -> list[str]:
-    """Apply every pending migration and return their ids; ``notify`` gets notices and repairs.
+def dry_run(dsn: str, *, without: Collection[str] = ()) -> str:
+    """Return the SQL that ``migrate`` would run, a script for psql; changes nothing.
+
+    Raises: MigrationRefused.
+    """
+    left_out = _optional(without)
+    files = migration_files()
+    names = [name for name in pending(dsn) if name not in left_out]
+    if not names:
+        return "-- nothing to apply\n"
+    texts = [files[name].read_text(encoding="utf-8") for name in names]
+    return "\n\n".join(
+        [
+            f"-- pending: {', '.join(names)}\n"
+            "-- Each is one transaction and says at its head which locks it takes on what exists;"
+            f" none\n-- is waited for longer than {LOCK_TIMEOUT}."
+            " By hand: psql -1 -v ON_ERROR_STOP=1.",
+            *(f"-- {name}\n{text}" for name, text in zip(names, texts, strict=True)),
+        ]
+    )
+
+
+def migrate(dsn: str, *, without: Collection[str] = (), notify: Notify = _silent) -> list[str]:
+    """Apply the pending migrations and return their ids; ``notify`` gets notices and repairs.
+
+    ``without`` names what to leave out: of ``OPTIONAL``. A later call applies it.
 
     Raises: MigrationRefused, psycopg.Error.
     """
+    left_out = _optional(without)
     with locked(dsn, {"lock_timeout": LOCK_TIMEOUT}, notify) as backend:
         migrations = read_migrations(str(migrations_folder()))
         _mend(backend, migrations, notify)
-        applied = backend.to_apply(migrations)
+        applied = [each for each in backend.to_apply(migrations) if each.id not in left_out]
         for migration in applied:
-            patiently(partial(backend.apply_one, migration), migration.id, notify)
+            _retry_on_lock_timeout(partial(backend.apply_one, migration), migration.id, notify)
         return [migration.id for migration in applied]
 
 
@@ -83,8 +122,35 @@ def rollback(
         newest_first = list(backend.to_rollback(migrations))
         undone = [m for m in newest_first if m.id > to] if to is not None else newest_first[:1]
         for migration in undone:
-            patiently(partial(backend.rollback_one, migration), migration.id, notify)
+            _retry_on_lock_timeout(partial(backend.rollback_one, migration), migration.id, notify)
         return [migration.id for migration in undone]
+
+
+def _retry_on_lock_timeout(run: Callable[[], None], name: str, notify: Notify) -> None:
+    """Run a migration, again from its start while a lock is not to be had."""
+    for left in reversed(range(TRIES)):
+        try:
+            run()
+            return
+        except psycopg.errors.LockNotAvailable:
+            if left == 0:
+                raise MigrationRefused(
+                    "55P03",
+                    f"{name} changed nothing: {TRIES} times a lock that it needs was not free",
+                    f"See who holds one, end that transaction, and run it again: {HOLDERS};",
+                ) from None
+            notify(f"{name} did not get a lock in time and was undone; tries left: {left}")
+            time.sleep(PAUSE)
+
+
+def _optional(without: Collection[str]) -> frozenset[str]:
+    if needed := set(without) - OPTIONAL:
+        raise MigrationRefused(
+            "22023",
+            f"{', '.join(sorted(needed))} cannot be left out",
+            f"What can: {', '.join(sorted(OPTIONAL))}.",
+        )
+    return frozenset(without)
 
 
 def _mend(backend: Backend, migrations: MigrationList, notify: Notify) -> dict[str, str]:

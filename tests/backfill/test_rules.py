@@ -46,7 +46,8 @@ def job_of(conn: Connection, log_id: UUID) -> Any:
 def counted(conn: Connection) -> list[int]:
     tables = ("lab_attempt", "job", "verdict", "artifact", "ready", "lease", "waiting", "lane")
     return [
-        rows(conn, f"select count(*) from pgjobs.{table}")[0][0] for table in (*tables, "setback")
+        rows(conn, f"select count(*) from pgjobs.{table}")[0][0]
+        for table in (*tables, "aborted_run")
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 from yoyo.migrations import read_sql_migration
 
 from forgea_pgjobs import embedded, schema
-from forgea_pgjobs.schema import resources
+from forgea_pgjobs.schema import files
 from tests.conftest import Postgres
 
 LATER = "9001.later"
@@ -88,10 +88,10 @@ class Folder:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     """A copy of the migrations, in which a test may add and leave out."""
-    where = resources._folder
+    where = files._folder
     copy = tmp_path / "migrations"
     shutil.copytree(schema.migrations_folder(), copy)
     monkeypatch.setattr(
-        resources, "_folder", lambda name: copy if name == "migrations" else where(name)
+        files, "_folder", lambda name: copy if name == "migrations" else where(name)
     )
     return Folder(copy)

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from forgea_pgjobs import schema
-from forgea_pgjobs.schema import patience, runner
-from forgea_pgjobs.schema.bookkeeping import Notify
+from forgea_pgjobs.schema import runner
 from forgea_pgjobs.schema.errors import MigrationRefused
+from forgea_pgjobs.schema.yoyo_backend import Notify
 from tests.helpers import Connection, claim, complete, enqueue, rows
 from tests.migrations.conftest import LATER, Folder
 
@@ -51,8 +51,8 @@ def go_on_while(app: Connection, holder: Connection, run: Future[list[str]]) -> 
 def test_r05_an_idle_reader_makes_a_migration_give_up_and_nobody_waits_for_long(
     way: str, fresh_dsn: str, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "PAUSE", 0.1)
-    monkeypatch.setattr(patience, "TRIES", 3)
+    monkeypatch.setattr(runner, "PAUSE", 0.1)
+    monkeypatch.setattr(runner, "TRIES", 3)
     runner.migrate(fresh_dsn)
     run, last = partial(roll_everything_back, fresh_dsn), next(iter(schema.migration_files()))
     if way == "up":
@@ -74,7 +74,7 @@ def test_r05_an_idle_reader_makes_a_migration_give_up_and_nobody_waits_for_long(
         with pytest.raises(MigrationRefused) as refusal:
             under_way.result()
         assert refusal.value.sqlstate == "55P03"
-        assert len(notices) == patience.TRIES - 1
+        assert len(notices) == runner.TRIES - 1
 
         # The hint finds the holder.
         query = refusal.value.hint.partition(": ")[2]
@@ -87,7 +87,7 @@ def test_r05_an_idle_reader_makes_a_migration_give_up_and_nobody_waits_for_long(
 def test_a_migration_goes_through_when_the_reader_ends_between_two_tries(
     fresh_dsn: str, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "PAUSE", 0)
+    monkeypatch.setattr(runner, "PAUSE", 0)
     runner.migrate(fresh_dsn)
     folder.add(UP, DOWN)
     with psycopg.connect(fresh_dsn) as reader:

@@ -12,7 +12,7 @@ import pytest
 from pytest_postgresql.executors import NoopExecutor
 
 from forgea_pgjobs import schema
-from forgea_pgjobs.schema import resources, runner
+from forgea_pgjobs.schema import files, runner
 from tests.conftest import Postgres
 from tests.helpers import rows
 from tests.migrations.conftest import Dump
@@ -36,7 +36,7 @@ TIMES = 2 if LONG else 1
 def run(direction: str, dsn: str, end: str = "killed", last: int = -1) -> tuple[int, list[str]]:
     """Run up or down in a process; return its code and, where it came to the end, its steps."""
     program = [sys.executable, "-m", "tests.migrations.killed", direction, dsn, end, str(last)]
-    done = subprocess.run(program, cwd=resources.PACKAGE.parent, capture_output=True, text=True)
+    done = subprocess.run(program, cwd=files.PACKAGE.parent, capture_output=True, text=True)
     with psycopg.connect(dsn, autocommit=True) as conn:
         while rows(conn, OTHERS):
             pass  # the server has not noticed yet that the process is gone

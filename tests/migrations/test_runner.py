@@ -11,9 +11,9 @@ import psycopg
 import pytest
 
 from forgea_pgjobs import schema
-from forgea_pgjobs.schema import bookkeeping, resources, runner
-from forgea_pgjobs.schema.bookkeeping import LOCK
+from forgea_pgjobs.schema import files, runner, yoyo_backend
 from forgea_pgjobs.schema.errors import MigrationRefused
+from forgea_pgjobs.schema.yoyo_backend import LOCK
 from tests.migrations.conftest import RunProgram
 
 ALL = list(schema.migration_files())
@@ -34,11 +34,11 @@ def die_in(step: str, call: str, dsn: str) -> None:
     """Run a call of the runner in a process that ends, as by kill -9, where yoyo would do step."""
     program = f"""
 import os
-from forgea_pgjobs.schema import bookkeeping, runner
-bookkeeping.Backend.{step} = lambda *args, **kwargs: os._exit(9)
+from forgea_pgjobs.schema import runner, yoyo_backend
+yoyo_backend.Backend.{step} = lambda *args, **kwargs: os._exit(9)
 runner.{call}({dsn!r})
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=resources.PACKAGE.parent)
+    done = subprocess.run([sys.executable, "-c", program], cwd=files.PACKAGE.parent)
     assert done.returncode == 9
 
 
@@ -63,7 +63,7 @@ def test_two_runners_at_once_apply_once(empty_dsn: str) -> None:
 def test_a_runner_waits_for_another_no_longer_than_its_timeout(
     empty_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bookkeeping, "TURN_TIMEOUT", "10ms")
+    monkeypatch.setattr(yoyo_backend, "TURN_TIMEOUT", "10ms")
     with psycopg.connect(empty_dsn, autocommit=True) as other:
         other.execute("select pg_advisory_lock(%s)", [LOCK])
         with pytest.raises(MigrationRefused) as refusal:

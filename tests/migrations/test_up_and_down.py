@@ -147,8 +147,8 @@ def test_the_down_of_the_backfill_leaves_its_rows_and_the_next_up_goes_on(empty_
         for _ in range(3):
             add_log(conn)
         assert pgjobs.backfill_verification_log(conn, batch_size=2, dry_run=False).jobs == 2
-        assert runner.rollback(empty_dsn) == ["0002.backfill"]
+        assert runner.rollback(empty_dsn, to="0001.ledger") == ["0003.verify", "0002.host"]
         assert conn.execute("select count(*) from pgjobs.verification_job").fetchone() == (2,)
-        assert runner.migrate(empty_dsn) == ["0002.backfill"]
+        assert runner.migrate(empty_dsn) == ["0002.host", "0003.verify"]
         assert pgjobs.backfill_verification_log(conn, dry_run=False).seen == 1
         assert [check for check in pgjobs.backfill_reconcile(conn) if not check.ok] == []

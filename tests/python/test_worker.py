@@ -80,7 +80,7 @@ def test_an_exception_gives_the_job_back_and_is_no_verdict(
         "QUEUED",
         "PASSED",
     )
-    [run] = rows(observer, "select * from pgjobs.setback")
+    [run] = rows(observer, "select * from pgjobs.aborted_run")
     assert (run.outcome, run.reason[:22], len(run.reason)) == (
         "RELEASED",
         "OSError: no space left",

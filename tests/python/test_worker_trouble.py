@@ -140,8 +140,8 @@ def test_a_handler_that_exits_ends_the_worker_but_takes_no_other_result_along(
         Worker(fresh_dsn, handler, batch=3).drain()
     assert caught.value.code == 3
     assert [job(observer, job_id).status for job_id in queued] == ["PASSED", "QUEUED", "QUEUED"]
-    setbacks = rows(observer, "select job_id, reason from pgjobs.setback order by job_id")
-    assert setbacks == [(queued[1], "SystemExit: 3"), (queued[2], "worker stopped")]
+    aborted_runs = rows(observer, "select job_id, reason from pgjobs.aborted_run order by job_id")
+    assert aborted_runs == [(queued[1], "SystemExit: 3"), (queued[2], "worker stopped")]
 
 
 def test_a_job_taken_away_and_claimed_again_by_the_same_worker_is_a_lease_of_its_own(

@@ -145,8 +145,8 @@ def test_f08_a_lease_granted_by_a_clock_two_days_ahead_is_rescued_at_once(
     again = claim(observer)
     assert again.run_no == 2
     complete(observer, again)
-    [setback] = rows(observer, "select * from pgjobs.setback where job_id = %(id)s", id=run.job_id)
-    assert setback.ended_at >= setback.started_at
+    [run] = rows(observer, "select * from pgjobs.aborted_run where job_id = %(id)s", id=run.job_id)
+    assert run.ended_at >= run.started_at
     assert violations(observer) == []
 
 

@@ -116,7 +116,7 @@ def test_o12_a_subscriber_copies_the_ledger_and_follows_every_call(pair: Pair) -
             "update pgjobs.verdict set status = 'PASSED' where status = 'FAILED'",
         ),
         ("job_payload_append_only", "delete from pgjobs.job_payload"),
-        ("setback_no_truncate", "truncate pgjobs.setback"),
+        ("aborted_run_no_truncate", "truncate pgjobs.aborted_run"),
     ],
 )
 def test_o12_tampering_on_the_primary_stops_the_subscriber(

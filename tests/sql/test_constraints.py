@@ -93,7 +93,7 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
         "job_id_pkey": [{"job_id": 1}],
         "job_id_fkey": [{"job_id": 3}],
     },
-    "setback": {
+    "aborted_run": {
         "job_id_run_no_pkey": [{"job_id": 1}],
         "job_id_fkey": [{"job_id": 3}],
         "run_no_check": [{"run_no": 0}],
@@ -197,7 +197,7 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
         "migration_id_pkey": [{"migration_id": "1"}],
     },
     "fingerprint": {
-        "object_digest_pkey": [{"object": "1"}],
+        "object_pkey": [{"object": "1"}],
     },
 }
 SQLSTATES = {"pkey": "23505", "key": "23505", "fkey": "23503", "check": "23514"}
@@ -223,7 +223,7 @@ def row(number: int) -> dict[str, dict[str, Any]]:
         "job_payload": {**job, "payload": Jsonb(1)},
         "verdict": {**run, "completed_at": NOW, "lease_token": UUID(int=9), "status": "PASSED"},
         "verdict_summary": {**job, "summary": Jsonb(1)},
-        "setback": {**run, "ended_at": NOW, "outcome": "LEASE_LOST"},
+        "aborted_run": {**run, "ended_at": NOW, "outcome": "LEASE_LOST"},
         "review": {
             "review_id": number,
             **job,
@@ -294,6 +294,7 @@ def row(number: int) -> dict[str, dict[str, Any]]:
             "attempt_id": number,
             "available_at": NOW,
             "priority": 1,
+            "last_run_no": 1,
         },
         "lease": {
             "session_id": session_id,
@@ -302,8 +303,9 @@ def row(number: int) -> dict[str, dict[str, Any]]:
             "available_at": NOW,
             "lease_expires_at": NOW,
             "lease_token": UUID(int=9),
-            "lease_for": "1 s",
+            "lease_for": 1,
             "priority": 1,
+            "last_run_no": 1,
         },
         "waiting": {"session_id": session_id, "turn_no": number},
         "migration": {"migration_id": str(number), "checksum": ""},

@@ -17,7 +17,7 @@ LEDGER = {
     "job_payload": ("payload", "job_payload_job_id_pkey"),
     "verdict": ("status", "verdict_job_id_pkey"),
     "verdict_summary": ("summary", "verdict_summary_job_id_pkey"),
-    "setback": ("reason", "setback_job_id_run_no_pkey"),
+    "aborted_run": ("reason", "aborted_run_job_id_run_no_pkey"),
     "review": ("reason", "review_review_id_pkey"),
     "review_result": ("outcome", "review_result_review_id_pkey"),
     "review_summary": ("summary", "review_summary_review_id_pkey"),
@@ -44,7 +44,6 @@ VIEWS = [
     "verification_amendment",
     "verification_review",
     "backfill_report",
-    "_installed",
 ]
 ROLES = ["pgjobs_owner", "none"]  # none: the superuser of the connection
 MODES = ["origin", "replica", "local"]

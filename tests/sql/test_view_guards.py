@@ -60,7 +60,7 @@ def ledger(conn: Connection) -> Connection:
 
 
 def everything(conn: Connection) -> list[Any]:
-    tables = ("lab_attempt", "job", "verdict", "setback", "lane", "ready", "lease", "waiting")
+    tables = ("lab_attempt", "job", "verdict", "aborted_run", "lane", "ready", "lease", "waiting")
     return [rows(conn, f"select t.xmin::text, t.* from pgjobs.{table} as t") for table in tables]
 
 

@@ -73,11 +73,11 @@ TAMPERING: dict[str, set[str]] = {
     # A lane whose head is nowhere, or another; a session with two heads.
     "update pgjobs.lane set head_job_id = 4 where head_job_id = 3": {f"session {SESSION}"},
     "insert into pgjobs.lease select session_id, job_id, attempt_id, available_at, now(),"
-    " now(), gen_random_uuid(), '1 hour', null, priority, 1, 'w' from pgjobs.ready"
+    " now(), gen_random_uuid(), 3600, null, priority, 1, 3, 'w' from pgjobs.ready"
     " where job_id = 3": {f"session {SESSION}"},
     "with gone as (delete from pgjobs.waiting where turn_no = 4) insert into pgjobs.ready"
-    f" (job_id, session_id, attempt_id, available_at, priority) values (4, '{SESSION}', 4, now(),"
-    " 1)": {f"session {SESSION}"},
+    f" (job_id, session_id, attempt_id, available_at, priority, last_run_no)"
+    f" values (4, '{SESSION}', 4, now(), 1, 3)": {f"session {SESSION}"},
     "update pgjobs.ready set ready_no = 1000 where job_id = 3": {"sequence pgjobs.job_job_id_seq"},
     "delete from pgjobs.verdict where job_id = 2": {
         "job 2",

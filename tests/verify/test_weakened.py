@@ -59,10 +59,9 @@ OTHERS = {
     " alter table pgjobs.verdict add constraint verdict_status_check check (status <> '')": (
         "constraint verdict_status_check"
     ),
-    "alter table pgjobs.setback drop constraint setback_job_id_fkey; alter table pgjobs.setback add"
-    " constraint setback_job_id_fkey foreign key (job_id) references pgjobs.job not valid": (
-        "constraint setback_job_id_fkey"
-    ),
+    "alter table pgjobs.aborted_run drop constraint aborted_run_job_id_fkey;"
+    " alter table pgjobs.aborted_run add constraint aborted_run_job_id_fkey"
+    " foreign key (job_id) references pgjobs.job not valid": ("constraint aborted_run_job_id_fkey"),
     "update pg_index set indisvalid = false"
     " where indexrelid = 'pgjobs.job_commit_sha_key'::regclass": "unique index job_commit_sha_key",
     "drop index pgjobs.verdict_status_completed_at_idx": "index verdict_status_completed_at_idx",
@@ -116,8 +115,8 @@ OTHERS = {
         "constraint lab_attempt_session_id_fkey"
     ),
     "alter sequence pgjobs.idle_at set unlogged": "sequence idle_at",
-    "revoke insert on pgjobs.setback from pgjobs_owner": (
-        "revoke insert on table setback from its owner"
+    "revoke insert on pgjobs.aborted_run from pgjobs_owner": (
+        "revoke insert on table aborted_run from its owner"
     ),
     "grant references on pgjobs.lease to pg_monitor": "grant references on table lease",
     "alter default privileges for role pgjobs_owner grant all on tables to public": (
@@ -235,11 +234,11 @@ def test_it_is_no_error(statement: str, conn: Connection) -> None:
 
 
 def test_a_rule_that_is_named_like_a_views_own_is_named(conn: Connection) -> None:
-    conn.execute("create rule quiet as on insert to pgjobs.setback do instead nothing")
+    conn.execute("create rule quiet as on insert to pgjobs.aborted_run do instead nothing")
     # Some majors refuse this name themselves.
     with suppress(psycopg.errors.InvalidObjectDefinition), conn.transaction():
-        conn.execute('alter rule quiet on pgjobs.setback rename to "_RETURN"')
-    assert any(each.endswith(" on setback") for each in findings(conn, "error"))
+        conn.execute('alter rule quiet on pgjobs.aborted_run rename to "_RETURN"')
+    assert any(each.endswith(" on aborted_run") for each in findings(conn, "error"))
 
 
 def test_settings_that_lose_data_are_named(conn: Connection) -> None:

@@ -1,0 +1,888 @@
+-- The host's part: moves its history into the ledger, and links its sessions.
+-- depends: 0001.ledger
+--
+-- For the operator: adds functions and a view. A host without "VerificationLog", "LabSession" and
+-- "Lab" may leave it out: forgea-pgjobs migrate --without 0002.host.
+-- Locks on what exists: ACCESS SHARE on pgjobs.backfill, pgjobs.lab_attempt, the views; ROW
+-- EXCLUSIVE on pgjobs.migration.
+-- With psql alone: psql -1 -v ON_ERROR_STOP=1 -f migrations/0002.host.sql
+
+
+-- The host that stood here before: its history, and a foreign key to its sessions.
+
+
+-- A later part is created by the role that owns the schema, as the first part was.
+set local lock_timeout = '500ms';
+set local search_path = pg_catalog, pg_temp;
+
+do $$
+begin
+    perform set_config('role', owner.rolname, true)
+    from pg_namespace as namespace
+    join pg_roles as owner on owner.oid = namespace.nspowner
+    where namespace.nspname = 'pgjobs';
+end
+$$;
+
+
+create type pgjobs.backfilled as (
+    seen bigint,
+    attempts bigint,
+    jobs bigint,
+    artifacts bigint,
+    skipped bigint
+);
+comment on type pgjobs.backfilled is
+    'Answer of backfill_verification_log: logs looked at, rows made, logs that gave no job.';
+
+
+create type pgjobs.backfill_log as (
+    log_id uuid,
+    session_id uuid,
+    commit_sha text,
+    verified_at timestamptz,
+    lab_version text,
+    session_status text,
+    artifacts integer,
+    outcome text,
+    reason text
+);
+comment on type pgjobs.backfill_log is
+    'A log of the host, and what it comes to by itself; commit_sha is null when it is skipped.';
+
+
+-- backfill_report: what became of every log that the backfill has looked at.
+create view pgjobs.backfill_report as
+select
+    backfill.log_id,
+    backfill.session_id,
+    backfill.outcome,
+    backfill.reason,
+    backfill.attempt_id,
+    backfill.job_id,
+    attempt.commit_sha,
+    backfill.backfilled_at,
+    backfill.login
+from pgjobs.backfill as backfill
+left join pgjobs.lab_attempt as attempt on attempt.attempt_id = backfill.attempt_id;
+
+comment on view pgjobs.backfill_report is
+    'What became of every log of the host: a JOB, an ATTEMPT without a job of its own, or SKIPPED; '
+    'and why. Read-only.';
+
+create trigger backfill_report_read_only instead of insert or update or delete
+    on pgjobs.backfill_report for each row execute function pgjobs._guard_ledger();
+
+
+-- One batch of the host's history, in one transaction; a row of backfill says that a log is done,
+-- and is there exactly when its ledger rows are. So a call that dies leaves nothing, and the next
+-- one goes on where it was.
+--
+-- The races. Two calls take turns: the lock on backfill comes first, and the statement after it
+-- sees what the other one did. A live push may be at the same commit: unique indexes decide, on
+-- conflict waits for the rival, and what it has left counts. Attempts come before jobs, jobs in the
+-- order of their commits, as enqueue and enqueue_many take them; lanes are never touched, a
+-- backfilled job being finished when it appears. Above READ COMMITTED the snapshot would be older
+-- than the lock.
+create function pgjobs.backfill_verification_log(
+    batch_size integer default 1000,
+    dry_run boolean default true
+)
+    returns pgjobs.backfilled
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    -- A policy that hides logs from us is an error, not a shorter history.
+    set row_security = off
+as $$
+declare
+    v_now timestamptz;
+    v_logs pgjobs.backfill_log[];
+    v_job_ids bigint[];
+    v_attempts bigint;
+    v_jobs bigint;
+    v_artifacts bigint;
+    v_backfilled pgjobs.backfilled;
+begin
+    if (batch_size between 1 and 10000) is not true or dry_run is null then
+        perform pgjobs._refuse_argument(
+            'backfill_verification_log',
+            case when dry_run is null then 'dry_run' else 'batch_size' end,
+            jsonb_build_object('batch_size', batch_size)
+        );
+    end if;
+    if current_setting('transaction_isolation') <> 'read committed' then
+        perform pgjobs._refuse('isolation_too_high', 'backfill_verification_log');
+    end if;
+    perform pgjobs._check_host();
+
+    if dry_run then
+        with log as materialized (
+            select log.* from pgjobs._next_logs(null) as log
+        ),
+        attempt as (
+            select distinct log.session_id, log.commit_sha
+            from log
+            where log.outcome <> 'SKIPPED'
+                and not exists (
+                    select from pgjobs.lab_attempt as attempt
+                    where attempt.session_id = log.session_id
+                        and attempt.commit_sha = log.commit_sha
+                )
+        ),
+        job as (
+            select distinct on (log.commit_sha) log.artifacts
+            from log
+            where log.outcome = 'JOB'
+                and not exists (
+                    select from pgjobs.job as job where job.commit_sha = log.commit_sha
+                )
+            order by log.commit_sha, log.verified_at, log.log_id
+        )
+        select
+            (select count(*) from log),
+            (select count(*) from attempt),
+            count(*),
+            coalesce(sum(job.artifacts), 0),
+            (select count(*) from log) - count(*)
+        into v_backfilled
+        from job;
+        return v_backfilled;
+    end if;
+
+    lock table pgjobs.backfill in share row exclusive mode;
+    v_now := clock_timestamp();
+    v_logs := array(select log from pgjobs._next_logs(batch_size) as log);
+
+    insert into pgjobs.lab_attempt (session_id, commit_sha, recorded_at, pushed_at)
+    select log.session_id, log.commit_sha, log.verified_at, log.verified_at
+    from unnest((select v_logs)) as log
+    where log.outcome <> 'SKIPPED'
+    order by log.verified_at, log.log_id
+    on conflict do nothing;
+    get diagnostics v_attempts = row_count;
+
+    with candidate as (
+        select distinct on (log.commit_sha) log.*
+        from unnest((select v_logs)) as log
+        where log.outcome = 'JOB'
+            and not exists (
+                select from pgjobs.job as job where job.commit_sha = log.commit_sha offset 0
+            )
+        order by log.commit_sha, log.verified_at, log.log_id
+    ),
+    numbered as (
+        select candidate.*, nextval('pgjobs.job_job_id_seq') as job_id
+        from (
+            select candidate.* from candidate order by candidate.verified_at, candidate.log_id
+        ) as candidate
+    ),
+    job as (
+        insert into pgjobs.job (
+            job_id, session_id, commit_sha, lab_version, priority, max_runs, created_at
+        )
+        overriding system value
+        select
+            numbered.job_id, numbered.session_id, numbered.commit_sha, numbered.lab_version, 2, 3,
+            numbered.verified_at
+        from numbered
+        order by numbered.commit_sha
+        on conflict do nothing
+        returning job_id
+    )
+    select array_agg(job.job_id), count(*) into v_job_ids, v_jobs from job;
+
+    insert into pgjobs.verdict (
+        job_id, completed_at, run_no, status, error_reason, error_detail, login, origin
+    )
+    select
+        job.job_id, job.created_at, 0,
+        case log.reason when 'VERIFIED_PASS' then 'PASSED' else 'ERROR' end,
+        nullif(log.reason, 'VERIFIED_PASS'),
+        case when log.reason <> 'VERIFIED_PASS' then
+            'The lab session was ' || coalesce(log.session_status, 'without a status')
+            || ': the outcome is not known.'
+        end,
+        session_user, 'BACKFILL'
+    from unnest((select v_logs)) as log
+    cross join lateral (
+        select job.*
+        from pgjobs.job as job
+        where job.commit_sha = log.commit_sha and job.session_id = log.session_id
+        offset 0
+    ) as job
+    where job.job_id = any (v_job_ids);
+
+    -- Bodies are taken in the order of their hashes; the texts themselves are not sorted.
+    insert into pgjobs.artifact (
+        job_id, created_at, size_bytes, body_id, inline_bytes, run_no, artifact_no, truncated,
+        kind, name, media_type, sha256
+    )
+    select
+        text.job_id, text.created_at, text.size_bytes,
+        pgjobs._keep_body(pgjobs._log_content(text.value), text.sha256), text.inline_bytes, 0,
+        text.artifact_no, octet_length(text.value) > text.size_bytes, text.kind, text.name,
+        'text/plain; charset=utf-8', text.sha256
+    from (
+        select
+            text.*,
+            sum(text.size_bytes) over (partition by text.job_id order by text.artifact_no)
+                as inline_bytes
+        from (
+            select
+                job.job_id, job.created_at, text.artifact_no, text.kind, text.name, text.value,
+                octet_length(content.content) as size_bytes, sha256(content.content) as sha256
+            from unnest((select v_logs)) as log
+            cross join lateral (
+                select job.*
+                from pgjobs.job as job
+                where job.commit_sha = log.commit_sha and job.session_id = log.session_id
+                offset 0
+            ) as job
+            cross join lateral (
+                select source.*
+                from public."VerificationLog" as source
+                where source.id = log.log_id
+                offset 0
+            ) as source
+            cross join lateral (
+                values
+                    (1, 'DIFF', 'pr.diff', source."prDiff"),
+                    (2, 'LOG', 'ci-output.log', source."ciOutput")
+            ) as text (artifact_no, kind, name, value)
+            cross join lateral (
+                select pgjobs._log_content(text.value) as content offset 0
+            ) as content
+            where job.job_id = any (v_job_ids) and text.value is not null
+            offset 0
+        ) as text
+        order by text.sha256
+        offset 0
+    ) as text;
+    get diagnostics v_artifacts = row_count;
+
+    insert into pgjobs.backfill (
+        log_id, session_id, attempt_id, job_id, backfilled_at, outcome, reason, login, log_sha256,
+        ledger_sha256
+    )
+    select
+        log.log_id, log.session_id, attempt.attempt_id, job.job_id, v_now,
+        case when log.outcome = 'JOB' and job.job_id is null then 'ATTEMPT' else log.outcome end,
+        case when log.outcome = 'JOB' and job.job_id is null
+            then 'COMMIT_HAS_JOB' else log.reason
+        end,
+        session_user,
+        pgjobs._log_sha256(log.log_id),
+        pgjobs._ledger_sha256(attempt.attempt_id, job.job_id)
+    from unnest((select v_logs)) as log
+    left join lateral (
+        select attempt.attempt_id
+        from pgjobs.lab_attempt as attempt
+        where attempt.session_id = log.session_id and attempt.commit_sha = log.commit_sha
+        offset 0
+    ) as attempt on true
+    left join lateral (
+        select job.job_id
+        from pgjobs.job as job
+        where job.commit_sha = log.commit_sha
+            and job.session_id = log.session_id
+            and job.job_id = any (v_job_ids)
+        offset 0
+    ) as job on true;
+
+    return (
+        cardinality(v_logs), v_attempts, v_jobs, v_artifacts, cardinality(v_logs) - v_jobs
+    )::pgjobs.backfilled;
+end
+$$;
+comment on function pgjobs.backfill_verification_log is
+    'Moves the next batch_size (1 … 10,000) logs of the host into the ledger: attempts, jobs with '
+    'a verdict marked BACKFILL, artifacts, and a row of backfill_report each. seen is 0 when '
+    'nothing is left; skipped counts the logs from which no job came. A dry run counts what all '
+    'that is left would come to. Errors: 22023, 22004, 25000, 42P01, 42501.';
+
+
+-- What the backfill reads of the host, and the two hashes by which it can be checked later. The
+-- host's tables are named in bodies only, which are planned when they run: so these install where
+-- the tables do not exist.
+
+create function pgjobs._check_host()
+    returns void
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_table text;
+begin
+    foreach v_table in array array['"VerificationLog"', '"LabSession"', '"Lab"'] loop
+        if to_regnamespace('public') is null then
+            perform pgjobs._refuse('host_table_missing', v_table);
+        elsif not has_schema_privilege('public', 'usage') then
+            perform pgjobs._refuse('host_table_closed', v_table);
+        elsif to_regclass('public.' || v_table) is null then
+            perform pgjobs._refuse('host_table_missing', v_table);
+        elsif not has_table_privilege(to_regclass('public.' || v_table), 'select') then
+            perform pgjobs._refuse('host_table_closed', v_table);
+        end if;
+    end loop;
+end
+$$;
+comment on function pgjobs._check_host is
+    'Refuses with 42P01 where a table of the host is missing, with 42501 where it is closed to us.';
+
+
+create function pgjobs._log_reason(
+    commit_sha text,
+    verified_at timestamp,
+    lab_version text,
+    session_status text
+)
+    returns text
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return case
+        when pgjobs._is_commit_sha(commit_sha) is not true then 'BAD_COMMIT_SHA'
+        when isfinite(verified_at) is not true then 'BAD_TIME'
+        when pgjobs._is_text(lab_version) is not true then 'BAD_LAB_VERSION'
+        when session_status = 'VERIFIED_PASS' then 'VERIFIED_PASS'
+        else 'BACKFILL_UNKNOWN'
+    end;
+end
+$$;
+comment on function pgjobs._log_reason is
+    'What a log comes to by itself; only another job of its commit can still make it '
+    'COMMIT_HAS_JOB.';
+
+
+-- In the order in which "the first of a commit" is meant. There is no index for it, and none is
+-- put on the host's table: every call reads the logs once.
+create function pgjobs._next_logs(max_logs integer)
+    returns setof pgjobs.backfill_log
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+    select
+        log.id,
+        log."sessionId",
+        case when reason.outcome <> 'SKIPPED' then log."commitSha" end,
+        log."verifiedAt" at time zone 'UTC',
+        lab."repoVersion"::text,
+        session.status::text,
+        num_nonnulls(log."prDiff", log."ciOutput"),
+        reason.outcome,
+        reason.reason
+    from (
+        select log.*
+        from public."VerificationLog" as log
+        where not exists (select from pgjobs.backfill as done where done.log_id = log.id)
+        order by log."verifiedAt", log.id
+        limit max_logs
+    ) as log
+    left join public."LabSession" as session on session.id = log."sessionId"
+    left join public."Lab" as lab on lab.id = session."labId"
+    cross join lateral (
+        select
+            found.reason,
+            case
+                when found.reason in ('BAD_COMMIT_SHA', 'BAD_TIME') then 'SKIPPED'
+                when found.reason = 'BAD_LAB_VERSION' then 'ATTEMPT'
+                else 'JOB'
+            end as outcome
+        from (
+            select pgjobs._log_reason(
+                log."commitSha", log."verifiedAt", lab."repoVersion", session.status::text
+            ) as reason
+            offset 0
+        ) as found
+        offset 0
+    ) as reason;
+end
+$$;
+comment on function pgjobs._next_logs is
+    'The first max_logs logs that the backfill has not looked at, all of them for null.';
+
+
+create function pgjobs._log_content(value text)
+    returns bytea
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    c_most constant integer := 1048576;
+    v_content bytea := convert_to(value, 'UTF8');
+    v_end integer := c_most;
+begin
+    if octet_length(v_content) <= c_most then
+        return v_content;
+    end if;
+    -- A byte 10xxxxxx goes on with a character, which is not to be cut in two.
+    while get_byte(v_content, v_end) & 192 = 128 loop
+        v_end := v_end - 1;
+    end loop;
+    return substring(v_content from 1 for v_end);
+end
+$$;
+comment on function pgjobs._log_content is
+    'A text of a log as the content of an artifact: its first MiB, whole characters.';
+
+
+create function pgjobs._log_sha256(log_id uuid)
+    returns bytea
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return sha256(
+        convert_to(
+            json_build_array(
+                log.id, log."sessionId", log."commitSha", log."verifiedAt",
+                encode(sha256(convert_to(log."prDiff", 'UTF8')), 'hex'),
+                encode(sha256(convert_to(log."ciOutput", 'UTF8')), 'hex')
+            )::text,
+            'UTF8'
+        )
+    )
+    from public."VerificationLog" as log
+    where log.id = _log_sha256.log_id;
+end
+$$;
+comment on function pgjobs._log_sha256 is 'SHA-256 of a log; null when it is not there.';
+
+
+-- No value is written as the session would show it: times as seconds, bytes as hex.
+create function pgjobs._ledger_sha256(attempt_id bigint, job_id bigint)
+    returns bytea
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return sha256(
+        convert_to(
+            json_build_array(
+                (
+                    select json_build_array(
+                        attempt.attempt_id, attempt.session_id, attempt.commit_sha,
+                        extract(epoch from attempt.recorded_at), attempt.delivery_id,
+                        extract(epoch from attempt.pushed_at), encode(attempt.detail_sha256, 'hex')
+                    )
+                    from pgjobs.lab_attempt as attempt
+                    where attempt.attempt_id = _ledger_sha256.attempt_id
+                ),
+                (
+                    select json_build_array(
+                        job.job_id, job.session_id, job.commit_sha, job.lab_version, job.priority,
+                        job.max_runs, extract(epoch from job.created_at),
+                        extract(epoch from job.available_at), encode(job.payload_sha256, 'hex')
+                    )
+                    from pgjobs.job as job
+                    where job.job_id = _ledger_sha256.job_id
+                ),
+                (
+                    select json_build_array(
+                        extract(epoch from verdict.completed_at),
+                        extract(epoch from verdict.started_at), verdict.lease_token,
+                        verdict.run_no, verdict.status, verdict.worker, verdict.error_reason,
+                        verdict.error_detail, verdict.actor, encode(verdict.summary_sha256, 'hex'),
+                        verdict.login, verdict.origin
+                    )
+                    from pgjobs.verdict as verdict
+                    where verdict.job_id = _ledger_sha256.job_id
+                ),
+                (
+                    select json_agg(
+                        json_build_array(
+                            artifact.artifact_id, extract(epoch from artifact.created_at),
+                            artifact.size_bytes, artifact.body_id, artifact.inline_bytes,
+                            artifact.artifact_no, artifact.truncated, artifact.kind, artifact.name,
+                            artifact.media_type, artifact.location, encode(artifact.sha256, 'hex')
+                        )
+                        order by artifact.artifact_no
+                    )
+                    from pgjobs.artifact as artifact
+                    where artifact.job_id = _ledger_sha256.job_id and artifact.run_no = 0
+                )
+            )::text,
+            'UTF8'
+        )
+    );
+end
+$$;
+comment on function pgjobs._ledger_sha256 is
+    'SHA-256 of an attempt, and of a job with its verdict and its artifacts without a run.';
+
+
+create type pgjobs.backfill_check as (
+    check_name text,
+    expected text,
+    actual text,
+    ok boolean
+);
+comment on type pgjobs.backfill_check is 'Answer of backfill_reconcile.';
+
+
+-- The host's history against the ledger, both read in full as of one moment: counts of what should
+-- be there and is, and the hashes of what was read and written against those of what is there now.
+create function pgjobs.backfill_reconcile()
+    returns setof pgjobs.backfill_check
+    language plpgsql stable security definer
+    set search_path = pg_catalog, pg_temp
+    set row_security = off
+as $$
+begin
+    perform pgjobs._check_host();
+    return query
+    with report as materialized (
+        select
+            report.*,
+            log."commitSha" as log_sha,
+            log."verifiedAt" at time zone 'UTC' as log_time,
+            pgjobs._log_reason(log."commitSha", log."verifiedAt", null, null) as log_reason,
+            num_nonnulls(log."prDiff", log."ciOutput") as texts
+        from pgjobs.backfill as report
+        left join public."VerificationLog" as log on log.id = report.log_id
+    ),
+    finished as materialized (
+        select report.*, job.job_id is not null as is_job, verdict.status as verdict_status
+        from report
+        left join pgjobs.job as job
+            on job.job_id = report.job_id
+            and job.session_id = report.session_id
+            and job.commit_sha = report.log_sha
+            and job.created_at = report.log_time
+        left join pgjobs.verdict as verdict
+            on verdict.job_id = report.job_id
+            and verdict.origin = 'BACKFILL'
+            and verdict.completed_at = report.log_time
+        where report.outcome = 'JOB'
+    ),
+    result (check_name, expected, actual) as (
+        select 'logs that are in the report', count(*), count(report.log_id)
+        from public."VerificationLog" as log
+        left join pgjobs.backfill as report on report.log_id = log.id
+        union all
+        select 'logs as they were, by hash',
+            count(*),
+            count(*) filter (where report.log_sha256 = pgjobs._log_sha256(report.log_id))
+        from report
+        union all
+        select 'ledger rows as they were, by hash',
+            count(*),
+            count(*) filter (
+                where report.ledger_sha256
+                    = pgjobs._ledger_sha256(report.attempt_id, report.job_id)
+            )
+        from report
+        union all
+        select 'logs skipped for their form',
+            count(*),
+            count(*) filter (where report.log_reason = report.reason)
+        from report
+        where report.outcome = 'SKIPPED'
+        union all
+        select 'attempts of logs', count(*), count(attempt.attempt_id)
+        from report
+        left join pgjobs.lab_attempt as attempt
+            on attempt.attempt_id = report.attempt_id
+            and attempt.session_id = report.session_id
+            and attempt.commit_sha = report.log_sha
+        where report.outcome <> 'SKIPPED'
+        union all
+        select 'logs whose commit had a job', count(*), count(job.job_id)
+        from report
+        left join pgjobs.job as job on job.commit_sha = report.log_sha
+        where report.reason = 'COMMIT_HAS_JOB'
+        union all
+        select 'jobs of logs', count(*), count(*) filter (where finished.is_job) from finished
+        union all
+        select 'verdicts PASSED',
+            count(*),
+            count(*) filter (where finished.verdict_status = 'PASSED')
+        from finished
+        where finished.reason = 'VERIFIED_PASS'
+        union all
+        select 'verdicts unknown',
+            count(*),
+            count(*) filter (where finished.verdict_status = 'ERROR')
+        from finished
+        where finished.reason = 'BACKFILL_UNKNOWN'
+        union all
+        select 'backfilled verdicts in all',
+            count(*),
+            (select count(*) from pgjobs.verdict as verdict where verdict.origin is not null)
+        from finished
+        union all
+        select 'artifacts of logs, by hash',
+            coalesce(sum(finished.texts), 0),
+            (
+                select count(*)
+                from finished
+                cross join lateral (
+                    select log.*
+                    from public."VerificationLog" as log
+                    where log.id = finished.log_id
+                    offset 0
+                ) as log
+                cross join lateral (
+                    values ('pr.diff', log."prDiff"), ('ci-output.log', log."ciOutput")
+                ) as text (name, value)
+                cross join lateral (
+                    select artifact.body_id, artifact.sha256
+                    from pgjobs.artifact as artifact
+                    where artifact.job_id = finished.job_id
+                        and artifact.run_no = 0
+                        and artifact.name = text.name
+                        and artifact.created_at = finished.log_time
+                        and artifact.sha256 = sha256(pgjobs._log_content(text.value))
+                    offset 0
+                ) as artifact
+                left join lateral (
+                    select sha256(body.content) as sha256
+                    from pgjobs.body as body
+                    where body.body_id = artifact.body_id
+                    offset 0
+                ) as body on true
+                where body.sha256 = artifact.sha256
+                    or exists (
+                        select from pgjobs.expiry as expiry
+                        where expiry.kind = 'BODY' and expiry.id = artifact.body_id
+                    )
+            )
+        from finished
+        union all
+        select 'artifacts without a run in all',
+            coalesce(sum(finished.texts), 0),
+            (select count(*) from pgjobs.artifact as artifact where artifact.run_no = 0)
+        from finished
+    )
+    select
+        result.check_name, result.expected::text, result.actual::text,
+        result.expected = result.actual
+    from result;
+end
+$$;
+comment on function pgjobs.backfill_reconcile is
+    'Compares the host''s history with the report and the ledger, by count and by hash; every row '
+    'is ok when all of it is there and nothing else. Reads all of the history. Errors: 42P01, '
+    '42501.';
+
+
+create type pgjobs.session_link as (
+    state text,
+    orphans bigint,
+    examples uuid[]
+);
+comment on type pgjobs.session_link is
+    'Answer of link_lab_sessions: examples are at most ten of the orphans.';
+
+
+-- The one place with dynamic SQL: the host's table has no name before an operator gives it. Its row
+-- policies would run as our owner; with row_security off a table that has them is refused (42501).
+create function pgjobs.link_lab_sessions(
+    target regclass default to_regclass('public."LabSession"')
+)
+    returns pgjobs.session_link
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    -- Two locks are waited for at most, one behind the other: a second in all.
+    set lock_timeout = '500ms'
+    set row_security = off
+as $$
+declare
+    v_schema oid;
+    v_table text;
+    v_link pg_constraint;
+    v_orphans bigint;
+    v_examples uuid[];
+begin
+    if target is null then
+        perform pgjobs._refuse_argument('link_lab_sessions', 'target');
+    end if;
+    select namespace.oid, format('%I.%I', namespace.nspname, class.relname)
+    into v_schema, v_table
+    from pg_class as class
+    join pg_namespace as namespace on namespace.oid = class.relnamespace
+    where class.oid = target
+        and class.relkind = 'r'
+        and exists (
+            select from pg_index as index
+            join pg_attribute as attribute on attribute.attrelid = index.indrelid
+                and attribute.attnum = index.indkey[0]
+            where index.indrelid = class.oid and index.indnkeyatts = 1 and index.indpred is null
+                and index.indisunique and index.indisvalid and index.indimmediate
+                and attribute.attname = 'id' and attribute.atttypid = 'uuid'::regtype
+        );
+    if v_table is null then
+        perform pgjobs._refuse_argument(
+            'link_lab_sessions', 'target', jsonb_build_object('target', target::text),
+            rule => 'an ordinary table with a uuid key "id"'
+        );
+    end if;
+    if not has_schema_privilege(v_schema, 'usage')
+        or not has_column_privilege(target, 'id', 'select')
+        or not has_column_privilege(target, 'id', 'references')
+    then
+        raise exception '% may not refer to %', current_user, v_table
+            using errcode = '42501', schema = 'pgjobs', table = 'link_lab_sessions',
+                  column = 'target', constraint = 'link_lab_sessions_target_check',
+                  hint = format(
+                      'grant usage on schema %1$s to %3$I; '
+                      'grant select (id), references (id) on %2$s to %3$I;',
+                      v_schema::regnamespace, v_table, current_user
+                  );
+    end if;
+
+    select link.* into v_link
+    from pg_constraint as link
+    where link.conrelid = 'pgjobs.lab_attempt'::regclass
+        and link.conname = 'lab_attempt_session_id_fkey';
+    if v_link.oid is null then
+        execute format(
+            'alter table pgjobs.lab_attempt add constraint lab_attempt_session_id_fkey '
+            'foreign key (session_id) references %s (id) not valid',
+            v_table
+        );
+        comment on constraint lab_attempt_session_id_fkey on pgjobs.lab_attempt is
+            'The session is one of the host''s; made by link_lab_sessions.';
+        return ('added', null, '{}')::pgjobs.session_link;
+    end if;
+    if v_link.confrelid <> target then
+        perform pgjobs._refuse_argument(
+            'link_lab_sessions', 'target', jsonb_build_object('target', target::text),
+            rule => 'the linked table; unlink_lab_sessions() undoes the link'
+        );
+    end if;
+    if v_link.convalidated then
+        return ('linked', 0, '{}')::pgjobs.session_link;
+    end if;
+
+    execute format(
+        'with orphan as materialized ('
+        'select distinct session_id from pgjobs.lab_attempt as attempt '
+        'where not exists (select from only %s as session where session.id = attempt.session_id)'
+        ') '
+        'select count(*), array(select session_id from orphan order by session_id limit 10) '
+        'from orphan',
+        v_table
+    ) into v_orphans, v_examples;
+    if v_orphans > 0 then
+        return ('orphans', v_orphans, v_examples)::pgjobs.session_link;
+    end if;
+    alter table pgjobs.lab_attempt validate constraint lab_attempt_session_id_fkey;
+    return ('validated', 0, '{}')::pgjobs.session_link;
+end
+$$;
+comment on function pgjobs.link_lab_sessions is
+    'Lets attempts refer to the host''s sessions by a foreign key to target (id), one step a call '
+    'and a transaction: added (for new attempts), orphans (sessions with attempts that target does '
+    'not have; nothing was done), validated, linked (nothing to do). Errors: 22004, 22023, 42501, '
+    '55P03 after half a second of waiting for a lock.';
+
+
+create function pgjobs.unlink_lab_sessions()
+    returns boolean
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+    -- Two locks are waited for at most, one behind the other: a second in all.
+    set lock_timeout = '500ms'
+as $$
+begin
+    if not exists (
+        select from pg_constraint as link
+        where link.conrelid = 'pgjobs.lab_attempt'::regclass
+            and link.conname = 'lab_attempt_session_id_fkey'
+    ) then
+        return false;
+    end if;
+    alter table pgjobs.lab_attempt drop constraint lab_attempt_session_id_fkey;
+    return true;
+end
+$$;
+comment on function pgjobs.unlink_lab_sessions is
+    'Drops the foreign key of link_lab_sessions and answers whether there was one. Errors: 55P03 '
+    'after half a second of waiting for a lock.';
+
+
+-- Grants, on one page: callers may execute the functions of their role and read the views, nothing
+-- else; PUBLIC has nothing. Functions run as their owner, so no caller needs a right on a table.
+-- Each part ends with this page, which grants what is there by then.
+revoke all on schema pgjobs from public;
+revoke all on all tables in schema pgjobs from public;
+revoke all on all sequences in schema pgjobs from public;
+revoke all on all functions in schema pgjobs from public;
+
+do $$
+declare
+    c_app constant text[] := array[
+        'enqueue', 'enqueue_many', 'record_attempt', 'get_job', 'wake',
+        'is_passed', 'timeline', 'why_waiting'
+    ];
+    c_worker constant text[] := array[
+        'claim', 'heartbeat', 'complete', 'complete_many', 'complete_and_claim', 'release',
+        'add_artifact'
+    ];
+    c_reader constant text[] := array[
+        'is_passed', 'timeline', 'why_waiting', 'read_artifact',
+        'verification_job', 'verification_verdict', 'verification_run', 'verification_attempt',
+        'verification_artifact', 'verification_amendment', 'verification_review',
+        'backfill_report'
+    ];
+    c_operator constant text[] := c_reader || array[
+        'cancel', 'rescue', 'wake', 'amend', 'reverify', 'expire_artifacts', 'expire_details',
+        'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
+        'unlink_lab_sessions', 'verify', 'verify_bodies'
+    ];
+    v_type regtype;
+    v_role text;
+    v_names text[];
+    v_object text;
+begin
+    for v_type in
+        select type.oid
+        from pg_type as type
+        left join pg_class as relation on relation.oid = type.typrelid
+        where type.typnamespace = 'pgjobs'::regnamespace
+            and (type.typtype = 'd' or relation.relkind = 'c')
+    loop
+        execute format('revoke all on type %s from public', v_type);
+    end loop;
+
+    if to_regrole('pgjobs_app') is null
+        or to_regrole('pgjobs_worker') is null
+        or to_regrole('pgjobs_reader') is null
+        or to_regrole('pgjobs_operator') is null
+    then
+        raise notice 'installed without the group roles; % owns everything', current_user
+            using hint = 'Create pgjobs_app, pgjobs_worker, pgjobs_reader and pgjobs_operator and '
+                         'run sql/grants.sql, or grant the same to other roles.';
+        return;
+    end if;
+    grant usage on schema pgjobs to pgjobs_app, pgjobs_worker, pgjobs_reader, pgjobs_operator;
+    foreach v_role in array array['app', 'worker', 'reader', 'operator'] loop
+        v_names := case v_role
+            when 'app' then c_app when 'worker' then c_worker
+            when 'reader' then c_reader when 'operator' then c_operator
+        end;
+        for v_object in
+            select format('execute on function %s', routine.oid::regprocedure)
+            from pg_proc as routine
+            where routine.pronamespace = 'pgjobs'::regnamespace
+                and routine.proname = any (v_names)
+            union all
+            select format('select on %s', relation.oid::regclass)
+            from pg_class as relation
+            where relation.relnamespace = 'pgjobs'::regnamespace
+                and relation.relkind = 'v' and relation.relname = any (v_names)
+        loop
+            execute format('grant %s to pgjobs_%s', v_object, v_role);
+        end loop;
+    end loop;
+end
+$$;
+
+
+
+insert into pgjobs.migration (migration_id, checksum)
+values ('0002.host', '9a8fb95aa77d5500b400ebb1a54dcedb1125c38dd0c4be1acef2041c5620c48a');

@@ -1,0 +1,151 @@
+-- verification_attempt: the attempt ledger with its detail where still kept.
+create view pgjobs.verification_attempt as
+select
+    attempt.attempt_id,
+    attempt.session_id,
+    attempt.commit_sha,
+    attempt.delivery_id,
+    attempt.recorded_at,
+    attempt.pushed_at,
+    detail.author,
+    detail.branch,
+    detail.changed_files
+from pgjobs.lab_attempt as attempt
+left join pgjobs.attempt_detail as detail using (attempt_id);
+
+comment on view pgjobs.verification_attempt is 'Every pushed commit of every session. Read-only.';
+
+
+-- verification_run: every run of every job, from the one place that recorded it: an aborted_run, the
+-- verdict or the review's result that ended it (its lease_token says so), or its lease.
+create view pgjobs.verification_run as
+select
+    lease.job_id,
+    lease.run_no::integer as run_no,
+    lease.worker,
+    lease.started_at,
+    null::timestamptz as ended_at,
+    'RUNNING'::text collate "C" as outcome,
+    null::text as reason
+from pgjobs.lease as lease
+-- The lease of a job is found by its session.
+join pgjobs.job as job on job.job_id = lease.job_id and job.session_id = lease.session_id
+union all
+select
+    aborted.job_id,
+    aborted.run_no::integer,
+    aborted.worker,
+    aborted.started_at,
+    aborted.ended_at,
+    aborted.outcome,
+    aborted.reason
+from pgjobs.aborted_run as aborted
+union all
+select
+    verdict.job_id,
+    verdict.run_no::integer,
+    verdict.worker,
+    verdict.started_at,
+    verdict.completed_at,
+    case verdict.error_reason when 'CANCELLED' then 'CANCELLED' else verdict.status end collate "C",
+    verdict.error_detail
+from pgjobs.verdict as verdict
+where verdict.lease_token is not null
+union all
+select
+    result.job_id,
+    result.run_no::integer,
+    result.worker,
+    result.started_at,
+    result.ended_at,
+    result.outcome,
+    result.detail
+from pgjobs.review_result as result
+where result.lease_token is not null;
+
+comment on view pgjobs.verification_run is
+    'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED or CANCELLED. '
+    'Read-only.';
+
+
+-- verification_artifact: all of an artifact but its bytes, which read_artifact answers.
+create view pgjobs.verification_artifact as
+select
+    artifact.artifact_id,
+    artifact.job_id,
+    artifact.run_no::integer as run_no,
+    artifact.kind,
+    artifact.name,
+    artifact.sha256,
+    artifact.size_bytes,
+    artifact.media_type,
+    artifact.location,
+    artifact.truncated,
+    artifact.created_at,
+    expiry.expired_at
+from pgjobs.artifact as artifact
+left join pgjobs.expiry as expiry on expiry.kind = 'BODY' and expiry.id = artifact.body_id;
+
+comment on view pgjobs.verification_artifact is
+    'Every artifact of every run; expired_at: when its bytes were dropped. Read-only.';
+
+
+-- verification_amendment: every word on a verdict that stands.
+create view pgjobs.verification_amendment as
+select
+    amendment.amendment_id,
+    amendment.job_id,
+    amendment.amendment_no::integer as amendment_no,
+    amendment.status,
+    amendment.lab_version,
+    amendment.reason,
+    amendment.actor,
+    amendment.approver,
+    amendment.ticket,
+    amendment.login,
+    amendment.review_id,
+    amendment.amended_at
+from pgjobs.amendment as amendment;
+
+comment on view pgjobs.verification_amendment is
+    'Every amendment; the highest amendment_no of a job is its effective status. Read-only.';
+
+
+-- verification_review: every review, where it stands: it has its result, or its job runs, or it
+-- waits.
+create view pgjobs.verification_review as
+select
+    review.review_id,
+    review.job_id,
+    job.session_id,
+    job.commit_sha,
+    coalesce(
+        result.outcome,
+        case when lease.job_id is null then 'QUEUED' else 'RUNNING' end collate "C"
+    ) as status,
+    review.priority::integer as priority,
+    review.lab_version,
+    review.reason,
+    review.actor,
+    review.approver,
+    review.ticket,
+    review.login,
+    review.requested_at,
+    coalesce(result.started_at, ready.started_at, lease.started_at) as started_at,
+    result.ended_at,
+    coalesce(result.run_no, ready.run_no, lease.run_no, review.runs_before)::integer as run_no,
+    coalesce(result.worker, ready.worker, lease.worker) as worker,
+    result.detail || coalesce(' (cancelled by ' || result.actor || ')', '') as detail,
+    summary.summary
+from pgjobs.review as review
+join pgjobs.job as job on job.job_id = review.job_id
+left join pgjobs.review_result as result on result.review_id = review.review_id
+left join pgjobs.ready as ready
+    on ready.job_id = review.job_id and ready.review_id = review.review_id
+left join pgjobs.lease as lease
+    on lease.session_id = job.session_id and lease.review_id = review.review_id
+left join pgjobs.review_summary as summary on summary.review_id = review.review_id;
+
+comment on view pgjobs.verification_review is
+    'Every review: QUEUED, RUNNING, PASSED, FAILED or ERROR (as amended), RUNS_EXHAUSTED or '
+    'CANCELLED (no answer). Read-only.';
