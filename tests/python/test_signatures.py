@@ -20,12 +20,6 @@ CALLS = [name for name in TWINS if name != "retry"]
 REQUIRED = inspect.Parameter.empty
 
 
-def named(conn: Connection, sql_type: str) -> object:
-    """Return a type as the catalogue names it."""
-    [(name,)] = conn.execute("select %s::regtype::text", [sql_type]).fetchall()
-    return name
-
-
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call_has_the_parameters_and_defaults_of_its_function(
     name: str, conn: Connection
@@ -42,8 +36,10 @@ def test_a_call_has_the_parameters_and_defaults_of_its_function(
         [name],
     ).fetchall()
     in_sql: list[tuple[str, Any]] = []
-    for parameter, default, sql_type in declared:
-        assert named(conn, _call_text.TYPES.get(parameter, "text")) == sql_type
+    types = [_call_text.TYPES.get(parameter, "text") for parameter, *_ in declared]
+    named = conn.execute("select %s::regtype[]::text[]", [types]).fetchone()
+    assert named == ([sql_type for *_, sql_type in declared],)
+    for parameter, default, _type in declared:
         found = conn.execute(f"select {default}".encode()).fetchone() if default else None
         value = found[0] if found else REQUIRED
         in_sql.append((parameter, tuple(value) if isinstance(value, list) else value))

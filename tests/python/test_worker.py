@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
 from typing import Any
@@ -14,6 +11,7 @@ import pytest
 from psycopg.types.json import Jsonb
 from psycopg.types.string import TextLoader
 
+import forgea_pgjobs as pgjobs
 from forgea_pgjobs import Claimed, JobStatus
 from forgea_pgjobs.worker import Verdict, Worker, WorkerCounts, thread
 from tests.conftest import Connect
@@ -220,52 +218,43 @@ def test_what_no_repetition_mends_is_raised(fresh_dsn: str) -> None:
     assert caught.value.sqlstate == "22023"
 
 
-PROGRAM = """
-import sys
-from forgea_pgjobs.worker import Worker
-
-def handler(job):
-    print(job.job_id, flush=True)
-    sys.stdin.readline()
-    return "PASSED"
-
-class Loud(Worker):
-    def stop(self):
-        super().stop()
-        print("stop", flush=True)
-
-worker = Loud(sys.argv[1], handler, batch=3)
-counts = worker.run()
-print(counts.written, counts.released, flush=True)
-"""
-
-
-@pytest.mark.parametrize(
-    ("signals", "said", "statuses"),
-    [(1, "3 0", ["PASSED"] * 3), (2, "1 2", ["PASSED", "QUEUED", "QUEUED"])],
-    ids=["once_finishes_what_is_claimed", "twice_gives_back_what_has_not_begun"],
-)
-def test_sigterm(
-    fresh_dsn: str, observer: Connection, signals: int, said: str, statuses: list[str]
+def test_a_handler_learns_that_it_judges_again_and_its_answer_amends(
+    fresh_dsn: str, observer: Connection
 ) -> None:
-    queued = [enqueue(observer).job_id for _ in range(3)]
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, fresh_dsn],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stdout.readline() == f"{queued[0]}\n"
-        later = enqueue(observer).job_id
-        for _ in range(signals):
-            process.send_signal(signal.SIGTERM)
-            assert process.stdout.readline() == "stop\n"
-        process.stdin.write("\n" * 3)
-        rest = process.stdout.read().split("\n")
-        assert process.wait(timeout=60) == 0
-    assert rest[-2] == said
-    assert [job(observer, job_id).status for job_id in queued] == statuses
-    assert job(observer, later).status == "QUEUED"
+    made = [enqueue(observer).job_id for _ in range(3)]
+    assert Worker(fresh_dsn, passing, batch=3).drain() == WorkerCounts(written=3)
+    asked = call(
+        observer, "reverify", job_ids=made, lab_version="2",
+        reason="grader", actor="ann", approver="bob", ticket="T-1",
+    )  # fmt: skip
+    seen: dict[int, int | None] = {}
+
+    def handler(claimed: Claimed) -> str:
+        assert claimed.lab_version == "2"
+        seen[claimed.job_id] = claimed.review_id
+        return "FAILED"
+
+    assert Worker(fresh_dsn, handler, batch=2).drain() == WorkerCounts(written=3)
+    assert seen == {one.job_id: one.review_id for one in asked}
+    for job_id in made:
+        shown = job(observer, job_id)
+        assert (shown.status, shown.effective_status) == ("PASSED", "FAILED")
+
+
+def test_a_handler_stores_artifacts_on_a_connection_of_its_own(
+    fresh_dsn: str, observer: Connection
+) -> None:
+    enqueue(observer)
+
+    def handler(claimed: Claimed) -> str:
+        with psycopg.connect(fresh_dsn) as conn:
+            pgjobs.add_artifact(
+                conn, job_id=claimed.job_id, lease_token=claimed.lease_token,
+                kind="LOG", name="log", content=b"fine",
+            )  # fmt: skip
+        assert claimed.review_id is None
+        return "PASSED"
+
+    assert Worker(fresh_dsn, handler).drain() == WorkerCounts(written=1)
+    [stored] = rows(observer, "select * from pgjobs.verification_artifact")
+    assert pgjobs.read_artifact(observer, artifact_id=stored.artifact_id) == b"fine"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -237,3 +239,54 @@ def test_the_signal_handlers_of_the_program_are_put_back(fresh_dsn: str) -> None
     former = signal.getsignal(signal.SIGTERM)
     Worker(fresh_dsn, passing).drain()
     assert signal.getsignal(signal.SIGTERM) is former
+
+
+PROGRAM = """
+import sys
+from forgea_pgjobs.worker import Worker
+
+def handler(job):
+    print(job.job_id, flush=True)
+    sys.stdin.readline()
+    return "PASSED"
+
+class Loud(Worker):
+    def stop(self):
+        super().stop()
+        print("stop", flush=True)
+
+worker = Loud(sys.argv[1], handler, batch=3)
+counts = worker.run()
+print(counts.written, counts.released, flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("signals", "said", "statuses"),
+    [(1, "3 0", ["PASSED"] * 3), (2, "1 2", ["PASSED", "QUEUED", "QUEUED"])],
+    ids=["once_finishes_what_is_claimed", "twice_gives_back_what_has_not_begun"],
+)
+def test_sigterm(
+    fresh_dsn: str, observer: Connection, signals: int, said: str, statuses: list[str]
+) -> None:
+    queued = [enqueue(observer).job_id for _ in range(3)]
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, fresh_dsn],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"{queued[0]}\n"
+        later = enqueue(observer).job_id
+        for _ in range(signals):
+            process.send_signal(signal.SIGTERM)
+            assert process.stdout.readline() == "stop\n"
+        process.stdin.write("\n" * 3)
+        rest = process.stdout.read().split("\n")
+        assert process.wait(timeout=60) == 0
+    assert rest[-2] == said
+    assert [job(observer, job_id).status for job_id in queued] == statuses
+    assert job(observer, later).status == "QUEUED"
