@@ -43,9 +43,8 @@ class Console:
         self._is_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
         self._has_colour = self._is_terminal and not os.environ.get("NO_COLOR")
         self._shown: set[int] = set()
-        self.columns = COLUMNS
-        if self._is_terminal:
-            self.columns = min(COLUMNS, shutil.get_terminal_size((COLUMNS, 24)).columns)
+        columns = shutil.get_terminal_size((COLUMNS, 24)).columns
+        self.columns = min(COLUMNS, columns) if self._is_terminal else COLUMNS
 
     def line(self, text: str = "", colour: str = "") -> None:
         """Print a line, over the progress where there is one."""

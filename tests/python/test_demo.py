@@ -165,8 +165,8 @@ def test_a_killed_demo_takes_its_workers_and_their_checks_along(
 
 
 def test_a_worker_that_dies_ends_the_demo(temp: Path, lab: Path, empty_dsn: str) -> None:
-    with started(empty_dsn, lab, "true") as process, psycopg.connect(empty_dsn) as conn:
-        # The killed worker's lease has two seconds to go: the others still claim.
+    with started(empty_dsn, lab, "sleep 3") as process, psycopg.connect(empty_dsn) as conn:
+        # The commit of the killed worker is still to be claimed.
         conn.execute("drop function pgjobs.claim")
         conn.commit()
         assert process.stderr is not None
