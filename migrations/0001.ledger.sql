@@ -4041,8 +4041,8 @@ left join pgjobs.attempt_detail as detail using (attempt_id);
 comment on view pgjobs.verification_attempt is 'Every pushed commit of every session. Read-only.';
 
 
--- verification_run: every run of every job, from the one place that recorded it: an aborted_run, the
--- verdict or the review's result that ended it (its lease_token says so), or its lease.
+-- verification_run: every run of every job, from the one place that recorded it: its aborted_run,
+-- the verdict or the review's result that ended it (its lease_token says so), or its lease.
 create view pgjobs.verification_run as
 select
     lease.job_id,
@@ -4867,4 +4867,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '94409d68520fbf980826f5fe22f87f74d9ce7f5e527f80402644dd12e776c355');
+values ('0001.ledger', '1870713e7261fafa6714f7fdd6b3036c204e9ef140c4215da90d3122329b92a2');

@@ -65,14 +65,16 @@ def dry_run(dsn: str, *, without: Collection[str] = ()) -> str:
     names = [name for name in pending(dsn) if name not in left_out]
     if not names:
         return "-- nothing to apply\n"
-    texts = [files[name].read_text(encoding="utf-8") for name in names]
-    return "\n\n".join(
+    texts = {name: files[name].read_text(encoding="utf-8") for name in names}
+    listed = [
+        f"-- pending: {name}, {len(text.splitlines()):,} lines" for name, text in texts.items()
+    ]
+    return "\n".join(
         [
-            f"-- pending: {', '.join(names)}\n"
-            "-- Each is one transaction and says at its head which locks it takes on what exists;"
-            f" none\n-- is waited for longer than {LOCK_TIMEOUT}."
-            " By hand: psql -1 -v ON_ERROR_STOP=1.",
-            *(f"-- {name}\n{text}" for name, text in zip(names, texts, strict=True)),
+            *listed,
+            "-- Each is one transaction and says at its head which locks it takes on what exists. No",
+            f"-- lock is waited for longer than {LOCK_TIMEOUT}. By hand: psql -1 -v ON_ERROR_STOP=1.",
+            *(f"\n\n-- {name}\n{text}" for name, text in texts.items()),
         ]
     )
 

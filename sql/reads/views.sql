@@ -16,8 +16,8 @@ left join pgjobs.attempt_detail as detail using (attempt_id);
 comment on view pgjobs.verification_attempt is 'Every pushed commit of every session. Read-only.';
 
 
--- verification_run: every run of every job, from the one place that recorded it: an aborted_run, the
--- verdict or the review's result that ended it (its lease_token says so), or its lease.
+-- verification_run: every run of every job, from the one place that recorded it: its aborted_run,
+-- the verdict or the review's result that ended it (its lease_token says so), or its lease.
 create view pgjobs.verification_run as
 select
     lease.job_id,

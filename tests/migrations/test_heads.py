@@ -92,7 +92,7 @@ def test_the_dry_run_prints_each_pending_migration_once_in_order(
     runner.migrate(empty_dsn)
     folder.add("alter table pgjobs.job add column later integer;\nselect 1;", "select 1;")
     text = runner.dry_run(empty_dsn)
-    assert text.startswith(f"-- pending: {LATER}\n")
+    assert text.startswith(f"-- pending: {LATER}, ")
     assert text.count((folder.path / f"{LATER}.sql").read_text(encoding="utf-8")) == 1
 
 
@@ -101,7 +101,7 @@ def test_the_hosts_part_can_be_left_out_and_come_later(
 ) -> None:
     names = list(schema.migration_files())
     without = ["0002.host"]
-    assert "0002.host" not in runner.dry_run(empty_dsn, without=without).splitlines()[0]
+    assert "-- pending: 0002.host" not in runner.dry_run(empty_dsn, without=without)
     assert runner.migrate(empty_dsn, without=without) == [names[0], names[2]]
     assert runner.migrate(empty_dsn, without=without) == []
     with psycopg.connect(empty_dsn) as conn:

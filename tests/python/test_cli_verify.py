@@ -100,7 +100,7 @@ def test_a_fingerprint_that_was_rewritten_is_found_out(
         ),
         ("alter function pgjobs.verify owner to postgres", "function pgjobs.verify"),
         ("drop function pgjobs._verify_server", "function pgjobs._verify_server"),
-        ("drop view pgjobs._installed", "view pgjobs._installed"),
+        ("drop function pgjobs._installed", "function pgjobs._installed"),
         ("drop table pgjobs.fingerprint", "table pgjobs.fingerprint"),
     ],
 )
