@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from forgea_pgjobs.statuses import JobStatus
 
 # A parameter has one type in every function, text unless it stands here. Without its type a number
-# too large, or a list of uuids as text, would be an error about a function that does not exist.
+# too large, a list of uuids as text, or a number as lab version is a function that does not exist.
 TYPES = {
     name: sql_type
     for sql_type, names in {
