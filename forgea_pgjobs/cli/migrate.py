@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
-from forgea_pgjobs.cli.parser import add_command, add_dsn
-
-if TYPE_CHECKING:
-    from forgea_pgjobs.cli.parser import Commands
+from forgea_pgjobs.cli.parser import Commands, add_command, add_dsn
 
 
 def add(commands: Commands) -> None:

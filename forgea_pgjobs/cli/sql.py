@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from forgea_pgjobs import schema
-from forgea_pgjobs.cli.parser import add_command
+from forgea_pgjobs.cli.parser import Commands, add_command
 from forgea_pgjobs.schema.rename import renamed
-
-if TYPE_CHECKING:
-    from forgea_pgjobs.cli.parser import Commands
 
 
 def add(commands: Commands) -> None:
