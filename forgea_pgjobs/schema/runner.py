@@ -15,7 +15,7 @@ import psycopg
 from yoyo import read_migrations
 from yoyo.migrations import MigrationList
 
-from forgea_pgjobs.schema.errors import MigrationRefused
+from forgea_pgjobs.errors import Refused
 from forgea_pgjobs.schema.files import checksum, migration_files, migrations_folder
 from forgea_pgjobs.schema.yoyo_backend import Backend, Notify, locked
 
@@ -48,7 +48,7 @@ def recorded(conn: psycopg.Connection) -> dict[str, str]:
 def pending(dsn: str) -> list[str]:
     """Return the ids that ``migrate`` would apply; changes nothing.
 
-    Raises: MigrationRefused.
+    Raises: Refused.
     """
     with psycopg.connect(dsn) as conn:
         has = _checked(conn)
@@ -58,7 +58,7 @@ def pending(dsn: str) -> list[str]:
 def dry_run(dsn: str, *, without: Collection[str] = ()) -> str:
     """Return the SQL that ``migrate`` would run, a script for psql; changes nothing.
 
-    Raises: MigrationRefused.
+    Raises: Refused.
     """
     left_out = _optional(without)
     files = migration_files()
@@ -66,14 +66,12 @@ def dry_run(dsn: str, *, without: Collection[str] = ()) -> str:
     if not names:
         return "-- nothing to apply\n"
     texts = {name: files[name].read_text(encoding="utf-8") for name in names}
-    listed = [
-        f"-- pending: {name}, {len(text.splitlines()):,} lines" for name, text in texts.items()
-    ]
     return "\n".join(
         [
-            *listed,
-            "-- Each is one transaction and says at its head which locks it takes on what exists. No",
-            f"-- lock is waited for longer than {LOCK_TIMEOUT}. By hand: psql -1 -v ON_ERROR_STOP=1.",
+            *(f"-- pending: {name}, {text.count(chr(10)):,} lines" for name, text in texts.items()),
+            "-- Each is one transaction and says at its head which locks it takes on what exists.",
+            f"-- None is waited for longer than {LOCK_TIMEOUT}.",
+            "-- By hand: psql -1 -v ON_ERROR_STOP=1.",
             *(f"\n\n-- {name}\n{text}" for name, text in texts.items()),
         ]
     )
@@ -84,7 +82,7 @@ def migrate(dsn: str, *, without: Collection[str] = (), notify: Notify = _silent
 
     ``without`` names what to leave out: of ``OPTIONAL``. A later call applies it.
 
-    Raises: MigrationRefused, psycopg.Error.
+    Raises: Refused, psycopg.Error.
     """
     left_out = _optional(without)
     with locked(dsn, {"lock_timeout": LOCK_TIMEOUT}, notify) as backend:
@@ -107,7 +105,7 @@ def rollback(
 
     ``force`` sets ``pgjobs.force_rollback``, without which a down refuses to destroy ledger rows.
 
-    Raises: MigrationRefused, psycopg.Error.
+    Raises: Refused, psycopg.Error.
     """
     settings = {"lock_timeout": LOCK_TIMEOUT}
     if force:
@@ -116,7 +114,7 @@ def rollback(
         migrations = read_migrations(str(migrations_folder()))
         has = _mend(backend, migrations, notify)
         if to is not None and to not in has:
-            raise MigrationRefused(
+            raise Refused(
                 "22023",
                 f"the database has no migration {to}",
                 f"It has: {', '.join(has) or 'none'}.",
@@ -136,7 +134,7 @@ def _retry_on_lock_timeout(run: Callable[[], None], name: str, notify: Notify) -
             return
         except psycopg.errors.LockNotAvailable:
             if left == 0:
-                raise MigrationRefused(
+                raise Refused(
                     "55P03",
                     f"{name} changed nothing: {TRIES} times a lock that it needs was not free",
                     f"See who holds one, end that transaction, and run it again: {HOLDERS};",
@@ -147,7 +145,7 @@ def _retry_on_lock_timeout(run: Callable[[], None], name: str, notify: Notify) -
 
 def _optional(without: Collection[str]) -> frozenset[str]:
     if needed := set(without) - OPTIONAL:
-        raise MigrationRefused(
+        raise Refused(
             "22023",
             f"{', '.join(sorted(needed))} cannot be left out",
             f"What can: {', '.join(sorted(OPTIONAL))}.",
@@ -175,20 +173,20 @@ def _checked(conn: psycopg.Connection) -> dict[str, str]:
     files = migration_files()
     has = recorded(conn)
     if not has and conn.execute("select to_regnamespace('pgjobs')").fetchone() != (None,):
-        raise MigrationRefused(
+        raise Refused(
             "55000",
             "schema pgjobs exists, but does not say which migrations it has",
             "If it came from sql/: run the insert at the end of `forgea-pgjobs sql`.",
         )
     for name, recorded_checksum in has.items():
         if name not in files:
-            raise MigrationRefused(
+            raise Refused(
                 "55000",
                 f"the database has migration {name}, which this version does not know",
                 "Install the version of forgea-pgjobs that applied it, or a newer one.",
             )
         if checksum(files[name]) != recorded_checksum:
-            raise MigrationRefused(
+            raise Refused(
                 "55000",
                 f"migration {name} was edited after it was applied",
                 "Restore the file as released; put the change into a new migration.",

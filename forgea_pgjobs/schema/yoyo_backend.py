@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
 
-from forgea_pgjobs.schema.errors import MigrationRefused
+from forgea_pgjobs.errors import Refused
 
 SCHEMA = "pgjobs_yoyo"
 # Any number that no other program of the database uses for its advisory locks.
@@ -65,14 +65,14 @@ def locked(dsn: str, settings: Mapping[str, str], notify: Notify) -> Iterator[Ba
     The lock that counts is a session's advisory lock, which dies with its holder. yoyo's own lock
     is a row, which does not; behind ours such a row is stale unless its process still lives.
 
-    Raises: MigrationRefused.
+    Raises: Refused.
     """
     with psycopg.connect(dsn, autocommit=True) as guard:
         guard.execute("select set_config('lock_timeout', %s, false)", [TURN_TIMEOUT])
         try:
             guard.execute("select pg_advisory_lock(%s)", [LOCK])
         except psycopg.errors.LockNotAvailable:
-            raise MigrationRefused(
+            raise Refused(
                 "55P03", "another migration of this database is running", "Run it again later."
             ) from None
         if guard.execute("select to_regnamespace(%s)", [SCHEMA]).fetchone() == (None,):
@@ -89,7 +89,7 @@ def _remove_stale_lock(backend: Backend, notify: Notify) -> None:
     if row is None:
         return
     if row[0] != os.getpid() and _is_alive(row[0]):
-        raise MigrationRefused(
+        raise Refused(
             "55P03",
             f"process {row[0]} holds yoyo's lock on this database",
             "If that process is no yoyo, empty the table pgjobs_yoyo.yoyo_lock.",

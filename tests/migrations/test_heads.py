@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from forgea_pgjobs import schema
+from forgea_pgjobs.errors import Refused
 from forgea_pgjobs.schema import runner
-from forgea_pgjobs.schema.errors import MigrationRefused
 from tests.helpers import Connection, rows
 from tests.lock_times import MODES
 from tests.migrations.conftest import LATER, Dump, Folder, RunProgram
@@ -46,7 +46,7 @@ def stated(file: Path, existing: dict[str, str]) -> dict[str, str]:
         "every table and view of the schema": list(existing),
         "the linked table of sessions": ['"LabSession"'],
     }
-    locks = {}
+    locks: dict[str, str] = {}
     for part in found[1].split("; "):
         mode, _on, names = part.partition(" on ")
         camel = "".join(word.capitalize() for word in mode.split()) + "Lock"
@@ -117,7 +117,7 @@ def test_the_hosts_part_can_be_left_out_and_come_later(
 
 @pytest.mark.parametrize("name", ["0001.ledger", "0003.verify", "0009.unknown"])
 def test_nothing_else_can_be_left_out(empty_dsn: str, name: str) -> None:
-    with pytest.raises(MigrationRefused, match="cannot be left out") as refusal:
+    with pytest.raises(Refused, match="cannot be left out") as refusal:
         runner.migrate(empty_dsn, without=[name])
     assert refusal.value.sqlstate == "22023"
     assert list(schema.migration_files()) == runner.pending(empty_dsn)

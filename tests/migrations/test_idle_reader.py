@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from forgea_pgjobs import schema
+from forgea_pgjobs.errors import Refused
 from forgea_pgjobs.schema import runner
-from forgea_pgjobs.schema.errors import MigrationRefused
 from forgea_pgjobs.schema.yoyo_backend import Notify
 from tests.helpers import Connection, claim, complete, enqueue, rows
 from tests.migrations.conftest import LATER, Folder
@@ -71,7 +71,7 @@ def test_r05_an_idle_reader_makes_a_migration_give_up_and_nobody_waits_for_long(
         reader.execute("select count(*) from pgjobs.verification_job").fetchone()
         under_way = pool.submit(run, notify=notices.append)
         go_on_while(app, reader, under_way)
-        with pytest.raises(MigrationRefused) as refusal:
+        with pytest.raises(Refused) as refusal:
             under_way.result()
         assert refusal.value.sqlstate == "55P03"
         assert len(notices) == runner.TRIES - 1

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from forgea_pgjobs import schema
+from forgea_pgjobs.errors import Refused
 from forgea_pgjobs.schema import files, runner, yoyo_backend
-from forgea_pgjobs.schema.errors import MigrationRefused
 from forgea_pgjobs.schema.yoyo_backend import LOCK
 from tests.migrations.conftest import RunProgram
 
@@ -66,7 +66,7 @@ def test_a_runner_waits_for_another_no_longer_than_its_timeout(
     monkeypatch.setattr(yoyo_backend, "TURN_TIMEOUT", "10ms")
     with psycopg.connect(empty_dsn, autocommit=True) as other:
         other.execute("select pg_advisory_lock(%s)", [LOCK])
-        with pytest.raises(MigrationRefused) as refusal:
+        with pytest.raises(Refused) as refusal:
             runner.migrate(empty_dsn)
     assert refusal.value.sqlstate == "55P03"
     monkeypatch.undo()
@@ -95,7 +95,7 @@ def test_the_lock_row_of_a_living_process_is_respected(empty_dsn: str) -> None:
     with psycopg.connect(empty_dsn) as conn:
         # Process 1 always lives.
         conn.execute("insert into pgjobs_yoyo.yoyo_lock (locked, pid) values (1, 1)")
-    with pytest.raises(MigrationRefused) as refusal:
+    with pytest.raises(Refused) as refusal:
         runner.migrate(empty_dsn)
     assert refusal.value.sqlstate == "55P03"
 
@@ -133,7 +133,7 @@ def test_an_edited_applied_migration_is_noticed(fresh_dsn: str) -> None:
     with psycopg.connect(fresh_dsn) as conn:
         conn.execute("update pgjobs.migration set checksum = 'that of another text'")
     for call in (runner.pending, runner.migrate, runner.rollback):
-        with pytest.raises(MigrationRefused) as refusal:
+        with pytest.raises(Refused) as refusal:
             call(fresh_dsn)
         assert refusal.value.sqlstate == "55000"
 
@@ -141,7 +141,7 @@ def test_an_edited_applied_migration_is_noticed(fresh_dsn: str) -> None:
 def test_a_migration_of_a_newer_version_is_noticed(fresh_dsn: str) -> None:
     with psycopg.connect(fresh_dsn) as conn:
         conn.execute("insert into pgjobs.migration values ('9999.later', 'x')")
-    with pytest.raises(MigrationRefused) as refusal:
+    with pytest.raises(Refused) as refusal:
         runner.migrate(fresh_dsn)
     assert refusal.value.sqlstate == "55000"
 
@@ -149,13 +149,13 @@ def test_a_migration_of_a_newer_version_is_noticed(fresh_dsn: str) -> None:
 def test_a_schema_without_a_record_is_left_alone(empty_dsn: str) -> None:
     with psycopg.connect(empty_dsn) as conn:
         conn.execute("create schema pgjobs")
-    with pytest.raises(MigrationRefused) as refusal:
+    with pytest.raises(Refused) as refusal:
         runner.migrate(empty_dsn)
     assert refusal.value.sqlstate == "55000"
 
 
 def test_rollback_to_an_unknown_migration_is_refused(fresh_dsn: str) -> None:
-    with pytest.raises(MigrationRefused) as refusal:
+    with pytest.raises(Refused) as refusal:
         runner.rollback(fresh_dsn, to="0000.nothing")
     assert refusal.value.sqlstate == "22023"
     assert runner.rollback(fresh_dsn, to=ALL[-1]) == []
