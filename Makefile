@@ -1,6 +1,6 @@
 # Each target sets itself up in .venv; nothing is written outside the checkout and the temp folder.
 PYTHON ?= python3
-PYTEST ?= -n auto --dist loadfile
+PYTEST ?= -n auto --dist loadfile --no-loadscope-reorder
 MAJORS := 15.19.0 16.15.0 17.11.0 18.6.0
 
 BIN := .venv/bin

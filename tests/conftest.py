@@ -3,13 +3,17 @@
 The server is ``DATABASE_URL`` (a superuser's) where that is set, else an embedded one, whose
 binaries ``PGJOBS_PG_BIN`` may choose. The tests run as root or not, with or without xdist: each
 xdist process has its own embedded server, or its own databases on the server it was given.
+
+``PGJOBS_LONG=1`` is the long run, which plays more of the same.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +29,7 @@ from pytest_postgresql import factories
 from pytest_postgresql.executors import NoopExecutor
 
 from forgea_pgjobs import embedded, schema
+from tests.races.rivals import LONG
 
 SETTINGS: dict[str, str | int] = {
     "full_page_writes": "off",
@@ -36,14 +41,63 @@ SETTINGS: dict[str, str | int] = {
 ROLES_LOCK = 7_061_923
 
 
-def pytest_configure() -> None:
-    """Let SIGTERM and SIGHUP end the run like Ctrl-C, so that the server is stopped."""
+# Seconds that a test may take, its fixtures included: many times what the slowest needs.
+LIMIT = 7200 if LONG else 300
+# Files that take longest, the longest first: so that the processes of xdist end at the same time.
+LONGEST = (
+    *("test_permutations.py", "test_killed.py", "test_demo.py", "test_up_and_down.py"),
+    *("test_weakened.py", "test_embedded.py", "test_prisma.py", "test_claim_counts.py"),
+    *("test_runner.py", "test_cli.py", "test_counts.py", "test_model.py", "test_hammer.py"),
+    *("test_docs.py", "test_history.py", "test_freezing.py", "test_crash.py", "test_arrays.py"),
+)
+CONSOLE = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let SIGTERM and SIGHUP end the run like Ctrl-C, so that the server is stopped.
+
+    What nohup or a script's ``&`` makes a process ignore, its children ignore as well, and a test
+    that ends a child by that signal would wait for ever. A handler that does nothing is not
+    inherited.
+    """
 
     def end(signum: int, _frame: FrameType | None) -> None:
         pytest.exit(signal.Signals(signum).name, 128 + signum)
 
-    for signum in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, end)
+    for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(signum) is signal.SIG_IGN:
+            signal.signal(signum, lambda _signum, _frame: None)
+        elif signum in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, end)
+    config.stash[CONSOLE] = os.dup(sys.stderr.fileno())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test that takes longer than its limit; where it does not even end then, exit.
+
+    SIGALRM interrupts a wait; a test that goes on waiting, for a thread of its own, say, is ended
+    with its process a minute later, and every thread shows where it stands.
+    """
+
+    def fail(_signum: int, _frame: FrameType | None) -> None:
+        pytest.fail(f"it has taken {LIMIT} seconds")
+
+    former = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(LIMIT)
+    faulthandler.dump_traceback_later(LIMIT + 60, exit=True, file=item.config.stash[CONSOLE])
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, former)
+        faulthandler.cancel_dump_traceback_later()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +223,12 @@ def connect(test_dsn: str) -> Iterator[Connect]:
             return conn
 
         yield open_connection
+
+
+@pytest.fixture
+def observer(connect: Connect) -> psycopg.Connection:
+    """A superuser's connection that commits by itself and looks on while others race."""
+    return connect(autocommit=True)
 
 
 @pytest.fixture
