@@ -1,6 +1,7 @@
-"""docs/reference.md is complete: every name and signature of the package stands there."""
+"""docs/reference.md is complete and true: every name and signature of the package stands there.
 
-from __future__ import annotations
+It is the contract that other people's code is written against.
+"""
 
 import argparse
 import re
@@ -14,30 +15,77 @@ from tests.helpers import Connection, rows
 
 REFERENCE = (Path(__file__).parent.parent / "docs/reference.md").read_text(encoding="utf-8")
 
+# Functions that answer any number of rows, which their signature does not say.
+MANY = {
+    *("backfill_reconcile", "claim", "complete_and_claim", "complete_many", "enqueue_many"),
+    *("expire_details", "get_job", "rescue", "reverify", "timeline", "verify"),
+}
+JOB = """
+    job_id bigint, attempt_id bigint, session_id uuid, commit_sha text, lab_version text,
+    status text, priority integer, payload jsonb, created_at timestamptz,
+    available_at timestamptz, started_at timestamptz, completed_at timestamptz, run_no integer,
+    max_runs integer, worker text, error_reason text, error_detail text, summary jsonb,
+    effective_status text, amended_at timestamptz, origin text
+"""
+# View: its columns, which the reference names without their types.
+VIEWS = {
+    **dict.fromkeys(("verification_job", "verification_verdict"), JOB),
+    "verification_run": """
+        job_id bigint, run_no integer, worker text, started_at timestamptz, ended_at timestamptz,
+        outcome text, reason text
+    """,
+    "verification_attempt": """
+        attempt_id bigint, session_id uuid, commit_sha text, delivery_id text,
+        recorded_at timestamptz, pushed_at timestamptz, author text, branch text,
+        changed_files text[]
+    """,
+    "verification_artifact": """
+        artifact_id bigint, job_id bigint, run_no integer, kind text, name text, sha256 bytea,
+        size_bytes bigint, media_type text, location text, truncated boolean,
+        created_at timestamptz, expired_at timestamptz
+    """,
+    "verification_amendment": """
+        amendment_id bigint, job_id bigint, amendment_no integer, status text, lab_version text,
+        reason text, actor text, approver text, ticket text, login text, review_id bigint,
+        amended_at timestamptz
+    """,
+    "verification_review": """
+        review_id bigint, job_id bigint, session_id uuid, commit_sha text, status text,
+        priority integer, lab_version text, reason text, actor text, approver text, ticket text,
+        login text, requested_at timestamptz, started_at timestamptz, ended_at timestamptz,
+        run_no integer, worker text, detail text, summary jsonb
+    """,
+    "backfill_report": """
+        log_id uuid, session_id uuid, outcome text, reason text, attempt_id bigint, job_id bigint,
+        commit_sha text, backfilled_at timestamptz, login text
+    """,
+}
 SIGNATURES = """
 select
     proc.proname,
-    pg_get_function_arguments(proc.oid),
+    proc.proretset as is_many,
+    pg_get_function_arguments(proc.oid) as arguments,
     coalesce(
         string_agg(
-            attribute.attname || ' ' || format_type(attribute.atttypid, null),
+            attribute.attname || ' ' || format_type(attribute.atttypid, attribute.atttypmod),
             ', ' order by attribute.attnum
         ),
         lower(pg_get_function_result(proc.oid))
-    )
+    ) as answer
 from pg_proc as proc
 left join pg_class as answer on answer.reltype = proc.prorettype and answer.relkind = 'c'
 left join pg_attribute as attribute on attribute.attrelid = answer.oid and attribute.attnum > 0
 where proc.pronamespace = 'pgjobs'::regnamespace and proc.proname not like '\\_%'
 group by proc.oid
 """
-VIEWS = """
-select class.relname, array_agg(attribute.attname::text)
+COLUMNS = """
+select class.relname as view, attribute.attname as column,
+    format_type(attribute.atttypid, attribute.atttypmod) as type
 from pg_class as class
 join pg_attribute as attribute on attribute.attrelid = class.oid and attribute.attnum > 0
 where class.relnamespace = 'pgjobs'::regnamespace and class.relkind = 'v'
     and class.relname not like '\\_%'
-group by class.oid
+order by class.oid, attribute.attnum
 """
 CODES = """
 select distinct (regexp_matches(prosrc, 'errcode = ''(\\w{5})''', 'g'))[1]
@@ -58,25 +106,50 @@ def test_every_python_name_is_documented() -> None:
         assert re.search(rf"`{name}\b", REFERENCE), name
 
 
+def in_our_words(text: str) -> str:
+    """Return what PostgreSQL says of parameters and columns as the reference writes it."""
+    for pattern, written in (
+        (r"DEFAULT NULL", "= null"),
+        (r"DEFAULT '@ (\d+) mins'", r"= '\1 minutes'"),
+        (r"DEFAULT", "="),
+        (r"::[\w ]+(\[\])?", ""),
+        (r"timestamp with time zone", "timestamptz"),
+    ):
+        text = re.sub(pattern, written, text)
+    return text
+
+
 def test_every_function_is_documented_with_its_signature(conn: Connection) -> None:
     conn.execute("set local intervalstyle = postgres_verbose")
-    for name, arguments, answer in rows(conn, SIGNATURES):
-        signature = f"{name}({arguments}) -> {answer}"
-        for pattern, written in (
-            (r"DEFAULT NULL", "= null"),
-            (r"DEFAULT '@ (\d+) mins'", r"= '\1 minutes'"),
-            (r"DEFAULT", "="),
-            (r"::[\w ]+(\[\])?", ""),
-            (r"timestamp with time zone", "timestamptz"),
-        ):
-            signature = re.sub(pattern, written, signature)
-        assert signature in " ".join(section(name).split())
+    found = rows(conn, SIGNATURES)
+    for name, _is_many, arguments, answer in found:
+        [documented] = re.findall(r"^```text\n(.*?)^```$", section(name), re.M | re.S)
+        assert in_our_words(f"{name}({arguments}) -> {answer}") == " ".join(documented.split())
+    assert {each.proname for each in found if each.is_many} == MANY
 
 
 def test_every_view_is_documented_with_its_columns(conn: Connection) -> None:
-    for name, columns in rows(conn, VIEWS):
-        for column in columns:
-            assert f"`{column}`" in section(name), (name, column)
+    for name, column, _type in rows(conn, COLUMNS):
+        assert f"`{column}`" in section(name), (name, column)
+
+
+def test_a_view_has_the_columns_of_the_contract(conn: Connection) -> None:
+    found: dict[str, list[str]] = {}
+    for name, column, kind in rows(conn, COLUMNS):
+        found.setdefault(name, []).append(in_our_words(f"{column} {kind}"))
+    expected = {name: " ".join(columns.split()) for name, columns in VIEWS.items()}
+    assert {name: ", ".join(columns) for name, columns in found.items()} == expected
+
+
+def test_the_contract_is_the_whole_of_what_is_public(conn: Connection) -> None:
+    public = {each.proname for each in rows(conn, SIGNATURES)} | VIEWS.keys()
+    functions, views = (
+        re.search(rf"^## {title}\n(.*?)(?=^## )", REFERENCE, re.M | re.S)
+        for title in ("Functions", "Views")
+    )
+    assert functions
+    assert views
+    assert set(re.findall(r"^### `(\w+)`$", functions[1] + views[1], re.M)) == public
 
 
 def test_every_error_and_role_is_documented(conn: Connection) -> None:
