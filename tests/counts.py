@@ -1,12 +1,12 @@
 """What a call costs, counted by the server: rows, ids, WAL and buffers, but never time."""
 
-from __future__ import annotations
-
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from statistics import median
+from typing import Any
 
 from tests.helpers import Connection, rows
 
@@ -33,6 +33,28 @@ NEVER = "0"
 # Sessions and commits in no order, as in real life, and the same in every run.
 SESSION = "md5('session' || {})::uuid"
 COMMIT = "md5('commit' || {}) || '00000000'"
+
+
+def traces(conn: Connection) -> list[Any]:
+    """Return what this transaction has written, undone writes included, and every id drawn."""
+    drawn = (rows(conn, f"select last_value from pgjobs.{name}") for name in SEQUENCES)
+    return [rows(conn, WRITTEN), *drawn]
+
+
+def buffers(conn: Connection, query: str) -> tuple[int, int]:
+    """Run a query; return the rows it gave and the buffers it touched, nested calls included."""
+    explain = f"explain (analyze, buffers, timing off, format json) {query}"
+    [[[plan]]] = conn.execute(explain.encode()).fetchall()
+    top = plan["Plan"]
+    return top["Actual Rows"], top["Shared Hit Blocks"] + top["Shared Read Blocks"]
+
+
+@contextmanager
+def untouched(conn: Connection) -> Iterator[None]:
+    """Expect that the block leaves no trace, not even of what it undid."""
+    before = traces(conn)
+    yield
+    assert traces(conn) == before
 
 
 @dataclass(frozen=True, slots=True)

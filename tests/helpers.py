@@ -1,7 +1,5 @@
 """Shorthands of the tests: calls by named notation, refusals by code, and time that passes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -16,17 +14,6 @@ from psycopg.rows import TupleRow, namedtuple_row
 Connection = psycopg.Connection[TupleRow]
 
 _numbers = count(0x10_0000)
-
-# What the backfill says of one of the host's logs, without a host.
-BACKFILL = """
-insert into pgjobs.backfill (
-    log_id, session_id, backfilled_at, outcome, reason, login, log_sha256, ledger_sha256
-)
-values (
-    gen_random_uuid(), gen_random_uuid(), now(), 'SKIPPED', 'BAD_TIME', 'l',
-    sha256('1'), sha256('1')
-)
-"""
 
 
 def sha(number: int | None = None) -> str:
@@ -78,25 +65,6 @@ def job(conn: Connection, job_id: int) -> Any:
     query = "select * from pgjobs.verification_job where job_id = %(job_id)s"
     [row] = rows(conn, query, job_id=job_id)
     return row
-
-
-def traces(conn: Connection) -> list[Any]:
-    """Return what this transaction has written, undone writes included, and every id drawn."""
-    written = rows(
-        conn,
-        "select relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_xact_user_tables"
-        " where schemaname = 'pgjobs' order by relname",
-    )
-    names = ("lab_attempt_attempt_id_seq", "job_job_id_seq")
-    return [written, *(rows(conn, f"select last_value from pgjobs.{name}") for name in names)]
-
-
-def buffers(conn: Connection, query: str) -> tuple[int, int]:
-    """Run a query; return the rows it gave and the buffers it touched, nested calls included."""
-    explain = f"explain (analyze, buffers, timing off, format json) {query}"
-    [[[plan]]] = conn.execute(explain.encode()).fetchall()
-    top = plan["Plan"]
-    return top["Actual Rows"], top["Shared Hit Blocks"] + top["Shared Read Blocks"]
 
 
 def let_time_pass(conn: Connection, interval: str) -> None:

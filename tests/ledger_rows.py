@@ -1,16 +1,14 @@
 """A ledger with rows in every table and jobs in every state, and what it is compared by."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from psycopg import sql
 
+from tests.calls import add, amend, cancel, release, reverify, start
 from tests.helpers import Connection, call, claim, complete, enqueue, rows
 
-DECISION = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t"}
 LOG = """
 insert into pgjobs.backfill (
     log_id, session_id, backfilled_at, outcome, reason, log_sha256, ledger_sha256, login
@@ -32,12 +30,6 @@ from (select md5(row::text) as line from pgjobs.{} as row) as lines
 """
 
 
-def add_artifact(conn: Connection, run: Any, **arguments: Any) -> None:
-    """Add a log to a claimed run."""
-    lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-    call(conn, "add_artifact", **{**lease, "kind": "LOG", "name": "log", **arguments})
-
-
 def fill_every_table(conn: Connection) -> Any:
     """Leave every kind of row behind and return a run that still has its lease.
 
@@ -46,32 +38,29 @@ def fill_every_table(conn: Connection) -> Any:
     conn.execute(LOG)
     call(conn, "record_attempt", session_id=uuid4(), commit_sha="ef" * 20, author="a")
     for status in ("PASSED", "FAILED", "ERROR"):
-        job = enqueue(conn, author="a", branch="main", payload='{"steps": 3}')
-        run = claim(conn)
-        add_artifact(conn, run, content=status.encode())
+        run = start(conn, author="a", branch="main", payload='{"steps": 3}')
+        add(conn, run, content=status.encode())
         complete(conn, run, status, summary='{"tests": 1}')
     call(conn, "expire_artifacts", older_than="0", dry_run=False)
     call(conn, "expire_details", older_than="0", kinds=["PAYLOAD"], dry_run=False)
-    call(conn, "amend", job_id=job.job_id, status="PASSED", **DECISION)
+    amend(conn, run.job_id, "PASSED")
     for answer in ({"summary": '{"tests": 2}'}, {}):
-        call(conn, "reverify", job_ids=[job.job_id], **DECISION)
+        reverify(conn, run.job_id)
         complete(conn, claim(conn), "FAILED", **answer)
-    call(conn, "cancel", job_id=enqueue(conn).job_id, reason="r", actor="a")
+    cancel(conn, enqueue(conn).job_id)
     enqueue(conn, max_runs=1)
     for _exhausts_its_runs_then_goes_back in range(2):
-        run = claim(conn)
-        lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-        call(conn, "release", **lease, reason="no network", retry_after="0")
+        release(conn, claim(conn), retry_after="0")
         enqueue(conn, max_runs=2)
 
     enqueue(conn, available_at=datetime.now(UTC) + timedelta(days=1))
     session_id = uuid4()
     for _one_is_the_head_and_two_wait in range(3):
         enqueue(conn, session_id=session_id, payload='{"steps": 4}')
-    call(conn, "reverify", job_ids=[job.job_id], **DECISION)
+    reverify(conn, run.job_id)
     running = claim(conn, lease_for="1 day")
-    add_artifact(conn, running, content=b"so far")
-    add_artifact(conn, running, name="core", location="s3://1", sha256=bytes(32), size_bytes=9)
+    add(conn, running, content=b"so far")
+    add(conn, running, name="core", location="s3://1", sha256=bytes(32), size_bytes=9)
     return running
 
 

@@ -1,7 +1,5 @@
 """Queues to count calls on: fresh or warm, short or long, free or under a held snapshot."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -3,8 +3,6 @@
 Only where they lead to is replaced: the database names and connection strings of the pages.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

@@ -1,7 +1,5 @@
 """The rules of style that sql/ and migrations/ keep, asked of their text."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from pathlib import Path

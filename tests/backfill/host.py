@@ -1,7 +1,5 @@
 """The first host's tables, as Prisma made them, and histories of logs to put into them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -104,6 +102,12 @@ select pgjobs.record_attempt(md5('session12')::uuid, 'c0ffee' || lpad(to_hex(12)
 select pgjobs.enqueue(md5('session13')::uuid, 'c0ffee' || lpad(to_hex(13), 34, '0'), '1.4');
 select pgjobs.enqueue(md5('stranger')::uuid, 'c0ffee' || lpad(to_hex(14), 34, '0'), '1.4');
 """
+
+
+def make_host(conn: Connection) -> None:
+    """Make the host's tables and let the ledger read them."""
+    conn.execute(TABLES)
+    conn.execute(GRANTS)
 
 
 def add_log(

@@ -1,7 +1,5 @@
 """O17: a whole history moves in while its writer goes on and movers are killed; nothing differs."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,12 +10,12 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
-from tests.backfill.host import GRANTS, HISTORY, LIVE, TABLES, add_log
+from tests.backfill.host import HISTORY, LIVE, add_log, make_host
 from tests.conftest import Postgres
 from tests.helpers import Connection, call, rows, sha
 from tests.races.rivals import LONG
 
-LOGS = 100_000 if LONG else 3000
+LOGS = 100_000 if LONG else 1000
 OLD = f"(select md5('log' || number)::uuid from generate_series(1, {LOGS}) as number)"
 # Every byte of every old log, and the place where its row lies: a row that was written anew moved.
 UNTOUCHED = f"""
@@ -52,8 +50,7 @@ order by report.log_id
 def host(pg: Postgres, dsn: str) -> str:
     """The name of a database with the whole history; others are copied from it."""
     with psycopg.connect(dsn) as conn:
-        conn.execute(TABLES)
-        conn.execute(GRANTS)
+        make_host(conn)
         conn.execute(HISTORY.format(size=LOGS).encode())
         conn.execute(LIVE)
     with psycopg.connect(dsn, autocommit=True) as conn:

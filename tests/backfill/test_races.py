@@ -1,9 +1,8 @@
 """O17: a backfill beside another one and beside live pushes; unique keys decide, nobody is lost."""
 
-from __future__ import annotations
-
+from functools import partial
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -92,9 +91,7 @@ def test_a_push_of_another_session_is_told_that_the_commit_is_taken(
     add_log(observer, commit_sha=commit)
     moving, pushing = connect(), connect()
     batch(moving)
-    with background(
-        pushing, observer, lambda: enqueue(pushing, session_id=uuid4(), commit_sha=commit)
-    ) as waiting:
+    with background(pushing, observer, partial(enqueue, pushing, commit_sha=commit)) as waiting:
         assert waiting.blockers() == [moving.info.backend_pid]
         moving.commit()
         with refused("23V03", "job_commit_sha_key"):

@@ -1,15 +1,14 @@
 """A reconciliation is all ok after a backfill, and names what was lost, changed or invented."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
-from tests.backfill.host import GRANTS, HISTORY, LIVE, TABLES
+from tests.backfill.host import HISTORY, LIVE, make_host
+from tests.calls import add, amend
 from tests.conftest import Postgres
-from tests.helpers import Connection, call, enqueue, rows
+from tests.helpers import Connection, call, complete, enqueue, rows
 
 LOGS = 600
 TABLES_OF_OURS = ("lab_attempt", "job", "verdict", "artifact", "body", "backfill")
@@ -128,8 +127,7 @@ TAMPERINGS = {
 def backfilled(dsn: str) -> Iterator[Connection]:
     """A ledger with a history, a live job and a live verdict, its guards off."""
     with psycopg.connect(dsn, autocommit=True) as conn:
-        conn.execute(TABLES)
-        conn.execute(GRANTS)
+        make_host(conn)
         conn.execute(HISTORY.format(size=LOGS).encode())
         conn.execute(LIVE)
         while call(conn, "backfill_verification_log", batch_size=250, dry_run=False)[0].seen:
@@ -167,12 +165,10 @@ def test_what_the_ledger_does_later_is_not_named(backfilled: Connection) -> None
     with backfilled.transaction(force_rollback=True):
         enqueue(backfilled)
         [run] = call(backfilled, "claim", worker="w")
-        lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-        call(backfilled, "add_artifact", **lease, kind="LOG", name="log", content=b"log")
-        call(backfilled, "complete", **lease, status="PASSED")
-        decision = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t"}
+        add(backfilled, run)
+        complete(backfilled, run)
         [[job_id]] = rows(backfilled, f"select job_id from pgjobs.verdict where {UNKNOWN}")
-        call(backfilled, "amend", job_id=job_id, status="FAILED", **decision)
+        amend(backfilled, job_id, "FAILED")
         call(backfilled, "expire_artifacts", older_than="0", max_rows=10_000, dry_run=False)
         assert failed(backfilled) == set()
 

@@ -1,12 +1,10 @@
 """When a backfill cannot begin it says so, and what to do; nothing is written."""
 
-from __future__ import annotations
-
 import psycopg
 import pytest
 from psycopg import IsolationLevel
 
-from tests.backfill.host import GRANTS, TABLES, add_log
+from tests.backfill.host import GRANTS, TABLES, add_log, make_host
 from tests.conftest import Connect
 from tests.helpers import Connection, call, refused, rows
 
@@ -22,8 +20,7 @@ def test_without_the_hosts_tables_a_call_says_so(conn: Connection, function: str
 @CALLS
 @pytest.mark.parametrize("table", ["VerificationLog", "LabSession", "Lab"])
 def test_each_of_the_hosts_tables_is_missed(conn: Connection, function: str, table: str) -> None:
-    conn.execute(TABLES)
-    conn.execute(GRANTS)
+    make_host(conn)
     conn.execute(f'alter table "{table}" rename to "Elsewhere"'.encode())
     with refused("42P01", "backfill_log_id_pkey"):
         call(conn, function)
@@ -46,8 +43,7 @@ def test_the_hint_is_the_grant_that_is_missing(
 
 @CALLS
 def test_a_policy_that_hides_logs_is_an_error(conn: Connection, function: str) -> None:
-    conn.execute(TABLES)
-    conn.execute(GRANTS)
+    make_host(conn)
     add_log(conn)
     conn.execute('alter table "VerificationLog" enable row level security')
     with refused("42501"):

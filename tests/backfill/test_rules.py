@@ -1,25 +1,34 @@
 """What becomes of a log: the host's history beside the ledger, rule by rule."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
-from tests.backfill.host import add_log
-from tests.conftest import Connect
-from tests.helpers import Connection, call, enqueue, rows, sha
+from tests.backfill.host import add_log, make_host
+from tests.calls import amend, reverify
+from tests.helpers import Connection, call, claim, complete, enqueue, job, rows, sha
 
 VERIFIED_AT = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
 MIB = 1024 * 1024
 
 
+@pytest.fixture(scope="module")
+def host(dsn: str) -> Iterator[Connection]:
+    with psycopg.connect(dsn, prepare_threshold=None) as conn:
+        make_host(conn)
+        conn.commit()
+        yield conn
+
+
 @pytest.fixture
-def conn(host_dsn: str, connect: Connect) -> Connection:
-    """A superuser's connection to a database with the host's tables."""
-    return connect(autocommit=True)
+def conn(host: Connection) -> Iterator[Connection]:
+    """A superuser's connection to a database with the host's tables, and nothing in them."""
+    yield host
+    host.rollback()
 
 
 def backfill(conn: Connection, **arguments: Any) -> Any:
@@ -38,9 +47,7 @@ def report(conn: Connection, log_id: UUID) -> Any:
 
 
 def job_of(conn: Connection, log_id: UUID) -> Any:
-    query = "select * from pgjobs.verification_job where job_id = %(job_id)s"
-    [row] = rows(conn, query, job_id=report(conn, log_id).job_id)
-    return row
+    return job(conn, report(conn, log_id).job_id)
 
 
 def counted(conn: Connection) -> list[int]:
@@ -186,13 +193,11 @@ def test_a_backfilled_verdict_can_be_amended_and_judged_again(conn: Connection) 
     log_id = add_log(conn, status="STUCK")
     backfill(conn)
     job_id = report(conn, log_id).job_id
-    decision = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t"}
-    call(conn, "amend", job_id=job_id, status="FAILED", **decision)
-    [review] = call(conn, "reverify", job_ids=[job_id], **decision)
-    [run] = call(conn, "claim", worker="w")
+    amend(conn, job_id, "FAILED")
+    [review] = reverify(conn, job_id)
+    run = claim(conn)
     assert (review.outcome, run.job_id, run.lab_version) == ("queued", job_id, "1.4")
-    lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-    call(conn, "complete", **lease, status="PASSED")
+    complete(conn, run)
     job = job_of(conn, log_id)
     assert (job.status, job.effective_status, job.origin) == ("ERROR", "PASSED", "BACKFILL")
 
@@ -255,10 +260,11 @@ def test_a_log_that_comes_later_is_taken_by_the_next_call(conn: Connection) -> N
     assert report(conn, late).outcome == "JOB"
 
 
-def test_an_operator_moves_history_in_and_is_on_record(conn: Connection, connect: Connect) -> None:
+def test_an_operator_moves_history_in_and_is_on_record(conn: Connection) -> None:
     log_id = add_log(conn, status="STUCK")
-    operator = connect("pgjobs_operator", autocommit=True)
-    backfill(operator)
-    assert report(operator, log_id).login == "pgjobs_operator"
+    conn.execute("set local session authorization pgjobs_operator")
+    backfill(conn)
+    assert report(conn, log_id).login == "pgjobs_operator"
+    conn.execute("set local session authorization default")
     [verdict] = rows(conn, "select login from pgjobs.verdict")
     assert verdict.login == "pgjobs_operator"

@@ -1,7 +1,5 @@
 """A database in which the host has a table of its own."""
 
-from __future__ import annotations
-
 import psycopg
 import pytest
 

@@ -4,8 +4,6 @@ Every one commits at the end of the block and rolls back on an exception, in the
 way, and writes the host's own row with the framework's own means.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any

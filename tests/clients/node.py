@@ -1,7 +1,5 @@
 """The npm project of the clients that are written for node, installed once into .cache/clients."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import os

@@ -4,9 +4,8 @@ The steps stand in scenario.json, which the clients that are not written in Pyth
 ``$lease_token`` is the token of the latest claim; of an answer only what a step names is compared.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -24,6 +23,15 @@ def filled(step: dict[str, Any], lease_token: Any) -> dict[str, Any]:
         name: lease_token if value == "$lease_token" else value
         for name, value in step["with"].items()
     }
+
+
+def play(answers: list[Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield each step with its arguments; the client puts what it is answered into the list."""
+    token = None
+    for step in SCENARIO:
+        yield step, filled(step, token)
+        if step.get("call") == "claim":
+            token = answers[-1]["lease_token"]
 
 
 def told(answers: list[Any]) -> list[Any]:

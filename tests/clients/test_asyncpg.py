@@ -1,7 +1,5 @@
 """asyncpg, without the wrapper, tells the same story as every other client."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import AsyncIterator
@@ -12,7 +10,7 @@ import asyncpg
 import psycopg
 import pytest
 
-from tests.clients.scenario import SCENARIO, TOLD, filled, told, url
+from tests.clients.scenario import TOLD, play, told, url
 from tests.helpers import rows, sha
 
 SESSION = "5e55a0e1-0000-4000-8000-000000000003"
@@ -40,10 +38,8 @@ async def call(conn: Any, function: str, /, **arguments: Any) -> Any:
 async def story(dsn: str, **options: Any) -> list[Any]:
     """Run the scenario and return its answers."""
     answers: list[Any] = []
-    token = None
     async with connected(dsn, **options) as conn:
-        for step in SCENARIO:
-            arguments = filled(step, token)
+        for step, arguments in play(answers):
             try:
                 if "view" in step:
                     query = f"select * from pgjobs.{step['view']} where commit_sha = $1"
@@ -52,8 +48,6 @@ async def story(dsn: str, **options: Any) -> list[Any]:
                     answers.append(await call(conn, step["call"], **arguments))
             except asyncpg.PostgresError as error:
                 answers.append(error.sqlstate)
-            if step.get("call") == "claim":
-                token = answers[-1]["lease_token"]
     return answers
 
 

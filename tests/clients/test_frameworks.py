@@ -1,7 +1,5 @@
 """The wrapper over the connections of SQLAlchemy, Django and psycopg_pool."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -16,7 +14,7 @@ from psycopg.rows import dict_row
 import forgea_pgjobs
 from forgea_pgjobs import PgjobsError, aio
 from tests.clients import frameworks
-from tests.clients.scenario import SCENARIO, TOLD, filled, told
+from tests.clients.scenario import TOLD, play, told
 from tests.helpers import rows, sha
 
 Begin = Callable[..., AbstractContextManager[frameworks.Connection]]
@@ -45,9 +43,7 @@ def one(answer: Any) -> Any:
 def story(begin: Begin, dsn: str) -> list[Any]:
     """Run the scenario, each step in a transaction of its own, and return its answers."""
     answers: list[Any] = []
-    token = None
-    for step in SCENARIO:
-        arguments = filled(step, token)
+    for step, arguments in play(answers):
         try:
             with begin(dsn) as conn:
                 if "view" in step:
@@ -58,17 +54,13 @@ def story(begin: Begin, dsn: str) -> list[Any]:
                     answers.append(one(getattr(forgea_pgjobs, step["call"])(conn, **arguments)))
         except PgjobsError as error:
             answers.append(error.sqlstate)
-        if step.get("call") == "claim":
-            token = answers[-1]["lease_token"]
     return answers
 
 
 async def story_async(begin: BeginAsync, dsn: str) -> list[Any]:
     """Run the scenario as ``story`` does, asynchronously."""
     answers: list[Any] = []
-    token = None
-    for step in SCENARIO:
-        arguments = filled(step, token)
+    for step, arguments in play(answers):
         try:
             async with begin(dsn) as conn:
                 if "view" in step:
@@ -81,8 +73,6 @@ async def story_async(begin: BeginAsync, dsn: str) -> list[Any]:
                     answers.append(one(await getattr(aio, step["call"])(conn, **arguments)))
         except PgjobsError as error:
             answers.append(error.sqlstate)
-        if step.get("call") == "claim":
-            token = answers[-1]["lease_token"]
     return answers
 
 

@@ -1,7 +1,5 @@
 """node-postgres tells the same story as every other client."""
 
-from __future__ import annotations
-
 import json
 
 import psycopg

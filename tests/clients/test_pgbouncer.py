@@ -1,7 +1,5 @@
 """Nothing of the ledger needs a session: everything works behind pgbouncer's transaction mode."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os
@@ -22,6 +20,7 @@ from psycopg.conninfo import make_conninfo
 import forgea_pgjobs as pgjobs
 from forgea_pgjobs.embedded.binaries import choose_account
 from forgea_pgjobs.worker import Worker
+from tests.calls import batch, lease, new
 from tests.clients import node, test_asyncpg
 from tests.clients.scenario import HERE, TOLD, settings, told
 from tests.helpers import call, refused, sha
@@ -105,10 +104,9 @@ def test_one_run_is_told_by_many_connections(clients: list[psycopg.Connection]) 
     for conn, [run] in zip(shifted, runs, strict=True):
         call(conn, "heartbeat", job_id=run.job_id, lease_token=run.lease_token)
     for conn, [run] in zip(reversed(clients), runs, strict=True):
-        lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-        assert not call(conn, "complete", **lease, status="PASSED")[0].replayed
+        assert not call(conn, "complete", **lease(run), status="PASSED")[0].replayed
         with refused("23V02"):
-            call(clients[0], "complete", **lease, status="FAILED")
+            call(clients[0], "complete", **lease(run), status="FAILED")
 
 
 def test_open_transactions_end_as_their_clients_say(clients: list[psycopg.Connection]) -> None:
@@ -127,13 +125,7 @@ def test_batches_and_a_worker_that_prepares_nothing(
     pooled_dsn: str, clients: list[psycopg.Connection]
 ) -> None:
     conn, other, *_ = clients
-    batch = [push() for _ in range(20)]
-    answers = pgjobs.enqueue_many(
-        conn,
-        session_ids=[job["session_id"] for job in batch],
-        commit_shas=[job["commit_sha"] for job in batch],
-        lab_versions=[job["lab_version"] for job in batch],
-    )
+    answers = pgjobs.enqueue_many(conn, **batch(*new(20)))
     assert all(answer.created for answer in answers)
     runs = pgjobs.claim(conn, worker="w", max_jobs=10)
     done = pgjobs.complete_many(

@@ -1,7 +1,5 @@
 """What must hold in every committed state, whoever raced before, and how a queue is emptied."""
 
-from __future__ import annotations
-
 from typing import Any
 from uuid import UUID
 
@@ -26,17 +24,19 @@ lane as (
     select session_id, head_job_id, open_jobs from pgjobs.lane
     where %(session_ids)s::uuid[] is null or session_id = any(%(session_ids)s)
 ),
+taken as (
+    select
+        job_id,
+        count(*) filter (where review_id is null) as places,
+        array_agg(review_id) filter (where review_id is not null) as reviews,
+        max(run_no) filter (where name = 'head') as run_no
+    from place group by job_id
+),
 standing as (
     select
         job.job_id,
-        (
-            select count(*) from place
-            where place.job_id = job.job_id and place.review_id is null
-        ) as places,
-        array(
-            select place.review_id from place
-            where place.job_id = job.job_id and place.review_id is not null
-        ) as reviews,
+        coalesce(taken.places, 0) as places,
+        coalesce(taken.reviews, '{}') as reviews,
         array(
             select review.review_id from pgjobs.review
             where review.job_id = job.job_id
@@ -50,21 +50,13 @@ standing as (
             select array_agg(run.run_no order by run.run_no)
             from pgjobs.verification_run as run where run.job_id = job.job_id
         ) as runs,
-        coalesce(
-            greatest(
-                (select run_no from pgjobs.verdict where verdict.job_id = job.job_id),
-                (
-                    select place.run_no from place
-                    where place.job_id = job.job_id and place.name = 'head'
-                ),
-                (
-                    select max(run_no) from pgjobs.review_result as result
-                    where result.job_id = job.job_id
-                )
-            ),
+        greatest(
+            taken.run_no,
+            (select run_no from pgjobs.verdict where verdict.job_id = job.job_id),
+            (select max(run_no) from pgjobs.review_result as r where r.job_id = job.job_id),
             0
         ) as run_no
-    from pgjobs.job
+    from pgjobs.job left join taken using (job_id)
     where %(session_ids)s::uuid[] is null or job.session_id = any(%(session_ids)s)
 ),
 occupied as (

@@ -1,7 +1,5 @@
 """Calls in the background, seen to wait through pg_blocking_pids, never through a clock."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """A session in some state, the steps that a transaction may take on it, and what came of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +10,8 @@ from psycopg import IsolationLevel
 from psycopg.errors import SerializationFailure
 from psycopg.pq import TransactionStatus
 
+from tests.calls import DECISION, lease, reverify
 from tests.helpers import Connection, call, claim, complete, enqueue, let_time_pass, rows, sha
-
-DECISION = {"reason": "bug", "actor": "ada", "approver": "grace", "ticket": "T-1"}
 
 
 @dataclass(slots=True)
@@ -29,13 +26,8 @@ class Scene:
 
     def enqueue(self, conn: Connection, name: str, max_runs: int = 3) -> None:
         """Put a commit in the queue before the race begins."""
-        answer = enqueue(
-            conn,
-            session_id=self.session_id,
-            commit_sha=self.commits[name],
-            max_runs=max_runs,
-        )
-        self.jobs[name] = answer.job_id
+        commit = {"session_id": self.session_id, "commit_sha": self.commits[name]}
+        self.jobs[name] = enqueue(conn, **commit, max_runs=max_runs).job_id
 
 
 def nothing(_conn: Connection) -> Scene:
@@ -78,7 +70,7 @@ def reviewed(conn: Connection) -> Scene:
     scene = Scene()
     scene.enqueue(conn, "x", max_runs=1)
     complete(conn, claim(conn), "FAILED")
-    call(conn, "reverify", job_ids=[scene.jobs["x"]], **DECISION)
+    reverify(conn, scene.jobs["x"])
     scene.run = claim(conn)
     scene.enqueue(conn, "z")
     let_time_pass(conn, "1 hour")
@@ -102,7 +94,7 @@ def _enqueue(name: str, session: str = "session_id") -> Step:
 def _lease(function: str, **arguments: Any) -> Step:
     return lambda scene: (
         function,
-        {"job_id": scene.run.job_id, "lease_token": scene.run.lease_token, **arguments},
+        {**lease(scene.run), **arguments},
     )
 
 

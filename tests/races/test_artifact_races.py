@@ -1,59 +1,38 @@
 """Artifacts against whoever ends their run, and expiries against one another."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
 from psycopg import IsolationLevel
 from psycopg.types.json import Jsonb
 
+from tests.calls import add, cancel, read, release, start
 from tests.conftest import Connect
-from tests.helpers import Connection, call, claim, complete, enqueue, refused, rows
+from tests.helpers import Connection, call, complete, refused, rows
 from tests.races.rivals import LEVELS, background, level_name
-from tests.sql.test_add_artifact import add, read
 
 NOW = {"older_than": "0", "dry_run": False}
 
 pytestmark = pytest.mark.usefixtures("fresh_dsn")
 
 
-@pytest.fixture
-def observer(connect: Connect) -> Connection:
-    return connect(autocommit=True)
-
-
-def start(conn: Connection) -> Any:
-    enqueue(conn)
-    return claim(conn)
-
-
-def finish(conn: Connection) -> Any:
-    """Verify a commit, its run leaving a log and a summary."""
+def leave_log(conn: Connection) -> Any:
+    """Verify a commit, its run leaving a log and a summary; return the log."""
     run = start(conn)
     artifact = add(conn, run)
     complete(conn, run, summary=Jsonb(1))
     return artifact
 
 
-def end_by_verdict(conn: Connection, run: Any) -> None:
-    complete(conn, run)
-
-
 def end_by_cancel(conn: Connection, run: Any) -> None:
-    call(conn, "cancel", job_id=run.job_id, reason="r", actor="a")
-
-
-def end_by_release(conn: Connection, run: Any) -> None:
-    lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-    call(conn, "release", **lease, reason="r", retry_after="1 hour")
+    cancel(conn, run.job_id)
 
 
 @pytest.mark.parametrize(
-    ("end", "sqlstate"),
-    [(end_by_verdict, "23V02"), (end_by_cancel, "23V02"), (end_by_release, "23V05")],
+    ("end", "sqlstate"), [(complete, "23V02"), (end_by_cancel, "23V02"), (release, "23V05")]
 )
 def test_an_artifact_that_waits_for_the_end_of_its_run_is_refused(
     connect: Connect, observer: Connection, end: Callable[[Connection, Any], None], sqlstate: str
@@ -71,7 +50,7 @@ def test_an_artifact_that_waits_for_the_end_of_its_run_is_refused(
 
 
 def test_bytes_whose_drop_is_undone_are_shared(connect: Connect, observer: Connection) -> None:
-    old = finish(observer)
+    old = leave_log(observer)
     run = start(observer)
     dropping, adding = connect(), connect(autocommit=True)
     call(dropping, "expire_artifacts", **NOW)
@@ -86,7 +65,7 @@ def test_bytes_whose_drop_is_undone_are_shared(connect: Connect, observer: Conne
 def test_of_two_expiries_of_bodies_at_once_one_skips(
     connect: Connect, observer: Connection
 ) -> None:
-    finish(observer)
+    leave_log(observer)
     first = connect()
     assert call(first, "expire_artifacts", **NOW) == [(1, 1, 3)]
     observer.execute("set lock_timeout = '10s'")
@@ -99,11 +78,11 @@ def test_of_two_expiries_of_bodies_at_once_one_skips(
 def test_of_two_expiries_of_details_at_once_one_drops_and_counts(
     connect: Connect, observer: Connection, undone: bool
 ) -> None:
-    finish(observer)
+    leave_log(observer)
     summaries = {**NOW, "kinds": ["SUMMARY"]}
     first, second = connect(), connect(autocommit=True)
     assert call(first, "expire_details", **summaries) == [("SUMMARY", 1)]
-    expire = lambda: call(second, "expire_details", **summaries)  # noqa: E731
+    expire = partial(call, second, "expire_details", **summaries)
     with background(second, observer, expire) as waiting:
         assert waiting.blockers() == [first.info.backend_pid]
         (first.rollback if undone else first.commit)()
@@ -115,7 +94,7 @@ def test_of_two_expiries_of_details_at_once_one_drops_and_counts(
 def test_an_expiry_whose_snapshot_is_old_drops_nothing_that_a_newcomer_shares(
     connect: Connect, observer: Connection, level: IsolationLevel
 ) -> None:
-    finish(observer)
+    leave_log(observer)
     run = start(observer)
     dropping = connect()
     dropping.isolation_level = level

@@ -1,14 +1,13 @@
 """P2, P7: callers who bring the same commit, or commits of the same session, at the same time."""
 
-from __future__ import annotations
-
-from typing import Any
+from functools import partial
 from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg import IsolationLevel, sql
+from psycopg import IsolationLevel
 
+from tests.calls import enqueue_many, lease, start
 from tests.conftest import Connect
 from tests.counts import NOW
 from tests.helpers import Connection, call, claim, complete, enqueue, job, refused, rows, sha
@@ -16,11 +15,6 @@ from tests.races.ledger import drain, open_places, violations
 from tests.races.rivals import LEVELS, background, level_name
 
 ABOVE = LEVELS[1:]
-
-
-@pytest.fixture
-def observer(connect: Connect) -> Connection:
-    return connect(autocommit=True)
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=level_name)
@@ -76,16 +70,13 @@ def test_what_waited_while_claims_went_on_is_claimed_at_once(
     slow, caller = connect(), connect()
     session_id, commit_sha = uuid4(), sha()
     enqueue(slow, session_id=session_id, commit_sha=commit_sha)
-    request = {
-        "session_id": session_id if waits_for == "a lane" else uuid4(),
-        "commit_sha": commit_sha if waits_for == "a commit" else sha(),
-    }
+    session = session_id if waits_for == "a lane" else uuid4()
+    commit = commit_sha if waits_for == "a commit" else sha()
 
     def ask() -> int:
         if not batch:
-            return int(enqueue(caller, **request).job_id)
-        arrays = {f"{name}s": [value] for name, value in request.items()}
-        [said] = call(caller, "enqueue_many", **arrays, lab_versions=["1"])
+            return int(enqueue(caller, session_id=session, commit_sha=commit).job_id)
+        [said] = enqueue_many(caller, (session, commit))
         return int(said.job_id)
 
     with background(caller, observer, ask) as waiting:
@@ -104,8 +95,7 @@ def test_what_waited_while_claims_went_on_is_claimed_at_once(
 @pytest.mark.usefixtures("fresh_dsn")
 def test_a_repeated_complete_waits_for_nobody(connect: Connect, observer: Connection) -> None:
     session_id = uuid4()
-    enqueue(observer, session_id=session_id)
-    run = claim(observer)
+    run = start(observer, session_id=session_id)
     enqueue(observer, session_id=session_id)
     complete(observer, run)
     slow = connect()
@@ -124,13 +114,7 @@ def test_a_batch_on_a_lane_that_went_after_its_snapshot_has_one_head(
     caller.isolation_level = level
     caller.execute("select from pgjobs.lane")  # the snapshot has the lane
     complete(observer, claim(observer))
-    said = call(
-        caller,
-        "enqueue_many",
-        session_ids=[session_id, session_id],
-        commit_shas=[sha(), sha()],
-        lab_versions=["1", "1"],
-    )
+    said = enqueue_many(caller, (session_id, sha()), (session_id, sha()))
     caller.commit()
     assert [answer.created for answer in said] == [True, True]
     assert violations(observer) == []
@@ -192,8 +176,7 @@ def test_a13_a_squatted_session_costs_the_callers_own_timeout_and_then_a_retry(
     squatter, caller = connect(), connect()
     squatted = enqueue(squatter, **request)
     for timeout, sqlstate in (("lock_timeout", "55P03"), ("statement_timeout", "57014")):
-        set_local = sql.SQL("set local {} = '1ms'").format(sql.Identifier(timeout))
-        caller.execute(set_local)
+        caller.execute(f"set local {timeout} = '1ms'".encode())
         with refused(sqlstate):
             enqueue(caller, **request)
         caller.rollback()
@@ -213,13 +196,12 @@ def test_p7_while_an_enqueue_is_open_the_head_is_claimable_and_its_lease_renewab
     observer.execute("set lock_timeout = '1ms'")
     run = claim(observer)
     assert run.job_id == head.job_id
-    lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-    assert call(observer, "heartbeat", **lease)
+    assert call(observer, "heartbeat", **lease(run))
     assert call(observer, "rescue") == []
     assert job(observer, head.job_id).status == "RUNNING"
     for function, arguments in {
-        "complete": {**lease, "status": "PASSED"},
-        "release": {**lease, "reason": "the last run"},
+        "complete": {**lease(run), "status": "PASSED"},
+        "release": {**lease(run), "reason": "the last run"},
         "cancel": {"job_id": head.job_id, "reason": "why", "actor": "who"},
     }.items():
         with refused("55P03"):
@@ -233,16 +215,11 @@ def test_a12_overlapping_unsorted_batches_never_deadlock(
     sessions = [uuid4() for _ in range(10)]
     pairs = [(sessions[number % 10], sha()) for number in range(60)]
     batches = {"first": pairs[:40], "second": pairs[:19:-1]}
-
-    def many(conn: Connection, name: str) -> list[Any]:
-        session_ids, commit_shas = zip(*batches[name], strict=True)
-        arguments = {"session_ids": list(session_ids), "commit_shas": list(commit_shas)}
-        return call(conn, "enqueue_many", **arguments, lab_versions=["1"] * 40)
-
     first, second = connect(), connect()
     first.isolation_level = second.isolation_level = level
-    answers = {"first": many(first, "first")}
-    with background(second, observer, lambda: many(second, "second")) as waiting:
+    answers = {"first": enqueue_many(first, *batches["first"])}
+    again = partial(enqueue_many, second, *batches["second"])
+    with background(second, observer, again) as waiting:
         assert waiting.blockers() == [first.info.backend_pid]
         first.commit()
         try:
@@ -250,7 +227,7 @@ def test_a12_overlapping_unsorted_batches_never_deadlock(
         except psycopg.errors.SerializationFailure:
             assert level != IsolationLevel.READ_COMMITTED
             second.rollback()
-            answers["second"] = many(second, "second")
+            answers["second"] = again()
     second.commit()
     for name, said in answers.items():
         assert [answer.ordinal for answer in said] == list(range(1, 41))
@@ -265,8 +242,7 @@ def test_l17_the_hundredth_place_is_taken_by_a_commit_and_left_by_a_rollback(
     connect: Connect, observer: Connection, commits: bool
 ) -> None:
     session_id = uuid4()
-    for _ in range(99):
-        enqueue(observer, session_id=session_id)
+    enqueue_many(observer, *((session_id, sha()) for _ in range(99)))
     first, second = connect(), connect()
     enqueue(first, session_id=session_id)
     with background(second, observer, lambda: enqueue(second, session_id=session_id)) as waiting:

@@ -1,7 +1,5 @@
 """P6, P8, P9: connections that die, clocks that lie, transactions that cannot or do not commit."""
 
-from __future__ import annotations
-
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +7,7 @@ import psycopg
 import pytest
 from psycopg.errors import AdminShutdown, ObjectNotInPrerequisiteState
 
+from tests.calls import lease, start, start_many
 from tests.conftest import Connect
 from tests.helpers import (
     Connection,
@@ -97,8 +96,7 @@ def test_p8_after_an_undone_claim_or_rescue_the_next_claim_gets_the_job_at_once(
 def test_w10_a_locked_lease_does_not_keep_the_others_from_rescue(
     connect: Connect, observer: Connection
 ) -> None:
-    jobs = [enqueue(observer).job_id for _ in range(3)]
-    call(observer, "claim", worker="w", max_jobs=3)
+    jobs = [run.job_id for run in start_many(observer, 3)]
     let_time_pass(observer, "1 hour")
     holder = connect()
     holder.execute("select from pgjobs.lease where job_id = %s for update", [jobs[1]])
@@ -135,8 +133,7 @@ def test_a_lease_granted_while_a_rescue_waits_is_not_taken_for_one_of_a_clock_ah
 def test_f08_a_lease_granted_by_a_clock_two_days_ahead_is_rescued_at_once(
     observer: Connection,
 ) -> None:
-    enqueue(observer)
-    run = claim(observer)
+    run = start(observer)
     observer.execute(
         "update pgjobs.lease set started_at = started_at + interval '2 days',"
         " lease_expires_at = lease_expires_at + interval '2 days'"
@@ -167,15 +164,9 @@ def test_f08_a_lease_granted_by_a_clock_two_days_ahead_is_rescued_at_once(
 def test_a11_a_read_only_transaction_is_refused(
     connect: Connect, observer: Connection, function: str, arguments: dict[str, Any]
 ) -> None:
-    enqueue(observer)
-    run = claim(observer)
-    lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-    own = {
-        "complete": lease,
-        "release": lease,
-        "heartbeat": lease,
-        "cancel": {"job_id": run.job_id},
-    }
+    run = start(observer)
+    own = dict.fromkeys(("complete", "release", "heartbeat"), lease(run))
+    own["cancel"] = {"job_id": run.job_id}
     caller = connect()
     caller.read_only = True
     with refused("25006"):

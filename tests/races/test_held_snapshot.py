@@ -1,7 +1,5 @@
 """P8, P10: what a claim reads while somebody holds an old snapshot, counted in buffers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from statistics import median
 
@@ -9,8 +7,10 @@ import psycopg
 import pytest
 from psycopg import IsolationLevel
 
+from tests.calls import enqueue_many, new
 from tests.conftest import Connect
-from tests.helpers import Connection, buffers, claim, enqueue, rows
+from tests.counts import NOW, buffers
+from tests.helpers import Connection, claim, enqueue, rows
 from tests.races.rivals import LONG
 
 LIFECYCLES = 30_000 if LONG else 3_000
@@ -26,7 +26,6 @@ begin
 end
 $$
 """
-NOW = "floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
 
 
 @pytest.fixture
@@ -67,8 +66,7 @@ def test_p10_under_a_held_snapshot_the_mark_spares_a_claim_the_sweep(
 def test_p8_claims_sweep_at_most_once_a_second_in_the_whole_system(
     conn: Connection, connect: Connect
 ) -> None:
-    for _ in range(100):
-        enqueue(conn)
+    enqueue_many(conn, *new(100))
     clients = [connect(autocommit=True) for _ in range(4)]
     conn.execute("select setval('pgjobs.swept_at', 0)")
     clock = "select extract(epoch from clock_timestamp()) as now"

@@ -1,8 +1,7 @@
 """P10: claims start at the low-water mark, and yet find whatever lies below it."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from random import Random
 from threading import Barrier
 from typing import Any
@@ -11,10 +10,12 @@ from uuid import uuid4
 import pytest
 from psycopg import IsolationLevel
 
+from tests.calls import complete_many, enqueue_many
 from tests.conftest import Connect
 from tests.counts import NOW
 from tests.helpers import Connection, call, claim, complete, enqueue, rows, sha
 from tests.races.ledger import open_places, violations
+from tests.races.rivals import background
 
 MADE = 3000
 CLIENTS = 3
@@ -23,11 +24,6 @@ A_SECOND_LATER = "select setval('pgjobs.swept_at', last_value - 1001) from pgjob
 A_MINUTE_LATER = "select setval('pgjobs.swept_at', last_value - 60000) from pgjobs.swept_at"
 
 pytestmark = pytest.mark.usefixtures("fresh_dsn")
-
-
-@pytest.fixture
-def observer(connect: Connect) -> Connection:
-    return connect(autocommit=True)
 
 
 def low_water(conn: Connection) -> int:
@@ -113,7 +109,7 @@ def produce(conn: Connection, dice: Random, start: Barrier) -> list[int]:
     made: list[int] = []
     start.wait()
     while len(made) < MADE // CLIENTS:
-        jobs = [enqueue(conn, session_id=uuid4(), commit_sha=sha()).job_id for _ in range(10)]
+        jobs = [enqueue(conn).job_id for _ in range(10)]
         if dice.random() < 0.2:
             conn.rollback()
         else:
@@ -132,13 +128,7 @@ def work(conn: Connection, dice: Random, start: Barrier, wanted: set[int]) -> li
             conn.rollback()
             continue
         conn.commit()
-        said = call(
-            conn,
-            "complete_many",
-            job_ids=[run.job_id for run in runs],
-            lease_tokens=[run.lease_token for run in runs],
-            statuses=["PASSED"] * len(runs),
-        )
+        said = complete_many(conn, runs)
         conn.commit()
         done += [one.job_id for one in said if one.outcome == "completed"]
         if not runs and wanted and len(rows(conn, "select from pgjobs.verdict")) == len(wanted):
@@ -180,20 +170,11 @@ def test_a_batch_that_a_rival_was_faster_with_is_answered_like_single_calls(
     session_id, known, fresh = uuid4(), sha(), sha()
     rival, caller = connect(), connect()
     call(rival, "record_attempt", session_id=session_id, commit_sha=known)
-    with ThreadPoolExecutor(1) as pool:
-        answers = pool.submit(
-            call,
-            caller,
-            "enqueue_many",
-            session_ids=[session_id] * 3,
-            commit_shas=[fresh, known, fresh],
-            lab_versions=["1"] * 3,
-        )
-        waiting = "select pg_blocking_pids(%(pid)s) as pids"
-        while not rows(observer, waiting, pid=caller.info.backend_pid)[0].pids:
-            assert not answers.done()
+    commits = [(session_id, commit) for commit in (fresh, known, fresh)]
+    with background(caller, observer, partial(enqueue_many, caller, *commits)) as waiting:
+        assert waiting.blockers() == [rival.info.backend_pid]
         rival.commit()
-        said = answers.result()
+        said = waiting.result()
     caller.commit()
     assert [answer.created for answer in said] == [True, True, False]
     assert said[0].job_id == said[2].job_id < said[1].job_id

@@ -1,7 +1,5 @@
 """Everything at once: eight clients, five sessions, three levels, commits and rollbacks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,18 +10,18 @@ from uuid import uuid4
 
 import psycopg
 
+from tests.calls import amend, cancel, enqueue_many, lease, reverify
 from tests.conftest import Connect
 from tests.helpers import Connection, call, enqueue, rows, sha
 from tests.races.ledger import drain, open_places, violations
 from tests.races.rivals import LEVELS, LONG
 
 CLIENTS = 8
-TRANSACTIONS = 20_000 if LONG else 2_000
+TRANSACTIONS = 20_000 if LONG else 500
 SESSIONS = [uuid4() for _ in range(5)]
 # Few commits, so that they meet; and a session's own, so that nobody is refused for another's.
 COMMITS = {session: [sha() for _ in range(TRANSACTIONS // 4)] for session in SESSIONS}
 DOCUMENTED = {"23V02", "23V05", "23V06", "23V07", "25000", "54V01", "40001"}
-DECISION = {"reason": "why", "actor": "who", "approver": "and who", "ticket": "where"}
 
 
 @dataclass(slots=True)
@@ -66,7 +64,7 @@ class Client:
         if not self.runs:
             return {"job_id": 1, "lease_token": uuid4()}
         run = self.dice.choice(self.runs[-4:])
-        return {"job_id": run.job_id, "lease_token": run.lease_token}
+        return lease(run)
 
     def enqueue(self) -> Callable[[], None]:
         session_id = self.dice.choice(SESSIONS)
@@ -77,13 +75,10 @@ class Client:
 
     def enqueue_many(self) -> Callable[[], None]:
         session_ids = self.dice.choices(SESSIONS, k=6)
-        jobs = call(
-            self.conn,
-            "enqueue_many",
-            session_ids=session_ids,
-            commit_shas=[self.dice.choice(COMMITS[session_id]) for session_id in session_ids],
-            lab_versions=["1"] * 6,
-        )
+        commits = [
+            (session_id, self.dice.choice(COMMITS[session_id])) for session_id in session_ids
+        ]
+        jobs = enqueue_many(self.conn, *commits)
         assert [job.ordinal for job in jobs if None not in job] == [1, 2, 3, 4, 5, 6]
         return lambda: self.created.extend(job.job_id for job in jobs if job.created)
 
@@ -107,9 +102,9 @@ class Client:
         )
 
         def told() -> None:
-            for lease, one in zip(leases, said, strict=True):
+            for own, one in zip(leases, said, strict=True):
                 if one.outcome == "completed":
-                    self.told_of(lease).append((one.job_id, one.status))
+                    self.told_of(own).append((one.job_id, one.status))
 
         return told
 
@@ -130,12 +125,12 @@ class Client:
 
     def amend(self) -> Callable[[], None]:
         job_id = self.lease()["job_id"]
-        [said] = call(self.conn, "amend", job_id=job_id, status="ERROR", **DECISION)
+        said = amend(self.conn, job_id, "ERROR")
         return lambda: self.amendments.append((said.job_id, said.effective_status))
 
     def reverify(self) -> Callable[[], None]:
         job_ids = [self.lease()["job_id"] for _ in range(4)]
-        said = call(self.conn, "reverify", job_ids=job_ids, **DECISION)
+        said = reverify(self.conn, *job_ids)
         assert [one.job_id for one in said] == job_ids
         return lambda: None
 
@@ -149,7 +144,7 @@ class Client:
 
     def cancel(self) -> Callable[[], None]:
         job_id = self.lease()["job_id"]
-        [said] = call(self.conn, "cancel", job_id=job_id, reason="why", actor="who")
+        said = cancel(self.conn, job_id)
         return lambda: self.verdicts.append((said.job_id, said.status))
 
     def rescue(self) -> Callable[[], None]:

@@ -1,12 +1,12 @@
 """P4, P5: a head that moves between ready and lease while somebody else looks for it."""
 
-from __future__ import annotations
-
+from functools import partial
 from typing import Any
 
 import pytest
 from psycopg import IsolationLevel
 
+from tests.calls import cancel, release
 from tests.conftest import Connect
 from tests.helpers import Connection, call, claim, enqueue, job, refused
 from tests.races.ledger import open_places, violations
@@ -22,11 +22,6 @@ CALLS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture
-def observer(connect: Connect) -> Connection:
-    return connect(autocommit=True)
-
-
 @pytest.mark.parametrize("move", ["claim", "release", "claim and release"])
 def test_p5_cancel_finds_a_head_that_moves_while_it_waits(
     connect: Connect, observer: Connection, move: str
@@ -35,13 +30,11 @@ def test_p5_cancel_finds_a_head_that_moves_while_it_waits(
     job_id = enqueue(observer).job_id
     run = claim(observer if move == "release" else mover)
     if "release" in move:
-        lease = {"job_id": job_id, "lease_token": run.lease_token}
-        call(mover, "release", **lease, reason="why", retry_after="0 s")
-    cancelling = {"job_id": job_id, "reason": "why", "actor": "who"}
-    with background(canceller, observer, lambda: call(canceller, "cancel", **cancelling)) as waits:
+        release(mover, run, retry_after="0 s")
+    with background(canceller, observer, partial(cancel, canceller, job_id)) as waits:
         assert waits.blockers() == [mover.info.backend_pid]
         mover.commit()
-        [said] = waits.result()
+        said = waits.result()
     canceller.commit()
     assert said.status == "ERROR"
     assert (job(observer, job_id).error_reason, job(observer, job_id).run_no) == ("CANCELLED", 1)
@@ -58,11 +51,9 @@ def test_p4_a_snapshot_older_than_the_lease_is_told_to_retry_and_then_has_it(
     job_id = enqueue(observer).job_id
     worker.execute("select from pgjobs.ready")  # the snapshot has the head, but no lease
     token = claim(observer).lease_token
+    arguments: dict[str, Any] = {"job_id": job_id, "lease_token": token, **CALLS.get(called, {})}
     if called == "complete_many":
-        many = {"job_ids": [job_id], "lease_tokens": [token], "statuses": ["PASSED"]}
-        arguments: dict[str, Any] = many
-    else:
-        arguments = {"job_id": job_id, "lease_token": token, **CALLS[called]}
+        arguments = {"job_ids": [job_id], "lease_tokens": [token], "statuses": ["PASSED"]}
     with refused("40001"):
         call(worker, called, **arguments)
     worker.rollback()

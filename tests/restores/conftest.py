@@ -1,7 +1,5 @@
 """The run book of docs/backup.md, and what a restored ledger is compared by."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any
@@ -9,9 +7,9 @@ from typing import Any
 import pytest
 
 from forgea_pgjobs import embedded
+from tests.calls import add, amend
 from tests.conftest import Postgres
 from tests.helpers import Connection, call, complete, enqueue, rows
-from tests.ledger_rows import DECISION, add_artifact
 from tests.migrations.conftest import dump, run_program
 from tests.runbook import Desk, section, steps
 
@@ -52,10 +50,10 @@ def assert_work_goes_on(conn: Connection, running: Any) -> None:
     """
     claimable = {row.job_id for row in rows(conn, "select * from pgjobs.ready where ready_no > 0")}
     assert len(claimable) == 3
-    add_artifact(conn, running, name="end", content=b"the end")
+    add(conn, running, name="end", content=b"the end")
     assert complete(conn, running).status == "PASSED"
     made = enqueue(conn, author="b", payload='{"steps": 1}')
     assert made.created
     claimed = call(conn, "claim", worker="new", max_jobs=100)
     assert {run.job_id for run in claimed} == claimable | {made.job_id}
-    call(conn, "amend", job_id=running.job_id, status="FAILED", **DECISION)
+    amend(conn, running.job_id, "FAILED")

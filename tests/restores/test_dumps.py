@@ -1,7 +1,5 @@
 """O10, O11: what each way of dumping and restoring keeps, and what it breaks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +14,7 @@ from tests.conftest import Postgres
 from tests.helpers import Connection, refused, rows
 from tests.ledger_rows import content, fill_every_table, sequences
 from tests.migrations.conftest import Dump
-from tests.restores.conftest import (
-    MODES,
-    REPAIR,
-    assert_work_goes_on,
-    findings,
-    restore,
-)
+from tests.restores.conftest import MODES, REPAIR, assert_work_goes_on, findings, restore
 from tests.runbook import Desk
 
 TAMPER = "update pgjobs.verdict set status = 'PASSED' where status = 'FAILED'"

@@ -1,7 +1,5 @@
 """A ledger moves from the oldest major version to the one under test by dump and restore."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import psycopg

@@ -1,7 +1,5 @@
 """O12: a logical subscriber follows every call, stops at tampering, and can take over."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

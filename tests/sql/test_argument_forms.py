@@ -1,15 +1,13 @@
 """The bounds that are accepted, and input too big or too broken to be an argument at all."""
 
-from __future__ import annotations
-
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.helpers import Connection, call, claim, complete, enqueue, job, refused, rows, sha
+from tests.calls import lease, release, start
+from tests.helpers import Connection, call, claim, complete, enqueue, job, refused, rows
 
 MEGABYTES = 50 * 1024 * 1024
 
@@ -53,17 +51,12 @@ def test_a_job_may_be_delayed_by_30_days_and_no_more(conn: Connection) -> None:
 def test_a_lease_lasts_from_a_second_to_a_day(conn: Connection, lease_for: str) -> None:
     enqueue(conn)
     run = claim(conn, lease_for=lease_for, max_jobs=1000)
-    lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-    [beat] = call(conn, "heartbeat", **lease, lease_for=lease_for)
+    [beat] = call(conn, "heartbeat", **lease(run), lease_for=lease_for)
     assert beat.heartbeat > run.lease_expires_at
 
 
 def test_retry_after_may_be_a_day(conn: Connection) -> None:
-    enqueue(conn)
-    run = claim(conn)
-    lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-    [answer] = call(conn, "release", **lease, reason="r", retry_after="1 day")
-    assert answer.status == "QUEUED"
+    assert release(conn, start(conn), retry_after="1 day").status == "QUEUED"
 
 
 @pytest.mark.parametrize("argument", ["commit_sha", "lab_version", "delivery_id", "branch"])
@@ -108,8 +101,7 @@ def test_l15_a_document_that_is_no_json_or_too_big_is_refused(
 ) -> None:
     with refused(sqlstate), conn.transaction():
         enqueue(conn, payload=document)
-    enqueue(conn)
-    run = claim(conn)
+    run = start(conn)
     with refused(sqlstate), conn.transaction():
         complete(conn, run, summary=document)
     assert complete(conn, run).status == "PASSED"
@@ -118,12 +110,3 @@ def test_l15_a_document_that_is_no_json_or_too_big_is_refused(
 def test_l15_of_duplicate_keys_the_last_wins(conn: Connection) -> None:
     answer = enqueue(conn, payload='{"a": 1, "a": 2}')
     assert job(conn, answer.job_id).payload == {"a": 2}
-
-
-def test_get_job_answers_one_row_or_none(conn: Connection) -> None:
-    assert call(conn, "get_job", commit_sha=sha()) == []
-    push = {"session_id": uuid4(), "commit_sha": sha()}
-    answer = enqueue(conn, **push)
-    enqueue(conn)
-    [row] = call(conn, "get_job", commit_sha=push["commit_sha"])
-    assert row == job(conn, answer.job_id)

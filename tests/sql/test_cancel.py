@@ -1,28 +1,12 @@
 """cancel ends a job wherever it stands; the session's next job takes its place."""
 
-from __future__ import annotations
-
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from tests.helpers import (
-    Connection,
-    call,
-    claim,
-    complete,
-    enqueue,
-    job,
-    refused,
-    rows,
-)
+from tests.calls import cancel, release, start
+from tests.helpers import Connection, call, claim, complete, enqueue, job, refused, rows
 from tests.races.ledger import open_places
-
-
-def cancel(conn: Connection, job_id: int) -> Any:
-    [answer] = call(conn, "cancel", job_id=job_id, reason="withdrawn", actor="ops")
-    return answer
 
 
 @pytest.mark.parametrize("available_at", [None, "tomorrow"])
@@ -44,8 +28,7 @@ def test_a_queued_job_is_cancelled_without_a_run(
 
 
 def test_a_running_job_is_cancelled_and_its_run_ends(conn: Connection) -> None:
-    enqueue(conn)
-    run = claim(conn)
+    run = start(conn)
     cancel(conn, run.job_id)
     shown = job(conn, run.job_id)
     assert (shown.status, shown.error_reason, shown.worker) == ("ERROR", "CANCELLED", "worker")
@@ -56,8 +39,7 @@ def test_a_running_job_is_cancelled_and_its_run_ends(conn: Connection) -> None:
 
 @pytest.mark.parametrize("status", ["PASSED", "FAILED", "ERROR"])
 def test_p5_the_worker_of_a_cancelled_job_writes_nothing(conn: Connection, status: str) -> None:
-    enqueue(conn)
-    run = claim(conn)
+    run = start(conn)
     cancel(conn, run.job_id)
     with refused("23V02", "verdict_job_id_pkey"), conn.transaction():
         complete(conn, run, status)
@@ -65,9 +47,8 @@ def test_p5_the_worker_of_a_cancelled_job_writes_nothing(conn: Connection, statu
 
 
 def test_a_backed_off_job_is_cancelled_with_the_runs_it_had(conn: Connection) -> None:
-    enqueue(conn)
-    run = claim(conn)
-    call(conn, "release", job_id=run.job_id, lease_token=run.lease_token, reason="r")
+    run = start(conn)
+    release(conn, run)
     cancel(conn, run.job_id)
     shown = job(conn, run.job_id)
     assert (shown.error_reason, shown.run_no) == ("CANCELLED", 1)
@@ -83,29 +64,29 @@ def test_a_finished_or_unknown_job_cannot_be_cancelled(conn: Connection) -> None
         cancel(conn, 0)
 
 
-@pytest.mark.parametrize("running", [False, True])
-def test_cancelling_the_head_promotes_the_next_job(conn: Connection, running: bool) -> None:
+@pytest.fixture(params=[False, True], ids=["queued", "running"])
+def jobs(request: pytest.FixtureRequest, conn: Connection) -> list[int]:
+    """Three jobs of a session, the head running or not."""
     session_id = uuid4()
     jobs = [enqueue(conn, session_id=session_id).job_id for _ in range(3)]
-    if running:
+    if request.param:
         claim(conn)
+    return jobs
+
+
+def test_cancelling_the_head_promotes_the_next_job(conn: Connection, jobs: list[int]) -> None:
     cancel(conn, jobs[0])
     assert [run.job_id for run in call(conn, "claim", worker="w", max_jobs=9)] == [jobs[1]]
     assert rows(conn, "select open_jobs from pgjobs.lane") == [(2,)]
 
 
-@pytest.mark.parametrize("running", [False, True])
-def test_cancelling_a_waiting_job_leaves_the_head_alone(conn: Connection, running: bool) -> None:
-    session_id = uuid4()
-    jobs = [enqueue(conn, session_id=session_id).job_id for _ in range(3)]
-    if running:
-        claim(conn)
+def test_cancelling_a_waiting_job_leaves_the_head_alone(conn: Connection, jobs: list[int]) -> None:
     before = job(conn, jobs[0])
     cancel(conn, jobs[1])
     assert job(conn, jobs[0]) == before
     assert job(conn, jobs[1]).error_reason == "CANCELLED"
-    run = before if running else claim(conn)
+    call(conn, "claim", worker="w")
+    [run] = rows(conn, "select * from pgjobs.lease")
     assert run.job_id == jobs[0]
-    [token] = rows(conn, "select lease_token from pgjobs.lease")
-    call(conn, "complete", job_id=jobs[0], lease_token=token[0], status="PASSED")
+    complete(conn, run)
     assert claim(conn).job_id == jobs[2]

@@ -1,23 +1,13 @@
 """claim: by priority, then age; one running job per session, in the order of enqueuing."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from uuid import UUID, uuid4
 
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.helpers import (
-    Connection,
-    call,
-    claim,
-    complete,
-    enqueue,
-    job,
-    let_time_pass,
-    rows,
-)
+from tests.calls import release, start, start_many
+from tests.helpers import Connection, call, claim, complete, enqueue, job, let_time_pass, rows
 
 
 def claimed(conn: Connection, max_jobs: int = 1000) -> list[int]:
@@ -62,8 +52,8 @@ def test_a_session_runs_one_job_at_a_time_in_order(conn: Connection) -> None:
     assert claimed(conn) == []
     assert [job(conn, one).status for one in jobs] == ["RUNNING", "QUEUED", "QUEUED", "QUEUED"]
     for current, following in pairwise(jobs):
-        [token] = rows(conn, f"select lease_token from pgjobs.lease where job_id = {current}")
-        call(conn, "complete", job_id=current, lease_token=token[0], status="FAILED")
+        [run] = rows(conn, f"select * from pgjobs.lease where job_id = {current}")
+        complete(conn, run, "FAILED")
         assert claimed(conn) == [following]
 
 
@@ -124,7 +114,7 @@ def test_a_backed_off_head_keeps_its_place_and_the_session_waits(conn: Connectio
     head = enqueue(conn, session_id=session_id)
     enqueue(conn, session_id=session_id)
     run = claim(conn)
-    call(conn, "release", job_id=run.job_id, lease_token=run.lease_token, reason="r")
+    release(conn, run)
 
     assert claimed(conn) == []
     let_time_pass(conn, "30 seconds")
@@ -139,9 +129,7 @@ def test_at_most_max_jobs_are_claimed(conn: Connection, size: int) -> None:
 
 
 def test_tokens_are_random_and_new_for_every_run(conn: Connection) -> None:
-    for _ in range(50):
-        enqueue(conn)
-    tokens = {run.lease_token for run in call(conn, "claim", worker="w", max_jobs=50)}
+    tokens = {run.lease_token for run in start_many(conn, 50)}
     let_time_pass(conn, "1 hour")
     tokens |= {run.lease_token for run in call(conn, "claim", worker="w", max_jobs=50)}
     assert len(tokens) == 100
@@ -149,8 +137,7 @@ def test_tokens_are_random_and_new_for_every_run(conn: Connection) -> None:
 
 
 def test_w14_no_view_shows_a_token(conn: Connection) -> None:
-    enqueue(conn)
-    run = claim(conn)
+    run = start(conn)
     for view in ("job", "verdict", "run", "attempt"):
         shown = rows(conn, f"select row_to_json(v)::text from pgjobs.verification_{view} as v")
         assert str(run.lease_token) not in str(shown)

@@ -1,19 +1,16 @@
 """P10: a claim reads the same whatever has died or waits in the queue; counted in buffers."""
 
-from __future__ import annotations
-
 from statistics import mean, median
 
 import pytest
 from pytest_postgresql.executors import NoopExecutor
 
 from tests.conftest import Postgres
-from tests.counts import A_SECOND_AGO, COMMIT, NEVER, NOW, SESSION, Meter
-from tests.helpers import buffers
+from tests.counts import A_SECOND_AGO, COMMIT, NEVER, NOW, SESSION, Meter, buffers
 from tests.queues import COME_AND_GO, QUEUE, held_snapshot, warm_meter
 from tests.races.rivals import LONG
 
-FINISHED = 30_000 if LONG else 3_000
+FINISHED = 30_000 if LONG else 1_000
 # Leases are lost and delays are over.
 COME_DUE = """
 update pgjobs.ready set available_at = least(available_at, now()) where ready_no is null;

@@ -1,19 +1,14 @@
 """complete_and_claim: the verdict and the next run together or not at all; wake."""
 
-from __future__ import annotations
-
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from psycopg.types.json import Jsonb
 
+from tests.calls import lease
 from tests.conftest import Connect
 from tests.helpers import Connection, call, claim, enqueue, job, refused, rows
-
-
-def lease_of(run: Any) -> dict[str, Any]:
-    return {"job_id": run.job_id, "lease_token": run.lease_token}
 
 
 def test_it_writes_the_verdict_and_claims_the_next_job_of_the_same_session(
@@ -22,19 +17,10 @@ def test_it_writes_the_verdict_and_claims_the_next_job_of_the_same_session(
     session_id = uuid4()
     first, second = (enqueue(conn, session_id=session_id) for _ in range(2))
     run = claim(conn)
-    [following] = call(
-        conn,
-        "complete_and_claim",
-        **lease_of(run),
-        status="FAILED",
-        worker="next",
-        summary=Jsonb({"tests": 3}),
-        lease_for="1 hour",
-    )
-    assert (job(conn, first.job_id).status, job(conn, first.job_id).summary) == (
-        "FAILED",
-        {"tests": 3},
-    )
+    arguments = {"status": "FAILED", "summary": Jsonb({"tests": 3}), "lease_for": "1 hour"}
+    [following] = call(conn, "complete_and_claim", **lease(run), **arguments, worker="next")
+    done = job(conn, first.job_id)
+    assert (done.status, done.summary) == ("FAILED", {"tests": 3})
     assert (following.job_id, following.run_no) == (second.job_id, 1)
     assert job(conn, second.job_id).worker == "next"
 
@@ -42,7 +28,7 @@ def test_it_writes_the_verdict_and_claims_the_next_job_of_the_same_session(
 def test_with_nothing_left_it_completes_and_answers_no_row(conn: Connection) -> None:
     queued = enqueue(conn)
     run = claim(conn)
-    assert call(conn, "complete_and_claim", **lease_of(run), status="PASSED", worker="w") == []
+    assert call(conn, "complete_and_claim", **lease(run), status="PASSED", worker="w") == []
     assert job(conn, queued.job_id).status == "PASSED"
 
 
@@ -60,7 +46,7 @@ def test_when_one_half_is_refused_neither_is_done(
     held = enqueue(conn)
     run = claim(conn)
     following = enqueue(conn)
-    arguments = {**lease_of(run), "status": "PASSED", "worker": "w", **change}
+    arguments = {**lease(run), "status": "PASSED", "worker": "w", **change}
     with refused(code), conn.transaction():
         call(conn, "complete_and_claim", **arguments)
     assert job(conn, held.job_id).status == "RUNNING"
@@ -73,12 +59,10 @@ def test_repeated_after_a_lost_answer_it_claims_more_and_writes_no_second_verdic
     queued = enqueue(conn)
     run = claim(conn)
     more = [enqueue(conn) for _ in range(2)]
-    arguments = {**lease_of(run), "status": "PASSED", "worker": "w"}
-    answers = [call(conn, "complete_and_claim", **arguments) for _ in range(2)]
-    assert [[run.job_id for run in answer] for answer in answers] == [
-        [more[0].job_id],
-        [more[1].job_id],
-    ]
+    arguments = {**lease(run), "status": "PASSED", "worker": "w"}
+    for following in more:
+        [claimed] = call(conn, "complete_and_claim", **arguments)
+        assert claimed.job_id == following.job_id
     assert rows(conn, "select job_id from pgjobs.verdict") == [(queued.job_id,)]
 
 

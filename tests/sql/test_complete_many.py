@@ -1,23 +1,12 @@
 """complete_many: one answer per element, in input order, each as complete would give it."""
 
-from __future__ import annotations
-
 from typing import Any
 from uuid import uuid4
 
-import pytest
 from psycopg.types.json import Jsonb
 
-from tests.helpers import (
-    Connection,
-    call,
-    claim,
-    complete,
-    enqueue,
-    job,
-    refused,
-    traces,
-)
+from tests.calls import start, start_many
+from tests.helpers import Connection, call, complete, job, refused
 from tests.races.ledger import open_places
 
 
@@ -27,14 +16,8 @@ def complete_many(conn: Connection, *elements: tuple[Any, ...], **more: Any) -> 
     return call(conn, "complete_many", job_ids=ids, lease_tokens=tokens, statuses=statuses, **more)
 
 
-def running(conn: Connection, count: int) -> list[Any]:
-    for _ in range(count):
-        enqueue(conn)
-    return call(conn, "claim", worker="w", max_jobs=count)
-
-
 def test_every_outcome_is_answered_in_input_order(conn: Connection) -> None:
-    fresh, replayed, final, lost = running(conn, 4)
+    fresh, replayed, final, lost = start_many(conn, 4)
     complete(conn, replayed, "PASSED", summary=Jsonb(1))
     complete(conn, final, "PASSED")
     answers = complete_many(
@@ -64,37 +47,18 @@ def test_every_outcome_is_answered_in_input_order(conn: Connection) -> None:
 
 
 def test_a_job_named_twice_is_answered_in_order(conn: Connection) -> None:
-    [run] = running(conn, 1)
+    run = start(conn)
     element = (run.job_id, run.lease_token)
     answers = complete_many(conn, (*element, "PASSED"), (*element, "PASSED"), (*element, "FAILED"))
     assert [answer.outcome for answer in answers] == ["completed", "replayed", "verdict_final"]
 
 
 def test_many_sessions_are_answered_in_input_order(conn: Connection) -> None:
-    runs = running(conn, 50)
+    runs = start_many(conn, 50)
     answers = complete_many(conn, *((run.job_id, run.lease_token, "ERROR") for run in runs))
     assert [answer.job_id for answer in answers] == [run.job_id for run in runs]
     assert {answer.outcome for answer in answers} == {"completed"}
     assert open_places(conn) == 0
-
-
-@pytest.mark.parametrize(
-    ("position", "value", "sqlstate", "argument"),
-    [
-        (0, None, "22004", "job_ids"),
-        (1, None, "22004", "lease_tokens"),
-        (2, None, "22004", "statuses"),
-        (2, "passed", "22023", "statuses"),
-    ],
-)
-def test_a_bad_element_fails_the_whole_call(
-    conn: Connection, position: int, value: str | None, sqlstate: str, argument: str
-) -> None:
-    good, bad = ((run.job_id, run.lease_token, "PASSED") for run in running(conn, 2))
-    before = traces(conn)
-    with refused(sqlstate, f"complete_many_{argument}_check"), conn.transaction():
-        complete_many(conn, good, (*bad[:position], value, *bad[position + 1 :]))
-    assert traces(conn) == before
 
 
 def test_from_none_to_ten_thousand_elements(conn: Connection) -> None:
@@ -107,11 +71,6 @@ def test_from_none_to_ten_thousand_elements(conn: Connection) -> None:
 
 
 def test_unequal_lengths_are_refused(conn: Connection) -> None:
-    run = claim_one(conn)
+    run = start(conn)
     with refused("22023", "complete_many_summaries_check"):
         complete_many(conn, (run.job_id, run.lease_token, "PASSED"), summaries=[None] * 2)
-
-
-def claim_one(conn: Connection) -> Any:
-    enqueue(conn)
-    return claim(conn)

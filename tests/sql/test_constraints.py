@@ -1,13 +1,11 @@
 """What no row can be, whoever writes it: each constraint and unique index of the tables."""
 
-from __future__ import annotations
-
+from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
 import pytest
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from tests.helpers import Connection, refused, rows, sha
 
@@ -24,7 +22,11 @@ BACKFILLED = {
     "login": "l",
 }
 
-# Table, rule: how row(2) must differ to be refused beside row(1).
+OF_A_JOB: dict[str, list[dict[str, Any]]] = {
+    "job_id_pkey": [{"job_id": 1}],
+    "job_id_fkey": [{"job_id": 3}],
+}
+# Table, rule: how row(table, 2) must differ to be refused beside row(table, 1).
 CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
     "lab_attempt": {
         "attempt_id_pkey": [{"attempt_id": 1}],
@@ -46,13 +48,9 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
         "priority_check": [{"priority": 0}, {"priority": 5}],
         "max_runs_check": [{"max_runs": 0}, {"max_runs": 26}],
     },
-    "job_payload": {
-        "job_id_pkey": [{"job_id": 1}],
-        "job_id_fkey": [{"job_id": 3}],
-    },
+    **dict.fromkeys(("job_payload", "verdict_summary"), OF_A_JOB),
     "verdict": {
-        "job_id_pkey": [{"job_id": 1}],
-        "job_id_fkey": [{"job_id": 3}],
+        **OF_A_JOB,
         "status_check": [{"status": "RUNNING"}, {"status": "passed"}],
         "error_reason_check": [
             {"status": "ERROR"},
@@ -88,10 +86,6 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
             {**BACKFILLED, "status": "ERROR", "error_reason": "BACKFILL_UNKNOWN"},
             {"status": "ERROR", "error_reason": "BACKFILL_UNKNOWN"},
         ],
-    },
-    "verdict_summary": {
-        "job_id_pkey": [{"job_id": 1}],
-        "job_id_fkey": [{"job_id": 3}],
     },
     "aborted_run": {
         "job_id_run_no_pkey": [{"job_id": 1}],
@@ -150,7 +144,7 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
     },
     "body": {
         "body_id_pkey": [{"body_id": 1}],
-        "sha256_key": [{"sha256": bytes([1]) * 32}],
+        "sha256_key": [{"sha256": b"1" * 32}],
         "sha256_check": [{"sha256": b"1" * 31}],
         "content_check": [{"content": b"1" * 1_048_577}],
     },
@@ -184,138 +178,68 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
         "session_id_pkey": [{"session_id": UUID(int=1)}],
         "open_jobs_check": [{"open_jobs": 0}, {"open_jobs": 101}],
     },
-    "ready": {
-        "job_id_pkey": [{"job_id": 1}],
-    },
-    "lease": {
-        "session_id_pkey": [{"session_id": UUID(int=1)}],
-    },
-    "waiting": {
-        "session_id_turn_no_pkey": [{"session_id": UUID(int=1), "turn_no": 1}],
-    },
-    "migration": {
-        "migration_id_pkey": [{"migration_id": "1"}],
-    },
-    "fingerprint": {
-        "object_pkey": [{"object": "1"}],
-    },
+    "ready": {"job_id_pkey": [{"job_id": 1}]},
+    "lease": {"session_id_pkey": [{"session_id": UUID(int=1)}]},
+    "waiting": {"session_id_turn_no_pkey": [{"session_id": UUID(int=1), "turn_no": 1}]},
+    "migration": {"migration_id_pkey": [{"migration_id": "1"}]},
+    "fingerprint": {"object_pkey": [{"object": "1"}]},
 }
 SQLSTATES = {"pkey": "23505", "key": "23505", "fkey": "23503", "check": "23514"}
 
 
-def row(number: int) -> dict[str, dict[str, Any]]:
-    """Return a good row of every table, parents first."""
-    session_id = UUID(int=number)
-    commit = {"session_id": session_id, "commit_sha": sha(number)}
-    job = {"job_id": number}
-    run = {**job, "started_at": NOW, "run_no": 1, "worker": "w"}
-    decision = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t", "login": "l"}
-    fixed = {"lab_version": "1", "priority": 1, "max_runs": 1, "created_at": NOW}
-    return {
-        "lab_attempt": {
-            "attempt_id": number,
-            "recorded_at": NOW,
-            "delivery_id": str(number),
-            **commit,
-        },
-        "attempt_detail": {"attempt_id": number},
-        "job": {**job, **commit, **fixed},
-        "job_payload": {**job, "payload": Jsonb(1)},
-        "verdict": {**run, "completed_at": NOW, "lease_token": UUID(int=9), "status": "PASSED"},
-        "verdict_summary": {**job, "summary": Jsonb(1)},
-        "aborted_run": {**run, "ended_at": NOW, "outcome": "LEASE_LOST"},
-        "review": {
-            "review_id": number,
-            **job,
-            "requested_at": NOW,
-            "priority": 1,
-            "review_no": 1,
-            "runs_before": 1,
-            "lab_version": "1",
-            **decision,
-        },
-        "review_result": {
-            "review_id": number,
-            **run,
-            "ended_at": NOW,
-            "lease_token": UUID(int=9),
-            "outcome": "PASSED",
-        },
-        "review_summary": {"review_id": number, "summary": Jsonb(1)},
-        "amendment": {
-            "amendment_id": number,
-            **job,
-            "completed_at": NOW,
-            "amended_at": NOW,
-            "review_id": number,
-            "amendment_no": 1,
-            "verdict_status": "PASSED",
-            "status": "FAILED",
-            **decision,
-        },
-        "artifact": {
-            "artifact_id": number,
-            **job,
-            "created_at": NOW,
-            "size_bytes": 1,
-            "body_id": number,
-            "inline_bytes": 1,
-            "run_no": 1,
-            "artifact_no": 1,
-            "truncated": False,
-            "kind": "LOG",
-            "name": "log",
-            "media_type": "text/plain",
-            "sha256": b"1" * 32,
-        },
-        "body": {
-            "body_id": number,
-            "created_at": NOW,
-            "sha256": bytes([number]) * 32,
-            "content": b"1",
-        },
-        "expiry": {"id": number, "expired_at": NOW, "kind": "BODY", "login": "l"},
-        "backfill": {
-            "log_id": session_id,
-            "session_id": session_id,
-            "attempt_id": number,
-            **job,
-            "backfilled_at": NOW,
-            "outcome": "JOB",
-            "reason": "VERIFIED_PASS",
-            "login": "l",
-            "log_sha256": b"1" * 32,
-            "ledger_sha256": b"1" * 32,
-        },
-        "lane": {"session_id": session_id, "head_job_id": number, "open_jobs": 1},
-        "ready": {
-            "session_id": session_id,
-            **job,
-            "attempt_id": number,
-            "available_at": NOW,
-            "priority": 1,
-            "last_run_no": 1,
-        },
-        "lease": {
-            "session_id": session_id,
-            **run,
-            "attempt_id": number,
-            "available_at": NOW,
-            "lease_expires_at": NOW,
-            "lease_token": UUID(int=9),
-            "lease_for": 1,
-            "priority": 1,
-            "last_run_no": 1,
-        },
-        "waiting": {"session_id": session_id, "turn_no": number},
-        "migration": {"migration_id": str(number), "checksum": ""},
-        "fingerprint": {
-            "migration_id": "1",
-            "object": str(number),
-            "state": "present",
-            "digest": "1",
-        },
+RUN = "job_id started_at run_no worker"
+DECISION = "reason actor=a approver=b ticket login"
+# Table, parents first: the columns of a good row, and a value where the usual one is not meant.
+ROWS = {
+    "lab_attempt": "attempt_id session_id commit_sha recorded_at delivery_id",
+    "attempt_detail": "attempt_id",
+    "job": "job_id session_id commit_sha lab_version priority max_runs created_at",
+    "job_payload": "job_id payload",
+    "verdict": f"{RUN} completed_at lease_token status=PASSED",
+    "verdict_summary": "job_id summary",
+    "aborted_run": f"{RUN} ended_at outcome=LEASE_LOST",
+    "review": "review_id job_id requested_at priority review_no runs_before lab_version"
+    f" {DECISION}",
+    "review_result": f"review_id {RUN} ended_at lease_token outcome=PASSED",
+    "review_summary": "review_id summary",
+    "amendment": "amendment_id job_id completed_at amended_at review_id amendment_no"
+    f" verdict_status=PASSED status=FAILED {DECISION}",
+    "artifact": "artifact_id job_id created_at size_bytes body_id inline_bytes run_no artifact_no"
+    " truncated=f kind=LOG name media_type sha256",
+    "body": "body_id created_at sha256 content",
+    "expiry": "id expired_at kind=BODY login",
+    "backfill": "log_id session_id attempt_id job_id backfilled_at outcome=JOB"
+    " reason=VERIFIED_PASS login log_sha256 ledger_sha256",
+    "lane": "session_id head_job_id open_jobs",
+    "ready": "session_id job_id attempt_id available_at priority last_run_no",
+    "lease": f"session_id {RUN} attempt_id available_at lease_expires_at lease_token lease_for"
+    " priority last_run_no",
+    "waiting": "session_id turn_no",
+    "migration": "migration_id checksum",
+    "fingerprint": "migration_id=1 object state=present digest",
+}
+
+
+def value(column: str, number: int) -> Any:
+    """Return the usual value of a column: of its own in each row where it is a key, else 1."""
+    usual: dict[str, Any] = {
+        "session_id": UUID(int=number),
+        "log_id": UUID(int=number),
+        "commit_sha": sha(number),
+        "lease_token": UUID(int=9),
     }
+    if column.endswith("_at"):
+        return NOW
+    if column.endswith("sha256"):
+        return str(number) * 32
+    is_key = column.endswith("_id") or column in ("id", "turn_no", "object")
+    return usual.get(column, number if is_key else "1")
+
+
+def row(table: str, number: int) -> dict[str, Any]:
+    """Return a good row of a table."""
+    columns = (column.partition("=") for column in ROWS[table].split())
+    return {name: given or value(name, number) for name, _, given in columns}
 
 
 def insert(conn: Connection, table: str, values: dict[str, Any]) -> None:
@@ -337,12 +261,11 @@ def insert(conn: Connection, table: str, values: dict[str, Any]) -> None:
     ],
 )
 def test_a_row_is_refused(conn: Connection, table: str, rule: str, change: dict[str, Any]) -> None:
-    for other, values in row(1).items():
-        insert(conn, other, values)
-    for other, values in row(2).items():
-        if other == table:
-            break
-        insert(conn, other, values)
+    for other in ROWS:
+        insert(conn, other, row(other, 1))
+    for parent in takewhile(lambda other: other != table, ROWS):
+        insert(conn, parent, row(parent, 2))
+    values = row(table, 2)
     with conn.transaction(force_rollback=True):
         insert(conn, table, values)
     with refused(SQLSTATES[rule.rpartition("_")[2]]) as error:

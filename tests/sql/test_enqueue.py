@@ -1,13 +1,12 @@
 """enqueue, case by case: which job answers a request, and what is refused."""
 
-from __future__ import annotations
-
 from uuid import uuid4
 
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.helpers import Connection, call, claim, complete, enqueue, refused, rows, sha, traces
+from tests.counts import untouched
+from tests.helpers import Connection, call, claim, complete, enqueue, refused, rows, sha
 
 DELIVERY_KEY = "lab_attempt_session_id_delivery_id_key"
 COMMIT_KEY = "job_commit_sha_key"
@@ -29,12 +28,10 @@ def test_a_new_commit_gets_an_attempt_and_a_queued_job(conn: Connection) -> None
 def test_l09_the_same_request_again_writes_nothing_and_burns_no_id(conn: Connection) -> None:
     request = {"session_id": uuid4(), "commit_sha": sha(), "delivery_id": "d", "branch": "main"}
     first = enqueue(conn, **request)
-    before = traces(conn)
-
-    for again in (request, {**request, "delivery_id": "other"}, {**request, "delivery_id": None}):
-        answer = enqueue(conn, **again)
-        assert answer == (first.job_id, first.attempt_id, "QUEUED", False)
-    assert traces(conn) == before
+    with untouched(conn):
+        for delivery_id in ("d", "other", None):
+            answer = enqueue(conn, **{**request, "delivery_id": delivery_id})
+            assert answer == (first.job_id, first.attempt_id, "QUEUED", False)
 
 
 @pytest.mark.parametrize("verdict", ["PASSED", "FAILED", "ERROR"])
@@ -44,9 +41,8 @@ def test_a_known_commit_is_answered_with_its_status(conn: Connection, verdict: s
     run = claim(conn)
     assert enqueue(conn, **request).status == "RUNNING"
     complete(conn, run, verdict)
-    before = traces(conn)
-    assert enqueue(conn, **request) == (run.job_id, run.attempt_id, verdict, False)
-    assert traces(conn) == before
+    with untouched(conn):
+        assert enqueue(conn, **request) == (run.job_id, run.attempt_id, verdict, False)
 
 
 def test_a_commit_recorded_before_gets_its_job_on_that_attempt(conn: Connection) -> None:
@@ -79,15 +75,13 @@ def test_l12_a_classmates_commit_is_refused_and_tells_nothing(
         if status == "PASSED":
             complete(conn, run)
     [victim] = rows(conn, "select session_id::text, commit_sha from pgjobs.job")
-    before = traces(conn)
-
-    with refused("23V03", COMMIT_KEY) as caught, conn.transaction():
-        enqueue(conn, commit_sha=victim.commit_sha)
-    text = f"{caught.value} {caught.value.diag.message_hint}"
-    assert str(theirs.job_id) not in text.split()
-    assert victim.session_id not in text
-    assert status not in text
-    assert traces(conn) == before
+    with untouched(conn):
+        with refused("23V03", COMMIT_KEY) as caught, conn.transaction():
+            enqueue(conn, commit_sha=victim.commit_sha)
+        text = f"{caught.value} {caught.value.diag.message_hint}"
+        assert str(theirs.job_id) not in text.split()
+        assert victim.session_id not in text
+        assert status not in text
     [recorded] = call(conn, "record_attempt", session_id=uuid4(), commit_sha=victim.commit_sha)
     assert recorded.created
 
@@ -95,10 +89,8 @@ def test_l12_a_classmates_commit_is_refused_and_tells_nothing(
 def test_l11_another_lab_version_is_refused(conn: Connection) -> None:
     push = {"session_id": uuid4(), "commit_sha": sha()}
     enqueue(conn, **push)
-    before = traces(conn)
-    with refused("23V03", COMMIT_KEY), conn.transaction():
+    with untouched(conn), refused("23V03", COMMIT_KEY), conn.transaction():
         enqueue(conn, **push, lab_version="2")
-    assert traces(conn) == before
 
 
 def test_l13_a_delivery_id_belongs_to_its_session(conn: Connection) -> None:
@@ -130,11 +122,9 @@ def test_l10_a_delivery_id_used_for_another_request_is_refused(
 ) -> None:
     request = {"session_id": uuid4(), "delivery_id": "d", **REQUEST}
     enqueue(conn, **request)
-    before = traces(conn)
-    with refused("23V04", DELIVERY_KEY) as caught, conn.transaction():
+    with untouched(conn), refused("23V04", DELIVERY_KEY) as caught, conn.transaction():
         enqueue(conn, **{**request, field: OTHER[field]})
     assert caught.value.diag.column_name == field
-    assert traces(conn) == before
 
 
 @pytest.mark.parametrize("field", ["branch", "author", "changed_files", "payload"])

@@ -1,24 +1,13 @@
 """Which refusal comes first when several apply, and back-pressure at exactly 100 open jobs."""
 
-from __future__ import annotations
-
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from tests.helpers import (
-    Connection,
-    call,
-    claim,
-    complete,
-    enqueue,
-    job,
-    refused,
-    rows,
-    sha,
-    traces,
-)
+from tests.calls import cancel, enqueue_many
+from tests.counts import untouched
+from tests.helpers import Connection, call, claim, complete, enqueue, job, refused, rows, sha
 
 DELIVERY_KEY = "lab_attempt_session_id_delivery_id_key"
 COMMIT_KEY = "job_commit_sha_key"
@@ -29,15 +18,8 @@ LANE_CHECK = "lane_open_jobs_check"
 def full_session(conn: Connection) -> UUID:
     """A session with 100 open jobs; the first was delivered as "d"."""
     session_id = uuid4()
-    deliveries = ["d", *[None] * 99]
-    call(
-        conn,
-        "enqueue_many",
-        session_ids=[session_id] * 100,
-        commit_shas=[sha() for _ in deliveries],
-        lab_versions=["1"] * 100,
-        delivery_ids=deliveries,
-    )
+    commits = [(session_id, sha()) for _ in range(100)]
+    enqueue_many(conn, *commits, delivery_ids=["d", *[None] * 99])
     return session_id
 
 
@@ -86,19 +68,16 @@ def test_a_full_session_still_answers_for_its_own_commits(
     conn: Connection, full_session: UUID
 ) -> None:
     first = first_of(conn, full_session)
-    before = traces(conn)
-    answer = enqueue(conn, session_id=full_session, commit_sha=first.commit_sha)
-    assert answer == (first.job_id, first.attempt_id, "QUEUED", False)
-    assert traces(conn) == before
+    with untouched(conn):
+        answer = enqueue(conn, session_id=full_session, commit_sha=first.commit_sha)
+        assert answer == (first.job_id, first.attempt_id, "QUEUED", False)
 
 
 def test_l17_the_hundred_and_first_open_job_is_refused_and_nothing_is_written(
     conn: Connection, full_session: UUID
 ) -> None:
-    before = traces(conn)
-    with refused("54V01", LANE_CHECK), conn.transaction():
+    with untouched(conn), refused("54V01", LANE_CHECK), conn.transaction():
         enqueue(conn, session_id=full_session)
-    assert traces(conn) == before
     assert rows(conn, "select open_jobs from pgjobs.lane") == [(100,)]
     assert enqueue(conn).created, "another session is not concerned"
 
@@ -115,7 +94,7 @@ def test_one_ended_job_makes_room_for_exactly_one(
     else:
         last = first_of(conn, full_session).job_id + 99
         assert job(conn, last).status == "QUEUED"
-        call(conn, "cancel", job_id=last, reason="r", actor="a")
+        cancel(conn, last)
     assert enqueue(conn, session_id=full_session).created
     with refused("54V01", LANE_CHECK), conn.transaction():
         enqueue(conn, session_id=full_session)

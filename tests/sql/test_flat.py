@@ -1,7 +1,5 @@
 """P10: what a read costs does not grow with the ledger; counted in buffers, not in time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -9,7 +7,8 @@ import psycopg
 import pytest
 
 from forgea_pgjobs.cli import status
-from tests.helpers import Connection, buffers, call, enqueue
+from tests.counts import buffers
+from tests.helpers import Connection, call, enqueue, rows
 from tests.races.rivals import LONG
 
 FINISHED = 10_000_000 if LONG else 200_000
@@ -37,6 +36,19 @@ insert into pgjobs.verdict (
 ) select number, at, at, gen_random_uuid(), 1, status, 'w',
     case status when 'ERROR' then 'REPORTED' end from plan;
 select setval('pgjobs.lab_attempt_attempt_id_seq', {size}), setval('pgjobs.job_job_id_seq', {size})
+"""
+# A thousand verdicts are amended; of a hundred of those an amendment is replaced.
+AMEND = """
+insert into pgjobs.amendment (
+    job_id, completed_at, amended_at, amendment_no, verdict_status, status, reason, actor,
+    approver, ticket, login
+)
+select job_id, completed_at, now(), amendment_no, status,
+    (array['PASSED', 'FAILED', 'ERROR'])[1 + (job_id / 200 + amendment_no) % 3],
+    'r', 'a', 'b', 't', 'l'
+from pgjobs.verdict, generate_series(1, 2) as amendment_no
+where job_id % 200 in (0, 7, 11) and (amendment_no = 1 or job_id % 2000 = 7)
+order by job_id limit 1000
 """
 
 
@@ -133,3 +145,41 @@ def test_status_reads_what_is_open_and_the_last_day(large: Connection, name: str
 
 def test_status_counts_the_last_day(large: Connection) -> None:
     assert sum(count for _, count in large.execute(status.LATEST).fetchall()) == 287
+
+
+NEWEST = """
+select job_id from pgjobs.verification_verdict
+where {} = '{}' order by completed_at desc limit 50
+"""
+EXPECTED = """
+select verdict.job_id from pgjobs.verdict
+where coalesce(
+    (
+        select amendment.status from pgjobs.amendment where {}
+            and amendment.job_id = verdict.job_id order by amendment_no desc limit 1
+    ),
+    verdict.status
+) = '{}'
+order by completed_at desc limit 50
+"""
+
+
+@pytest.fixture(scope="module")
+def amended(large: Connection) -> Connection:
+    """The same ledger, its newest verdicts amended: what is counted above has to come before."""
+    large.execute(AMEND)
+    large.execute("vacuum analyze")
+    return large
+
+
+@pytest.mark.parametrize("status", ["PASSED", "FAILED", "ERROR"])
+@pytest.mark.parametrize(("column", "counts"), [("effective_status", "true"), ("status", "false")])
+def test_the_newest_50_of_a_status_are_read_from_two_indexes(
+    amended: Connection, column: str, counts: str, status: str
+) -> None:
+    query = NEWEST.format(column, status)
+    assert rows(amended, query) == rows(amended, EXPECTED.format(counts, status))
+    plan = "\n".join(line for (line,) in rows(amended, f"explain {query}"))
+    assert "verdict_status_completed_at_idx" in plan
+    assert "Seq Scan" not in plan
+    assert buffers(amended, query)[1] <= 800

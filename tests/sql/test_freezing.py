@@ -4,8 +4,6 @@ To freeze a row takes some bytes; but the first change of a page after a checkpo
 whole. So autovacuum is to come while the checkpoint that saw the rows come has not passed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic, sleep
@@ -18,7 +16,7 @@ from tests.helpers import Connection, rows
 from tests.races.rivals import LONG
 from tests.sql.test_flat import FILL
 
-JOBS = 500_000 if LONG else 50_000
+JOBS = 500_000 if LONG else 20_000
 STEP = FILL.replace("series(1, ", "series({first}, ")
 # Checkpoints come when the test says so, and statistics are not what is counted.
 SETTINGS: dict[str, str | int] = {

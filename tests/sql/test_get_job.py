@@ -1,21 +1,16 @@
 """get_job answers the row of verification_job, wherever the job stands."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from tests.calls import cancel, release, start
 from tests.helpers import Connection, call, claim, complete, enqueue, let_time_pass, rows, sha
 
 COMMIT = sha()
 REQUEST: dict[str, Any] = {"commit_sha": COMMIT, "payload": '{"steps": 1}', "author": "ann"}
-
-
-def lease(run: Any) -> dict[str, Any]:
-    return {"job_id": run.job_id, "lease_token": run.lease_token}
 
 
 def waiting(conn: Connection) -> None:
@@ -33,12 +28,11 @@ def delayed(conn: Connection) -> None:
 
 
 def running(conn: Connection) -> Any:
-    enqueue(conn, **REQUEST)
-    return claim(conn)
+    return start(conn, **REQUEST)
 
 
 def released(conn: Connection) -> None:
-    call(conn, "release", **lease(running(conn)), reason="disk full")
+    release(conn, running(conn))
 
 
 def running_again(conn: Connection) -> None:
@@ -63,17 +57,15 @@ def reported_error(conn: Connection) -> None:
 
 
 def exhausted(conn: Connection) -> None:
-    enqueue(conn, **REQUEST, max_runs=1)
-    call(conn, "release", **lease(claim(conn)), reason="disk full")
+    release(conn, start(conn, **REQUEST, max_runs=1))
 
 
 def cancelled_while_queued(conn: Connection) -> None:
-    made = enqueue(conn, **REQUEST)
-    call(conn, "cancel", job_id=made.job_id, reason="withdrawn", actor="ops")
+    cancel(conn, enqueue(conn, **REQUEST).job_id)
 
 
 def cancelled_while_running(conn: Connection) -> None:
-    call(conn, "cancel", job_id=running(conn).job_id, reason="withdrawn", actor="ops")
+    cancel(conn, running(conn).job_id)
 
 
 STATES = [
@@ -97,6 +89,7 @@ def test_get_job_is_the_row_of_the_view(
     state: Callable[[Connection], object], conn: Connection
 ) -> None:
     state(conn)
+    enqueue(conn)
     answered = call(conn, "get_job", commit_sha=COMMIT)
     seen = rows(
         conn, "select * from pgjobs.verification_job where commit_sha = %(sha)s", sha=COMMIT

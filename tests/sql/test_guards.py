@@ -1,13 +1,8 @@
 """P3: a ledger row never changes, for its owner and for a superuser, in any replication role."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import pytest
-from psycopg.types.json import Jsonb
 
-from tests.helpers import BACKFILL, Connection, call, claim, complete, enqueue, refused, rows
+from tests.helpers import Connection, refused, rows
 
 # Table: a column that tells what happened, and its primary key.
 LEDGER = {
@@ -58,29 +53,6 @@ ROW_WRITES = {
     "upsert": "insert into pgjobs.{table} overriding system value select * from pgjobs.{table}"
     " on conflict on constraint {pkey} do update set {column} = excluded.{column}",
 }
-
-
-@pytest.fixture
-def ledger(conn: Connection) -> Connection:
-    """A connection to a database with a row in every ledger table and every view."""
-    enqueue(conn, author="Ada", payload=Jsonb(1))
-    call(conn, "release", **lease_of(claim(conn)), reason="r", retry_after="0")
-    run = claim(conn)
-    log = {"kind": "LOG", "name": "log", "content": b"log"}
-    call(conn, "add_artifact", **lease_of(run), **log)
-    complete(conn, run, summary=Jsonb(1))
-    decision = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t"}
-    call(conn, "reverify", job_ids=[run.job_id], **decision)
-    complete(conn, claim(conn), summary=Jsonb(1))
-    call(conn, "expire_artifacts", older_than="0", dry_run=False)
-    enqueue(conn)
-    call(conn, "add_artifact", **lease_of(claim(conn)), **log)
-    conn.execute(BACKFILL)
-    return conn
-
-
-def lease_of(run: Any) -> dict[str, Any]:
-    return {"job_id": run.job_id, "lease_token": run.lease_token}
 
 
 def act_as(conn: Connection, role: str, mode: str) -> None:

@@ -1,12 +1,11 @@
 """The optional foreign key from attempts to the host's sessions: added, validated, undone."""
 
-from __future__ import annotations
-
 from functools import partial
 from uuid import uuid4
 
 import pytest
 
+from tests.calls import enqueue_many, new
 from tests.conftest import Connect
 from tests.helpers import Connection, call, claim, complete, enqueue, refused, rows
 from tests.races.rivals import background
@@ -65,7 +64,7 @@ def test_the_first_call_adds_and_the_second_validates(host: Connection) -> None:
 
 
 def test_orphans_are_reported_and_nothing_is_done(host: Connection) -> None:
-    orphans = {enqueue(host, session_id=uuid4()).attempt_id for _ in range(12)}
+    orphans = {made.attempt_id for made in enqueue_many(host, *new(12))}
     enqueue(host, session_id=add_session(host))
     assert link(host) == ("added", None, 0)
     assert link(host) == ("orphans", len(orphans), 10)
@@ -165,12 +164,7 @@ def test_another_table_than_the_linked_one_is_refused(host: Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    "missing",
-    [
-        f"select (id) on {HOST}",
-        f"references (id) on {HOST}",
-        "usage on schema public",
-    ],
+    "missing", [f"select (id) on {HOST}", f"references (id) on {HOST}", "usage on schema public"]
 )
 def test_a_missing_right_of_the_owner_is_named_with_its_grant(
     host: Connection, missing: str
@@ -192,10 +186,7 @@ def test_the_row_policies_of_a_target_never_run_as_the_owner(host: Connection) -
         f"create policy trap on {HOST} using (public.trap());"
         f"alter table {HOST} enable row level security"
     )
-    enqueue_again = f"insert into {HOST} values (%s)"
-    session_id = uuid4()
-    host.execute(enqueue_again.encode(), [session_id])
-    assert enqueue(host, session_id=session_id).created
+    assert enqueue(host, session_id=add_session(host)).created
     with refused("42501"):
         link(host)
 

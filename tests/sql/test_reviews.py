@@ -1,13 +1,22 @@
 """Reviews: a finished job goes through the lane once more, and its answer is an amendment."""
 
-from __future__ import annotations
-
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from psycopg.types.json import Jsonb
 
+from tests.calls import (
+    DECISION,
+    cancel,
+    complete_many,
+    enqueue_many,
+    finish,
+    lease,
+    new,
+    release,
+    reverify,
+)
 from tests.helpers import (
     Connection,
     call,
@@ -21,13 +30,6 @@ from tests.helpers import (
     sha,
 )
 from tests.races.ledger import violations
-from tests.sql.test_amendments import finish
-
-DECISION = {"reason": "bug", "actor": "ada", "approver": "grace", "ticket": "T-1"}
-
-
-def reverify(conn: Connection, *job_ids: int, **arguments: Any) -> list[Any]:
-    return call(conn, "reverify", **{"job_ids": list(job_ids), **DECISION, **arguments})
 
 
 def review(conn: Connection) -> Any:
@@ -43,7 +45,7 @@ def conn(conn: Connection) -> Any:
 
 
 def test_each_job_is_answered_in_input_order(conn: Connection) -> None:
-    done, open_job = finish(conn), enqueue(conn)
+    done, open_job = finish(conn, "FAILED"), enqueue(conn)
     found = reverify(conn, 0, done.job_id, open_job.job_id, done.job_id)
     assert found == [
         (1, 0, None, "not_found"),
@@ -56,7 +58,7 @@ def test_each_job_is_answered_in_input_order(conn: Connection) -> None:
 
 
 def test_a_review_is_claimed_and_its_answer_amends(conn: Connection) -> None:
-    done = finish(conn)
+    done = finish(conn, "FAILED")
     assert (done.review_id, done.run_no) == (None, 1)
     before = rows(conn, "select xmin::text, * from pgjobs.verdict")
     [queued] = reverify(conn, done.job_id, lab_version="2", priority=1)
@@ -69,7 +71,7 @@ def test_a_review_is_claimed_and_its_answer_amends(conn: Connection) -> None:
     assert rows(conn, "select xmin::text, * from pgjobs.verdict") == before
     [amended] = rows(conn, "select * from pgjobs.verification_amendment")
     assert amended._replace(amendment_id=0, amended_at=None) == (
-        *(0, done.job_id, 1, "PASSED", "2", "bug", "ada", "grace", "T-1"),
+        *(0, done.job_id, 1, "PASSED", "2", *DECISION.values()),
         *("postgres", queued.review_id, None),
     )
     shown = job(conn, done.job_id)
@@ -79,7 +81,7 @@ def test_a_review_is_claimed_and_its_answer_amends(conn: Connection) -> None:
 
 
 def test_without_a_lab_version_it_is_the_jobs(conn: Connection) -> None:
-    done = finish(conn)
+    done = finish(conn, "FAILED")
     reverify(conn, done.job_id)
     run = claim(conn)
     assert (run.lab_version, run.priority) == ("1", 3)
@@ -89,9 +91,7 @@ def test_a_session_runs_jobs_and_reviews_one_at_a_time_in_the_order_they_came(
     conn: Connection,
 ) -> None:
     session = uuid4()
-    enqueue(conn, session_id=session)
-    first = claim(conn)
-    complete(conn, first)
+    first = finish(conn, session_id=session)
     second = enqueue(conn, session_id=session)
     reverify(conn, first.job_id)
     third = enqueue(conn, session_id=session)
@@ -105,7 +105,7 @@ def test_a_session_runs_jobs_and_reviews_one_at_a_time_in_the_order_they_came(
 
 
 def test_while_it_is_reviewed_a_job_is_shown_once_with_its_verdict(conn: Connection) -> None:
-    done, waiting = finish(conn), finish(conn)
+    done, waiting = finish(conn, "FAILED"), finish(conn, "FAILED")
     enqueue(conn, session_id=waiting.session_id)
     reverify(conn, done.job_id, waiting.job_id)
     for _ in range(2):
@@ -118,7 +118,7 @@ def test_while_it_is_reviewed_a_job_is_shown_once_with_its_verdict(conn: Connect
 
 
 def test_the_same_answer_again_is_replayed_and_another_refused(conn: Connection) -> None:
-    done = finish(conn)
+    done = finish(conn, "FAILED")
     reverify(conn, done.job_id)
     run = claim(conn)
     with refused("23V05"), conn.transaction():
@@ -133,7 +133,7 @@ def test_the_same_answer_again_is_replayed_and_another_refused(conn: Connection)
 
 
 def test_a_batch_of_verdicts_and_answers(conn: Connection) -> None:
-    done = [finish(conn) for _ in range(2)]
+    done = [finish(conn, "FAILED") for _ in range(2)]
     reverify(conn, *(each.job_id for each in done))
     enqueue(conn)
     runs = call(conn, "claim", worker="w", max_jobs=3)
@@ -152,13 +152,9 @@ def test_a_batch_of_verdicts_and_answers(conn: Connection) -> None:
 
 
 def test_a_review_has_max_runs_more_and_then_ends_without_an_answer(conn: Connection) -> None:
-    enqueue(conn, max_runs=2)
-    done = claim(conn)
-    complete(conn, done, "FAILED")
+    done = finish(conn, "FAILED", max_runs=2)
     reverify(conn, done.job_id)
-    lease = {"job_id": done.job_id, "reason": "no disk"}
-    run = claim(conn)
-    [answer] = call(conn, "release", **lease, lease_token=run.lease_token)
+    answer = release(conn, claim(conn))
     assert (answer.status, answer.run_no) == ("QUEUED", 2)
     [[seconds]] = rows(
         conn, "select extract(epoch from available_at - clock_timestamp()) from pgjobs.ready"
@@ -166,7 +162,7 @@ def test_a_review_has_max_runs_more_and_then_ends_without_an_answer(conn: Connec
     assert 25 < seconds <= 30
     let_time_pass(conn, "1 minute")
     run = claim(conn)
-    call(conn, "heartbeat", job_id=run.job_id, lease_token=run.lease_token)
+    call(conn, "heartbeat", **lease(run))
     let_time_pass(conn, "10 minutes")
     assert call(conn, "rescue") == [(done.job_id, "FAILED")]
     shown = review(conn)
@@ -180,30 +176,29 @@ def test_a_review_has_max_runs_more_and_then_ends_without_an_answer(conn: Connec
 
 @pytest.mark.parametrize("place", ["head", "waiting", "running"])
 def test_a_review_is_cancelled_and_the_status_stays(conn: Connection, place: str) -> None:
-    done = finish(conn)
+    done = finish(conn, "FAILED")
     if place == "waiting":
         enqueue(conn, session_id=done.session_id)
     reverify(conn, done.job_id)
     run = claim(conn) if place == "running" else None
-    [answer] = call(conn, "cancel", job_id=done.job_id, reason="enough", actor="ops")
+    answer = cancel(conn, done.job_id)
     assert (answer.job_id, answer.status) == (done.job_id, "FAILED")
     shown = review(conn)
-    assert (shown.status, shown.detail) == ("CANCELLED", "enough (cancelled by ops)")
+    assert (shown.status, shown.detail) == ("CANCELLED", "withdrawn (cancelled by ops)")
     assert job(conn, done.job_id).effective_status == "FAILED"
     assert violations(conn) == []
     if run is not None:
         with refused("23V02"), conn.transaction():
             complete(conn, run)
     with refused("23V02"), conn.transaction():
-        call(conn, "cancel", job_id=done.job_id, reason="enough", actor="ops")
+        cancel(conn, done.job_id)
     assert reverify(conn, done.job_id)[0].outcome == "queued"
 
 
 def test_a_full_session_refuses_the_whole_call(conn: Connection) -> None:
-    done = finish(conn)
-    for _ in range(100):
-        enqueue(conn, session_id=done.session_id)
-    other = finish(conn)
+    done = finish(conn, "FAILED")
+    enqueue_many(conn, *((done.session_id, sha()) for _ in range(100)))
+    other = finish(conn, "FAILED")
     with refused("54V01", "lane_open_jobs_check") as caught, conn.transaction():
         reverify(conn, other.job_id, done.job_id)
     assert "element 2:" in str(caught.value)
@@ -212,15 +207,9 @@ def test_a_full_session_refuses_the_whole_call(conn: Connection) -> None:
 
 def test_ten_thousand_jobs_in_one_call(conn: Connection) -> None:
     size = 10_000
-    call(
-        conn, "enqueue_many", session_ids=[uuid4() for _ in range(size)],
-        commit_shas=[sha() for _ in range(size)], lab_versions=["1"] * size,
-    )  # fmt: skip
+    enqueue_many(conn, *new(size))
     while runs := call(conn, "claim", worker="w", max_jobs=1000):
-        call(
-            conn, "complete_many", job_ids=[run.job_id for run in runs],
-            lease_tokens=[run.lease_token for run in runs], statuses=["ERROR"] * len(runs),
-        )  # fmt: skip
+        complete_many(conn, runs, "ERROR")
     job_ids = [job_id for (job_id,) in rows(conn, "select job_id from pgjobs.job")]
     found = reverify(conn, *job_ids)
     assert [each.ordinal for each in found] == list(range(1, size + 1))

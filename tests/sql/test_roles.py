@@ -1,7 +1,5 @@
 """P11: each role has its functions and views and nothing else; PUBLIC has nothing."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.helpers import Connection, enqueue, refused, rows
@@ -10,30 +8,13 @@ ASK = {"is_passed", "timeline", "why_waiting"}
 EXECUTE = {
     "pgjobs_app": {"enqueue", "enqueue_many", "record_attempt", "get_job", "wake", *ASK},
     "pgjobs_worker": {
-        "claim",
-        "heartbeat",
-        "complete",
-        "complete_many",
-        "complete_and_claim",
-        "release",
+        *("claim", "heartbeat", "complete", "complete_many", "complete_and_claim", "release"),
         "add_artifact",
     },
     "pgjobs_operator": {
-        "cancel",
-        "rescue",
-        "wake",
-        "amend",
-        "reverify",
-        "expire_artifacts",
-        "expire_details",
-        "verify",
-        "verify_bodies",
-        "backfill_verification_log",
-        "backfill_reconcile",
-        "read_artifact",
-        "link_lab_sessions",
-        "unlink_lab_sessions",
-        *ASK,
+        *("cancel", "rescue", "wake", "amend", "reverify", "expire_artifacts", "expire_details"),
+        *("verify", "verify_bodies", "backfill_verification_log", "backfill_reconcile"),
+        *("read_artifact", "link_lab_sessions", "unlink_lab_sessions", *ASK),
     },
     "pgjobs_reader": {"read_artifact", *ASK},
     "pgjobs_test_stranger": set[str](),

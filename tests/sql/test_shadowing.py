@@ -1,11 +1,13 @@
 """A05: what a caller names like our objects or PostgreSQL's own never runs and is never written."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from uuid import uuid4
 
+import psycopg
+import pytest
 from psycopg.types.json import Jsonb
 
+from tests.calls import cancel, complete_many, lease, release
 from tests.helpers import (
     Connection,
     call,
@@ -18,19 +20,8 @@ from tests.helpers import (
     sha,
 )
 
-TYPES = [
-    "text",
-    "int8",
-    "int4",
-    "int2",
-    "bool",
-    "timestamptz",
-    "jsonb",
-    "interval",
-    "uuid",
-    "bytea",
-]
-TYPES += ["numeric", "float8"]
+NAMES = "text int8 int4 int2 bool timestamptz jsonb interval uuid bytea numeric float8"
+TYPES = NAMES.split()
 SPELLINGS = {
     "bigint": "int8",
     "integer": "int4",
@@ -108,6 +99,25 @@ def set_traps(conn: Connection) -> None:
             )
 
 
+@pytest.fixture(scope="module")
+def trapped(dsn: str) -> Iterator[Connection]:
+    """A connection in a transaction with every trap, whose backend compiles all functions there."""
+    with psycopg.connect(dsn, prepare_threshold=None) as conn:
+        conn.execute(
+            "create role pgjobs_test_mallory in role pgjobs_app, pgjobs_worker, pgjobs_operator"
+        )
+        set_traps(conn)
+        yield conn
+        conn.rollback()
+
+
+@pytest.fixture
+def conn(trapped: Connection) -> Iterator[Connection]:
+    """The connection among the traps, with what the test has done undone at its end."""
+    with trapped.transaction(force_rollback=True):
+        yield trapped
+
+
 def become_mallory(conn: Connection) -> None:
     conn.execute("set local session authorization pgjobs_test_mallory")
     conn.execute("set local search_path = mallory, pg_temp, pg_catalog")
@@ -135,20 +145,12 @@ def call_everything(conn: Connection) -> None:
         enqueue(conn, delivery_id="\n")
 
     first, second = call(conn, "claim", worker="w", max_jobs=9, lease_for="1 minute")
-    lease = {"job_id": first.job_id, "lease_token": first.lease_token}
-    assert call(conn, "heartbeat", **lease, lease_for="2 minutes")
-    assert call(conn, "release", **lease, reason="r", retry_after="0")[0].status == "QUEUED"
+    assert call(conn, "heartbeat", **lease(first), lease_for="2 minutes")
+    assert release(conn, first, retry_after="0").status == "QUEUED"
     again = claim(conn)
     assert complete(conn, again, summary=Jsonb({"a": 1})).status == "PASSED"
     assert complete(conn, again, summary=Jsonb({"a": 1})).replayed
-    [done] = call(
-        conn,
-        "complete_many",
-        job_ids=[second.job_id],
-        lease_tokens=[second.lease_token],
-        statuses=["FAILED"],
-        summaries=[Jsonb(1)],
-    )
+    [done] = complete_many(conn, [second], "FAILED", summaries=[Jsonb(1)])
     assert done.outcome == "completed"
     assert claim(conn).job_id == answers[0].job_id
     become_superuser(conn)
@@ -156,16 +158,11 @@ def call_everything(conn: Connection) -> None:
     become_mallory(conn)
     assert call(conn, "rescue") == [(answers[0].job_id, "QUEUED")]
     assert len(call(conn, "claim", worker="w", max_jobs=9)) == 2
-    cancelled = {"job_id": answers[0].job_id, "reason": "r", "actor": "a"}
-    assert call(conn, "cancel", **cancelled)[0].status == "ERROR"
+    assert cancel(conn, answers[0].job_id).status == "ERROR"
     assert call(conn, "get_job", commit_sha=push["commit_sha"])[0].status == "PASSED"
 
 
 def test_a05_no_trap_of_a_caller_is_sprung(conn: Connection) -> None:
-    conn.execute(
-        "create role pgjobs_test_mallory in role pgjobs_app, pgjobs_worker, pgjobs_operator"
-    )
-    set_traps(conn)
     become_mallory(conn)
     call_everything(conn)
 
@@ -176,8 +173,6 @@ def test_a05_no_trap_of_a_caller_is_sprung(conn: Connection) -> None:
 
 
 def test_a05_the_traps_are_armed(conn: Connection) -> None:
-    conn.execute("create role pgjobs_test_mallory")
-    set_traps(conn)
     [traps] = rows(
         conn, "select count(*) from pg_proc where pronamespace = 'mallory'::regnamespace"
     )

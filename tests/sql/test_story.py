@@ -1,7 +1,5 @@
 """timeline and why_waiting: what happened to a commit, and why it is not done yet."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -9,9 +7,8 @@ from uuid import uuid4
 import pytest
 from psycopg.types.json import Jsonb
 
+from tests.calls import add, amend, cancel, enqueue_many, finish, new, release, reverify
 from tests.helpers import Connection, call, claim, complete, enqueue, let_time_pass, refused, sha
-from tests.sql.test_add_artifact import add
-from tests.sql.test_reviews import DECISION, reverify
 
 AMENDED = {"login": "postgres", "reason": "bug", "approver": "grace", "ticket": "T-1"}
 STORY = [
@@ -55,14 +52,10 @@ def story(conn: Connection, commit_sha: str) -> list[Any]:
 def test_a_job_that_went_through_everything_reads_like_a_story(conn: Connection) -> None:
     session, commit = uuid4(), sha()
     first = enqueue(conn, session_id=session)
-    blocked = enqueue(
-        conn, session_id=session, commit_sha=commit, delivery_id="d", author="Ada",
-    )  # fmt: skip
-    job_id = blocked.job_id
-    assert why(conn, job_id) == (
-        "session_busy",
-        {"job_id": first.job_id, "ahead": 1, "running": False},
-    )
+    push = {"session_id": session, "commit_sha": commit, "delivery_id": "d", "author": "Ada"}
+    job_id = enqueue(conn, **push).job_id
+    busy = {"job_id": first.job_id, "ahead": 1, "running": False}
+    assert why(conn, job_id) == ("session_busy", busy)
     run = claim(conn)
     assert why(conn, job_id)[1]["running"] is True
     complete(conn, run)
@@ -76,8 +69,7 @@ def test_a_job_that_went_through_everything_reads_like_a_story(conn: Connection)
     assert why(conn, job_id)[0] == "lease_over"
 
     run = claim(conn, worker="two")
-    lease = {"job_id": job_id, "lease_token": run.lease_token}
-    call(conn, "release", **lease, reason="no disk", retry_after="1 hour")
+    release(conn, run, retry_after="1 hour")
     reason, detail = why(conn, job_id)
     assert (reason, detail["run_no"]) == ("delayed", 2)
     assert detail["available_at"]
@@ -85,7 +77,7 @@ def test_a_job_that_went_through_everything_reads_like_a_story(conn: Connection)
     assert why(conn, job_id) == ("next", {"priority": 2})
 
     complete(conn, claim(conn, worker="three"), "FAILED")
-    call(conn, "amend", job_id=job_id, status="ERROR", **DECISION)
+    amend(conn, job_id, "ERROR")
     reason, detail = why(conn, job_id)
     assert (reason, detail["status"], detail["effective_status"]) == ("final", "FAILED", "ERROR")
     [review] = reverify(conn, job_id, lab_version="2")
@@ -104,11 +96,8 @@ def test_a_delayed_job_says_until_when(conn: Connection) -> None:
     [[tomorrow]] = conn.execute("select clock_timestamp() + interval '1 day'").fetchall()
     delayed = enqueue(conn, commit_sha=sha(7), available_at=tomorrow)
     assert why(conn, delayed.job_id)[0] == "delayed"
-    [_, (_, _, _, detail)] = [
-        (event.event, event.run_no, event.actor, event.detail)
-        for event in call(conn, "timeline", commit_sha=sha(7))
-    ]
-    assert datetime.fromisoformat(detail["available_at"]) == tomorrow
+    [_, enqueued] = call(conn, "timeline", commit_sha=sha(7))
+    assert datetime.fromisoformat(enqueued.detail["available_at"]) == tomorrow
 
 
 @pytest.mark.parametrize("ended", ["cancelled", "runs_exhausted"])
@@ -116,12 +105,10 @@ def test_a_job_that_ended_without_a_worker_says_how(conn: Connection, ended: str
     queued = enqueue(conn, commit_sha=sha(8), max_runs=1)
     last: Any
     if ended == "cancelled":
-        call(conn, "cancel", job_id=queued.job_id, reason="enough", actor="ops")
-        last = ("cancelled", None, "ops", {"reason": "enough", "login": "postgres"})
+        cancel(conn, queued.job_id)
+        last = ("cancelled", None, "ops", {"reason": "withdrawn", "login": "postgres"})
     else:
-        run = claim(conn)
-        lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-        call(conn, "release", **lease, reason="no disk")
+        release(conn, claim(conn))
         last = ("runs_exhausted", 1, None, {"reason": "no disk"})
     event, run_no, actor, detail = story(conn, sha(8))[-1]
     assert (event, run_no, actor, detail) == (*last[:3], {"status": "ERROR", **last[3]})
@@ -129,28 +116,20 @@ def test_a_job_that_ended_without_a_worker_says_how(conn: Connection, ended: str
 
 @pytest.mark.parametrize("ended", ["cancelled", "runs_exhausted"])
 def test_a_review_that_ended_without_an_answer_says_how(conn: Connection, ended: str) -> None:
-    enqueue(conn, commit_sha=sha(9), max_runs=1)
-    run = claim(conn)
-    complete(conn, run)
+    run = finish(conn, commit_sha=sha(9), max_runs=1)
     reverify(conn, run.job_id)
     last: Any
     if ended == "cancelled":
-        call(conn, "cancel", job_id=run.job_id, reason="enough", actor="ops")
-        last = ("review_cancelled", 1, "ops", {"reason": "enough", "login": "postgres"})
+        cancel(conn, run.job_id)
+        last = ("review_cancelled", 1, "ops", {"reason": "withdrawn", "login": "postgres"})
     else:
-        run = claim(conn)
-        lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-        call(conn, "release", **lease, reason="no disk")
+        release(conn, claim(conn))
         last = ("review_runs_exhausted", 2, None, {"reason": "no disk"})
     assert story(conn, sha(9))[-1] == last
 
 
 def test_behind_counts_what_is_claimable_before_it(conn: Connection) -> None:
-    size = 1000
-    call(
-        conn, "enqueue_many", session_ids=[uuid4() for _ in range(size)],
-        commit_shas=[sha() for _ in range(size)], lab_versions=["1"] * size,
-    )  # fmt: skip
+    enqueue_many(conn, *new(1000))
     urgent, last = enqueue(conn, priority=1), enqueue(conn, priority=4)
     assert why(conn, urgent.job_id) == ("next", {"priority": 1})
     assert why(conn, last.job_id) == ("behind", {"ahead": 1000, "at_least": True, "priority": 4})
@@ -160,9 +139,7 @@ def test_behind_counts_what_is_claimable_before_it(conn: Connection) -> None:
 
 def test_a_waiting_review_says_whom_it_waits_for(conn: Connection) -> None:
     session = uuid4()
-    enqueue(conn, session_id=session)
-    run = claim(conn)
-    complete(conn, run)
+    run = finish(conn, session_id=session)
     jobs = [enqueue(conn, session_id=session) for _ in range(2)]
     [review] = reverify(conn, run.job_id)
     assert why(conn, run.job_id) == (

@@ -1,13 +1,10 @@
 """P3 on the views: whatever would write through one is refused, or does nothing at all."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
-from psycopg.types.json import Jsonb
 
-from tests.helpers import BACKFILL, Connection, call, claim, complete, enqueue, refused, rows
+from tests.helpers import Connection, refused, rows
 
 KEYS = {
     "verification_job": "job_id",
@@ -42,21 +39,6 @@ IMPOSSIBLE = {
     "truncate": ("truncate pgjobs.{view}", "42809"),
     "truncate_cascade": ("truncate pgjobs.{view} cascade", "42809"),
 }
-
-
-@pytest.fixture
-def ledger(conn: Connection) -> Connection:
-    """A connection to a database with a row in every view."""
-    enqueue(conn, author="Ada", payload=Jsonb(1))
-    run = claim(conn)
-    lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-    call(conn, "add_artifact", **lease, kind="LOG", name="log", content=b"log")
-    complete(conn, run, summary=Jsonb(1))
-    decision = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t"}
-    call(conn, "reverify", job_ids=[run.job_id], **decision)
-    complete(conn, claim(conn), summary=Jsonb(1))
-    conn.execute(BACKFILL)
-    return conn
 
 
 def everything(conn: Connection) -> list[Any]:

@@ -1,7 +1,5 @@
 """verify() warns of a table whose oldest transaction id is half-way to a forced freeze."""
 
-from __future__ import annotations
-
 import psycopg
 
 from forgea_pgjobs import embedded

@@ -1,7 +1,5 @@
 """verify() costs what the ledger is long: counted in pages, temporary ones included."""
 
-from __future__ import annotations
-
 import psycopg
 from pytest_postgresql.executors import NoopExecutor
 

@@ -1,7 +1,5 @@
 """The published fingerprint is that of an installation, on this server, under any name."""
 
-from __future__ import annotations
-
 import psycopg
 from psycopg.conninfo import make_conninfo
 

@@ -1,34 +1,36 @@
 """Rows that do not agree with one another are named by verify(), however they came about."""
 
-from __future__ import annotations
-
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 import pytest
 
+from tests.calls import add, amend, finish, reverify, start
 from tests.helpers import Connection, call, claim, complete, enqueue, refused
 
 SESSION = UUID(int=7)
-DECISION = {"reason": "r", "actor": "a", "approver": "b", "ticket": "t"}
 
 
 @pytest.fixture(scope="module")
 def lived(dsn: str) -> None:
     """Jobs 1 and 2 have verdicts, 3 is the head of SESSION, 4 waits there, 2 is judged again."""
+
+    def next_id(number: int) -> None:
+        # A job that is slow to come draws another number for its turn.
+        conn.execute("select setval('pgjobs.job_job_id_seq', %s, false)", [number])
+
     with psycopg.connect(dsn) as conn:
-        first = enqueue(conn, payload="{}", author="a")
-        run = claim(conn)
-        lease = {"job_id": run.job_id, "lease_token": run.lease_token}
-        call(conn, "add_artifact", **lease, kind="LOG", name="log", content=b"log")
+        run = start(conn, payload="{}", author="a")
+        add(conn, run)
         complete(conn, run, "FAILED", summary="{}")
-        call(conn, "amend", job_id=first.job_id, status="PASSED", **DECISION)
-        enqueue(conn)
-        complete(conn, claim(conn))
-        enqueue(conn, session_id=SESSION)
-        enqueue(conn, session_id=SESSION)
-        call(conn, "reverify", job_ids=[2], **DECISION)
+        amend(conn, run.job_id, "PASSED")
+        next_id(2)
+        finish(conn)
+        for number in (3, 4):
+            next_id(number)
+            enqueue(conn, session_id=SESSION)
+        next_id(5)
+        reverify(conn, 2)
 
 
 @pytest.fixture
@@ -61,15 +63,8 @@ TAMPERING: dict[str, set[str]] = {
     f"insert into pgjobs.waiting values ('{SESSION}', 1)": {f"session {SESSION}", "job 1"},
     f"insert into pgjobs.waiting values ('{SESSION}', 99)": {f"session {SESSION}", "job 99"},
     f"insert into pgjobs.waiting values ('{SESSION}', 3)": {f"session {SESSION}", "job 3"},
-    f"insert into pgjobs.waiting values ('{SESSION}', 5, 2)": {
-        f"session {SESSION}",
-        "job 2",
-    },
-    "update pgjobs.ready set job_id = 4 where job_id = 3": {
-        f"session {SESSION}",
-        "job 3",
-        "job 4",
-    },
+    f"insert into pgjobs.waiting values ('{SESSION}', 5, 2)": {f"session {SESSION}", "job 2"},
+    "update pgjobs.ready set job_id = 4 where job_id = 3": {f"session {SESSION}", "job 3", "job 4"},
     # A lane whose head is nowhere, or another; a session with two heads.
     "update pgjobs.lane set head_job_id = 4 where head_job_id = 3": {f"session {SESSION}"},
     "insert into pgjobs.lease select session_id, job_id, attempt_id, available_at, now(),"
@@ -79,10 +74,7 @@ TAMPERING: dict[str, set[str]] = {
     f" (job_id, session_id, attempt_id, available_at, priority, last_run_no)"
     f" values (4, '{SESSION}', 4, now(), 1, 3)": {f"session {SESSION}"},
     "update pgjobs.ready set ready_no = 1000 where job_id = 3": {"sequence pgjobs.job_job_id_seq"},
-    "delete from pgjobs.verdict where job_id = 2": {
-        "job 2",
-        "constraint review_job_id_fkey",
-    },
+    "delete from pgjobs.verdict where job_id = 2": {"job 2", "constraint review_job_id_fkey"},
     "delete from pgjobs.ready where job_id = 2": {"session SECOND", "review 5"},
     "insert into pgjobs.review_result (review_id, job_id, ended_at, run_no, outcome)"
     " values (5, 2, now(), 1, 'RUNS_EXHAUSTED')": {"job 2"},
@@ -131,11 +123,9 @@ def test_jobs_in_every_place_are_no_finding(lived: None, conn: Connection) -> No
 
 
 def test_bodies_are_checked_in_parts(lived: None, conn: Connection) -> None:
-    enqueue(conn, session_id=uuid4(), priority=1)
-    run = claim(conn)
-    lease: dict[str, Any] = {"job_id": run.job_id, "lease_token": run.lease_token}
+    run = start(conn, priority=1)
     for name in "abcd":
-        call(conn, "add_artifact", **lease, kind="LOG", name=name, content=name.encode())
+        add(conn, run, name=name, content=name.encode())
     answers = []
     after = 0
     while after is not None:

@@ -1,7 +1,5 @@
 """Everything that weakens an installation and shows in the catalogue is named by verify()."""
 
-from __future__ import annotations
-
 import re
 from contextlib import suppress
 
@@ -11,7 +9,7 @@ from psycopg import sql
 
 from forgea_pgjobs import schema
 from tests.conftest import Connect, Postgres
-from tests.helpers import Connection, call, rows
+from tests.helpers import Connection, call, enqueue, rows
 from tests.mutate import list_statements
 
 # Statement: the object that has to be named, and the severity.
@@ -280,13 +278,7 @@ def test_a14_a_prepared_transaction_is_named(connect: Connect, pg: Postgres) -> 
     if conn.execute("show max_prepared_transactions").fetchone() == ("0",):
         pytest.skip("the given server allows no prepared transactions")
     conn.execute("begin")
-    call(
-        conn,
-        "enqueue",
-        session_id="5e55a0e1-0000-4000-8000-00000000a14a",
-        commit_sha="a14a" * 10,
-        lab_version="1",
-    )
+    enqueue(conn)
     conn.execute("prepare transaction 'a14'")
     try:
         assert "prepared transaction a14" in findings(conn, "warning")
@@ -303,20 +295,11 @@ def test_n03_f12_an_abandoned_slot_is_named(conn: Connection) -> None:
 
 
 def test_f11_a_sequence_near_its_end_or_behind_its_ids_is_named(conn: Connection) -> None:
-    [job] = call(
-        conn,
-        "enqueue",
-        session_id="5e55a0e1-0000-4000-8000-00000000f110",
-        commit_sha="f11f" * 10,
-        lab_version="1",
-    )
+    job = enqueue(conn)
     conn.execute("select setval('pgjobs.body_body_id_seq', 8000000000000000000)")
     assert "sequence body_body_id_seq" in findings(conn, "warning")
-    for behind in (
-        "setval('pgjobs.job_job_id_seq', %s, false)",
-        "setval('pgjobs.job_job_id_seq', %s - 1)",
-    ):
-        conn.execute(f"select {behind}".encode(), [job.job_id])
+    for behind in ("%s, false", "%s - 1"):
+        conn.execute(f"select setval('pgjobs.job_job_id_seq', {behind})".encode(), [job.job_id])
         assert findings(conn, "error") == {"sequence job_job_id_seq"}
     conn.execute("select setval('pgjobs.job_job_id_seq', %s, false)", [job.job_id + 1])
     assert findings(conn, "error") == set()
