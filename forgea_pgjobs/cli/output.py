@@ -92,7 +92,9 @@ def without_secrets(text: str, dsn: str | None) -> str:
 def _parts(error: Exception, dsn: str | None) -> tuple[str, str, str | None]:
     if isinstance(error, psycopg.Error) and error.sqlstate:
         message = error.diag.message_primary or str(error)
-        return error.sqlstate, message, error.diag.message_hint
+        is_ours = error.sqlstate == "42883" and "pgjobs." in message
+        hint = "`status` says what was left out; `migrate` adds it." if is_ours else None
+        return error.sqlstate, message, hint or error.diag.message_hint
     if _secrets(dsn) is None:
         # libpq repeats the string in its message, with whatever password is in it.
         hint = "Write postgresql://user@host/database."

@@ -202,6 +202,19 @@ def test_status_says_which_migrations_are_there(fresh_dsn: str, empty_dsn: str, 
     assert "unknown migrations" in changed
 
 
+def test_what_was_left_out_is_said_and_can_come_later(empty_dsn: str, run: Run) -> None:
+    left_out = run("migrate", "--dsn", empty_dsn, "--without", "0002.host")
+    assert left_out.out == "applied 0001.ledger\napplied 0003.verify\n"
+    status = run("status", "--dsn", empty_dsn).out
+    assert "pending migrations  none\nleft out            0002.host\n" in status
+    missing = run("backfill", "--dsn", empty_dsn)
+    assert_error(missing, "42883")
+    assert "`migrate` adds it" in missing.err
+    assert run("migrate", "--dsn", empty_dsn).out == "applied 0002.host\n"
+    assert "left out" not in run("status", "--dsn", empty_dsn).out
+    assert_error(run("migrate", "--dsn", empty_dsn, "--without", "0001.ledger"), "22023")
+
+
 def test_status_without_any_right_is_refused(fresh_dsn: str, run: Run) -> None:
     login = make_conninfo(fresh_dsn, options="-c role=pg_monitor")
     assert_error(run("status", "--dsn", login), "42501")
