@@ -828,7 +828,7 @@ create table pgjobs.lease (
     started_at timestamptz not null,
     lease_expires_at timestamptz not null,
     lease_token uuid not null,
-    lease_for double precision not null,
+    lease_for integer not null,
     review_id bigint,
     priority smallint not null,
     run_no smallint not null,
@@ -846,7 +846,7 @@ comment on column pgjobs.lease.lease_expires_at is
     'From then on the lease may be taken away.';
 comment on column pgjobs.lease.lease_token is 'The holder of this token may write the verdict.';
 comment on column pgjobs.lease.lease_for is
-    'The granted length in seconds, to tell a lease given by a clock that ran ahead.';
+    'The granted length in milliseconds, to tell a lease of a clock that ran ahead.';
 comment on column pgjobs.lease.review_id is
     'The review for which the job is judged again; null for its first verification.';
 comment on column pgjobs.lease.run_no is 'How many runs the job has had, this one included.';
@@ -1697,7 +1697,7 @@ begin
         select (
             ready.session_id, ready.job_id, ready.attempt_id, ready.available_at,
             greatest(ready.available_at, v_now), v_now + make_interval(secs => v_lease_for),
-            gen_random_uuid(), v_lease_for, ready.review_id, ready.priority,
+            gen_random_uuid(), v_lease_for * 1000, ready.review_id, ready.priority,
             coalesce(ready.run_no, 0) + 1, ready.last_run_no, claim.worker
         )::pgjobs.lease
         from unnest(v_heads) as ready
@@ -1972,7 +1972,7 @@ begin
     v_job := pgjobs._find_job(heartbeat.job_id);
     v_lease_expires_at := clock_timestamp() + make_interval(secs => v_lease_for);
     update pgjobs.lease as lease
-    set lease_for = v_lease_for,
+    set lease_for = v_lease_for * 1000,
         lease_expires_at = v_lease_expires_at
     where lease.session_id = v_job.session_id
         and lease.job_id = heartbeat.job_id
@@ -2155,7 +2155,7 @@ begin
                 -- The clock as it is now: a lease may be younger than v_now. The second forgives a
                 -- clock that is being adjusted.
                 or lease.lease_expires_at
-                    > clock_timestamp() + make_interval(secs => lease.lease_for + 1)
+                    > clock_timestamp() + make_interval(secs => lease.lease_for / 1000.0 + 1)
             )
         order by lease.lease_expires_at
         limit max_jobs
@@ -4867,4 +4867,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '1870713e7261fafa6714f7fdd6b3036c204e9ef140c4215da90d3122329b92a2');
+values ('0001.ledger', 'e3fe56307f03572974f4ae752ddbfe29a828d3bbffe6fc28a8651441872d7b6b');

@@ -1370,7 +1370,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._take_lease',
         'present', '9aa15c37a0b59ec098a8e5b689d58f2b'),
     ('function pgjobs._take_leases',
-        'present', 'e5f81c5a2bd6506d5573f82f3d6a9199'),
+        'present', '816f6806f9dae9d45212cf97ec439253'),
     ('function pgjobs.add_artifact',
         'present', '314b603015beb5773b973e66d0d87d1c'),
     ('function pgjobs.amend',
@@ -1378,7 +1378,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs.cancel',
         'present', 'e8b713b623cf9bff0b3c1509e8b59387'),
     ('function pgjobs.claim',
-        'present', 'cd6b69e8b12155f7f41581ca59f1b7d7'),
+        'present', '40d315653a279c0ccb34cd52210946ac'),
     ('function pgjobs.complete',
         'present', '9b50e4cb43d0d5732c57e0b479eabf29'),
     ('function pgjobs.complete_and_claim',
@@ -1396,7 +1396,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs.get_job',
         'present', '83f46380d96a9321ce54cca9a12010c0'),
     ('function pgjobs.heartbeat',
-        'present', 'a30e19edaa9c68de815fc6cdfa0d5839'),
+        'present', '3087587cdaab312d5a06e49e74759cd1'),
     ('function pgjobs.is_passed',
         'present', 'c200284d242de3c7241fda89871dd680'),
     ('function pgjobs.read_artifact',
@@ -1572,7 +1572,7 @@ select '0001.ledger', object.* from (values
     ('table pgjobs.lane',
         'present', 'ac33b8afff58b2644a4884d2e04d2aaa'),
     ('table pgjobs.lease',
-        'present', 'e14e690fc3be68e877a0d66cb337a6af'),
+        'present', '0bbc1bc5cba435fdaabd531b560355ab'),
     ('table pgjobs.migration',
         'present', 'e3d5cd2f94c84ed10e26206850d152eb'),
     ('table pgjobs.ready',
@@ -1865,4 +1865,4 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', 'e526f7f34191698b31b60c8617c699edd61a142223af60a65d9ad735f6b3ed6a');
+values ('0003.verify', 'aaef55543b71e24f799501616f3af2c6bdeb80a53a1dce2d3a80e5a1af068362');

@@ -42,7 +42,7 @@ with gone as (delete from pgjobs.ready where ready_no is not null returning *)
 insert into pgjobs.lease
 select
     session_id, job_id, attempt_id, available_at, now(), now() + '1 hour', gen_random_uuid(),
-    3600, null, priority, 1, last_run_no, 'w'
+    3600000, null, priority, 1, last_run_no, 'w'
 from gone;
 delete from pgjobs.lease
 """

@@ -148,7 +148,7 @@ begin
         select (
             ready.session_id, ready.job_id, ready.attempt_id, ready.available_at,
             greatest(ready.available_at, v_now), v_now + make_interval(secs => v_lease_for),
-            gen_random_uuid(), v_lease_for, ready.review_id, ready.priority,
+            gen_random_uuid(), v_lease_for * 1000, ready.review_id, ready.priority,
             coalesce(ready.run_no, 0) + 1, ready.last_run_no, claim.worker
         )::pgjobs.lease
         from unnest(v_heads) as ready

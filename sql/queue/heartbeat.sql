@@ -27,7 +27,7 @@ begin
     v_job := pgjobs._find_job(heartbeat.job_id);
     v_lease_expires_at := clock_timestamp() + make_interval(secs => v_lease_for);
     update pgjobs.lease as lease
-    set lease_for = v_lease_for,
+    set lease_for = v_lease_for * 1000,
         lease_expires_at = v_lease_expires_at
     where lease.session_id = v_job.session_id
         and lease.job_id = heartbeat.job_id

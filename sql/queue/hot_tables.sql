@@ -70,7 +70,7 @@ create table pgjobs.lease (
     started_at timestamptz not null,
     lease_expires_at timestamptz not null,
     lease_token uuid not null,
-    lease_for double precision not null,
+    lease_for integer not null,
     review_id bigint,
     priority smallint not null,
     run_no smallint not null,
@@ -88,7 +88,7 @@ comment on column pgjobs.lease.lease_expires_at is
     'From then on the lease may be taken away.';
 comment on column pgjobs.lease.lease_token is 'The holder of this token may write the verdict.';
 comment on column pgjobs.lease.lease_for is
-    'The granted length in seconds, to tell a lease given by a clock that ran ahead.';
+    'The granted length in milliseconds, to tell a lease of a clock that ran ahead.';
 comment on column pgjobs.lease.review_id is
     'The review for which the job is judged again; null for its first verification.';
 comment on column pgjobs.lease.run_no is 'How many runs the job has had, this one included.';

@@ -165,7 +165,7 @@ begin
                 -- The clock as it is now: a lease may be younger than v_now. The second forgives a
                 -- clock that is being adjusted.
                 or lease.lease_expires_at
-                    > clock_timestamp() + make_interval(secs => lease.lease_for + 1)
+                    > clock_timestamp() + make_interval(secs => lease.lease_for / 1000.0 + 1)
             )
         order by lease.lease_expires_at
         limit max_jobs

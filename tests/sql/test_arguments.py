@@ -247,7 +247,7 @@ def test_a15_null_is_refused(conn: Connection, function: str, argument: str) -> 
     before = scans(conn)
     with refused("22004", f"{function}_{argument}_check"), conn.transaction():
         call(conn, function, **{**GOOD[function], argument: None})
-    if function in ("enqueue_many", "complete_many") and argument in ARRAYS:
+    if function in ("enqueue_many", "complete_many", "reverify") and argument in ARRAYS:
         value = [GOOD[function][argument][0], None]
         with refused("22004", f"{function}_{argument}_check") as caught, conn.transaction():
             call(conn, function, **{**GOOD[function], argument: value})

@@ -68,7 +68,7 @@ TAMPERING: dict[str, set[str]] = {
     # A lane whose head is nowhere, or another; a session with two heads.
     "update pgjobs.lane set head_job_id = 4 where head_job_id = 3": {f"session {SESSION}"},
     "insert into pgjobs.lease select session_id, job_id, attempt_id, available_at, now(),"
-    " now(), gen_random_uuid(), 3600, null, priority, 1, 3, 'w' from pgjobs.ready"
+    " now(), gen_random_uuid(), 3600000, null, priority, 1, 3, 'w' from pgjobs.ready"
     " where job_id = 3": {f"session {SESSION}"},
     "with gone as (delete from pgjobs.waiting where turn_no = 4) insert into pgjobs.ready"
     f" (job_id, session_id, attempt_id, available_at, priority, last_run_no)"
