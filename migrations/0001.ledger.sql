@@ -19,22 +19,23 @@
 -- same way once more, as a review, and the answer is an amendment beside the verdict. What a run
 -- leaves as evidence is its artifacts.
 --
---   lab_attempt --< job ---- verdict --< amendment       the ledger: insert only, guarded, for ever
---        |           | |\         \--< review ---- review_result
---        |           | | \--< aborted_run
---        |           |  \---< artifact
---     detail      payload, body, summaries               beside it: bulky or personal, may expire
+--   lab_attempt ---- job ---- verdict --< amendment      the ledger: insert only, guarded, for ever
+--        |            | |\         \--< review ---- review_result
+--        |            | | \--< aborted_run
+--        |            |  \---< artifact
+--     detail      payload, body, summaries              beside it: bulky or personal, may expire
 --
---   lane ---- ready (claimable, delayed) or lease        hot: one row per session with open jobs
---      \----< waiting                                    hot: the session's later jobs, reviews
+--   lane ---- ready (claimable, delayed) or lease       hot: one row per session with open jobs
+--      \----< waiting                                   hot: the session's later jobs, reviews
 --
 -- Locks are taken in one order: the lane, then the ledger's unique keys or the head, in lease or in
--- ready, then the rest. Every call that changes how many jobs a session has open (enqueue,
--- complete, cancel, the last release) locks the lane; claim, heartbeat and rescue never do, so they
--- do not wait for an open enqueue.
+-- ready, then the rest. Every call that changes how many jobs a session has open locks its lane:
+-- enqueue, reverify, complete, cancel, and whatever ends the last run of a job. claim, heartbeat
+-- and rescue wait for no lane, and so for no open enqueue: they leave a locked one to a later call.
 --
 -- The files: base/guards.sql, the tables of ledger/ and queue/, then enqueue, claim and complete
--- are the core. A type stands above the function that answers it, a helper behind its first caller.
+-- are the core. A type stands above the function that answers it, a helper in the file of its
+-- subject, behind the calls.
 
 
 -- What everything stands on.
@@ -129,8 +130,9 @@ create sequence pgjobs.low_water_3 as bigint minvalue 0 start 0;
 create sequence pgjobs.low_water_4 as bigint minvalue 0 start 0;
 
 
--- The refusals: every error of the contract, its code, its words, the caller's next step, and the
--- object that stands behind it. Nothing of another caller's rows is ever named.
+-- The refusals: every error of the contract but 23V01 (guards.sql), its code, its words, the
+-- caller's next step, and the object that stands behind it. Nothing of another caller's rows is
+-- ever named.
 create function pgjobs._refuse(refusal text, subject text default null, ordinal bigint default null)
     returns void
     language plpgsql volatile
@@ -510,7 +512,7 @@ create table pgjobs.job (
 
 comment on sequence pgjobs.job_job_id_seq is
     'Gives the ids of jobs and reviews, in the order of enqueuing within a session, and the places '
-    'of heads that come back.';
+    'of heads that become claimable later.';
 comment on table pgjobs.job is
     'Ledger: the verification of a commit, at most one per commit SHA, for ever.';
 comment on column pgjobs.job.available_at is 'Not to be claimed before; null: at once.';
@@ -806,8 +808,8 @@ comment on column pgjobs.ready.attempt_id is
     'Its attempt, so that claim need not look for it.';
 comment on column pgjobs.ready.available_at is 'Not to be claimed before.';
 comment on column pgjobs.ready.ready_no is
-    'Place among the claimable heads of its priority, from the sequence of the jobs: a new job''s '
-    'is its id, one that comes back takes the next; null while delayed.';
+    'Place among the claimable heads of its priority, from the sequence of the jobs: the id of a '
+    'new job that is its session''s head at once, else the next number; null while delayed.';
 comment on column pgjobs.ready.review_id is
     'The review for which the job is judged again; null for its first verification.';
 comment on column pgjobs.ready.started_at is 'When the latest run was claimed; null without one.';
@@ -1102,10 +1104,12 @@ comment on function pgjobs.enqueue is
 -- enqueue and enqueue_many, once the arguments are known to be good.
 --
 -- The race: two callers bring the same commit. Both look, neither finds it. The lane's row lock
--- lets one pass; the other waits there and, by the unique keys, finds out on its next look. Callers
--- of two sessions meet at job_commit_sha_key instead. Every "on conflict" is followed by a look in
--- a new statement, which under READ COMMITTED sees what the rival committed; a rival that rolled
--- back is never seen, and this call goes on. Above READ COMMITTED the same places raise 40001.
+-- lets one pass and the other wait. The other then inserts, conflicts at a unique key, and looks
+-- again. Callers of two sessions meet at job_commit_sha_key. Every "on conflict" is followed by a
+-- look in a new statement, which under READ COMMITTED sees what the rival committed; a rival that
+-- rolled back is never seen, and this call goes on. Above READ COMMITTED the same places raise
+-- 40001. Each turn of the loop takes the steps that are still open: count in the lane, write the
+-- attempt, write the job.
 create function pgjobs._enqueue(
     session_id uuid,
     commit_sha text,
@@ -1132,7 +1136,7 @@ declare
     v_payload_sha256 bytea := sha256(convert_to(payload::text, 'UTF8'));
     v_attempt record;
     v_attempt_id bigint;
-    v_has_attempt boolean := delivery_id is not null;
+    v_may_be_recorded boolean := delivery_id is not null;
     v_job record;
     v_job_id bigint;
     v_lane tid;
@@ -1144,13 +1148,14 @@ begin
         select job.job_id, job.session_id, job.lab_version, job.payload_sha256 into v_job
         from pgjobs.job as job
         where job.commit_sha = _enqueue.commit_sha;
-        if v_job.job_id is not null or v_has_attempt then
+        if v_job.job_id is not null or v_may_be_recorded then
             v_attempt := pgjobs._find_attempt(
                 session_id, commit_sha, delivery_id, author, branch, changed_files, ordinal
             );
             v_attempt_id := v_attempt.attempt_id;
         end if;
         exit when v_job.job_id is not null;
+        -- After another look: a known commit is answered, and a used delivery id refused, first.
         if v_lane_is_full then
             perform pgjobs._refuse('too_many_open_jobs', null, ordinal);
         end if;
@@ -1167,8 +1172,8 @@ begin
                 values (_enqueue.session_id, v_job_id, 1)
                 on conflict do nothing
                 returning lane.open_jobs into v_open_jobs;
-                -- Ids rise in the order of enqueuing within a session: while this call waited, a
-                -- lane of the session may have come and gone, and others have drawn since.
+                -- Ids rise in the order of enqueuing within a session. An insert that took longer
+                -- has waited: a lane of the session may have come and gone, and others drawn since.
                 if found and new_job_id is null
                     and clock_timestamp() > v_created_at + interval '0.1 milliseconds'
                     and pg_sequence_last_value('pgjobs.job_job_id_seq') > v_job_id
@@ -1191,8 +1196,8 @@ begin
             v_attempt_id := pgjobs._add_attempt(
                 session_id, commit_sha, delivery_id, author, branch, changed_files, pushed_at
             );
-            v_has_attempt := v_attempt_id is null;
-            continue when v_has_attempt;
+            v_may_be_recorded := v_attempt_id is null;
+            continue when v_may_be_recorded;
         end if;
 
         if v_open_jobs > 1 then
@@ -1224,7 +1229,8 @@ begin
                 coalesce(_enqueue.available_at, v_created_at),
                 case
                     when _enqueue.available_at is not null then null
-                    -- Its id, unless it was drawn before a wait: then claims may be far beyond.
+                    -- Its id, unless it was drawn before a wait, here for a rival's insert of the
+                    -- job: then claims may be far beyond.
                     when new_job_id is null
                         and clock_timestamp() < v_created_at + interval '10 milliseconds'
                         then v_job_id
@@ -1259,8 +1265,8 @@ begin
 end
 $$;
 comment on function pgjobs._enqueue is
-    'The job of a commit, found or made. new_job_id: an id drawn before, and ordinal: from 1, in a '
-    'batch.';
+    'The job of a commit, found or made. In a batch new_job_id is an id drawn before, and '
+    'ordinal counts from 1.';
 
 
 -- Not part of enqueue: a notification makes commits wait for one another and fails when the queue
@@ -1572,12 +1578,12 @@ comment on type pgjobs.claimed is
 --
 -- The race: a head may become visible below the mark, when its number was drawn early and committed
 -- late, or when the claim that raised the mark rolls back. So once a second one claim starts
--- further down, once a minute one from the very start; what it finds lowers the mark. No claim
--- answers that there is nothing before it has looked from the very start; where that takes long,
--- since much has died under a snapshot, not all idle workers do, but one in a tenth of a second.
+-- further down, once a minute one from the very start; what it finds lowers the mark. A claim that
+-- finds nothing looks once more from the very start before it says so; where such a look takes
+-- long, since much has died under a snapshot, only one is made in a tenth of a second.
 --
--- Values that a plan must not depend on are selected: a plan is made once, and not for every
--- number.
+-- A value that a plan must not depend on stands in a subquery of its own, (select v_depth): the
+-- plan is made once, and not for every number.
 create function pgjobs.claim(
     worker text,
     max_jobs integer default 1,
@@ -1597,12 +1603,12 @@ declare
     -- be late. From the very start it goes once a minute.
     c_depth constant bigint := 10000;
     c_everything constant bigint := 9223372036854775807;
-    -- A mark is moved only once so many heads are behind it: setting one writes WAL.
+    -- A mark is moved only when the head found lies so many numbers above: setting one writes WAL.
     c_mark_step constant integer := 16;
     c_sweep_every constant interval := '1 second';
     -- A sweep looks back further than the last one: what was open then may have been committed.
     c_sweep_back constant interval := '10 seconds';
-    -- A look that finds nothing and takes longer is remembered for idle_for.
+    -- A look that finds nothing and takes longer is not repeated for c_idle_for.
     c_long_look constant interval := '5 milliseconds';
     c_idle_for constant interval := '0.1 seconds';
     v_bad text := pgjobs._bad_claim(worker, max_jobs, lease_for);
@@ -1638,6 +1644,7 @@ begin
         v_depth := case when v_is_whole then c_everything else c_depth end;
         perform setval('pgjobs.swept_at', floor(extract(epoch from v_now) * 1000)::bigint);
         if not pgjobs._sweep(v_since, v_is_whole) then
+            -- There may be more: the next claim sweeps again, and everything.
             perform setval('pgjobs.swept_at', 0);
         end if;
     end if;
@@ -1685,7 +1692,7 @@ begin
             perform setval(
                 'pgjobs.idle_at', floor(extract(epoch from clock_timestamp()) * 1000)::bigint
             );
-            -- What had a number then is dead, or will be found as a late one is.
+            -- What had a number by then is dead, or is found like one whose commit was late.
             perform setval(mark, v_drawn)
             from unnest(c_low_water) as mark
             where v_drawn > coalesce(pg_sequence_last_value(mark), 0);
@@ -1736,9 +1743,9 @@ begin
 end
 $$;
 comment on function pgjobs.claim is
-    'Starts a run of up to max_jobs (1 … 1000) claimable jobs, by priority and age, one per '
-    'session, under a lease of lease_for (1 s … 1 day); no rows when there is nothing to do. '
-    'Also rescues lost leases. Never waits. Errors: 22023, 22004.';
+    'Starts a run of up to max_jobs (1 … 1000) claimable jobs, by priority, then those first that '
+    'have been claimable longest, one per session, under a lease of lease_for (1 s … 1 day); no '
+    'rows when there is nothing to do. Also rescues lost leases. Never waits. Errors: 22023, 22004.';
 
 
 -- The lane: who is the session's head, and who comes next. Whoever calls these holds the lane's
@@ -2256,8 +2263,8 @@ create type pgjobs.completed_element as (
     outcome text
 );
 comment on type pgjobs.completed_element is
-    'Answer of complete_many for one element: completed, replayed, lease_lost, verdict_final or '
-    'not_found.';
+    'Answer of _complete, and of complete_many for one element: completed, replayed, lease_lost, '
+    'verdict_final or not_found.';
 
 
 create type pgjobs.completed as (
@@ -2305,11 +2312,13 @@ begin
 end
 $$;
 comment on function pgjobs.complete is
-    'Writes the verdict (PASSED, FAILED or ERROR) under the current lease; repeating the same '
-    'call answers replayed = true. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';
+    'Writes the verdict (PASSED, FAILED or ERROR) under the current lease, or the amendment of a '
+    'review; repeating the same call answers replayed = true. Errors: 22023, 22004, P0002, 23V02, '
+    '23V05, 40001.';
 
 
--- First complete, which may wait, then claim, which never does: no lock is held while waiting.
+-- First complete, which may wait, then claim, which never does: so it waits only before it holds a
+-- lock.
 create function pgjobs.complete_and_claim(
     job_id bigint,
     lease_token uuid,
@@ -2341,7 +2350,7 @@ end
 $$;
 comment on function pgjobs.complete_and_claim is
     'complete, then claim, in one call: all or nothing. A repeated call after a lost answer '
-    'completes nothing twice, but the runs that the lost answer named last until their leases end. '
+    'completes nothing twice, but the runs that the lost answer named stay leased until they end. '
     'Errors: those of complete and claim.';
 
 
@@ -2406,6 +2415,7 @@ begin
     elsif v_verdict.lease_token = lease_token
         and v_verdict.status = status
         and v_verdict.summary_sha256 is not distinct from v_summary_sha256
+        -- A cancel keeps the token of the run that it ends.
         and v_verdict.actor is null
     then
         return (
@@ -4579,11 +4589,12 @@ comment on function pgjobs.why_waiting is
 
 
 -- Immutability, on one page. The ledger's rows never change. The rows of the detail tables never
--- change either, but may go, when their expiry is on record. The views are read-only. What would
--- break this raises 23V01 for every role, the owner included, and in every
--- session_replication_role: the triggers are enabled ALWAYS. They are row triggers, since a logical
--- replication apply fires no others, and BEFORE, so that no foreign key action comes first and
--- shows keys.
+-- change either, but may go, when their expiry is on record. What would break this raises 23V01 for
+-- every role, the owner included, and in every session_replication_role, since the triggers of the
+-- tables are enabled ALWAYS. An UPDATE or DELETE meets a row trigger, since a logical replication
+-- apply fires no others, and BEFORE, so that no foreign key action comes first and shows keys.
+-- TRUNCATE meets a statement trigger. The views are read-only: a write to one raises 23V01, or does
+-- nothing where session_replication_role is replica.
 create function pgjobs._guard_ledger()
     returns trigger
     language plpgsql
@@ -4597,11 +4608,11 @@ begin
 end
 $$;
 comment on function pgjobs._guard_ledger is
-    'Trigger: refuses every UPDATE, DELETE and TRUNCATE of a ledger row, and every write to a '
-    'view, with 23V01.';
+    'Trigger: refuses with 23V01 every UPDATE and DELETE of a ledger row, every TRUNCATE of a '
+    'ledger or detail table, and every write to a view.';
 
 
--- The argument is the kind of expiry.
+-- The trigger names the kind of expiry, as its argument.
 create function pgjobs._guard_detail()
     returns trigger
     language plpgsql
@@ -4867,4 +4878,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'e3fe56307f03572974f4ae752ddbfe29a828d3bbffe6fc28a8651441872d7b6b');
+values ('0001.ledger', 'f62dfb6a13c83aa5f32d073af7206e3fcdb2c8da5c8192b7389b1b0d8a2bf253');

@@ -1310,13 +1310,13 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._check_snapshot',
         'present', '4b7d1c425582354dfc7de0a6e3b6c1d3'),
     ('function pgjobs._complete',
-        'present', '3edca6bbc3bfba9bdb47deb7a1e2ad8c'),
+        'present', 'b8810ebc3c479f952553e00b906fef30'),
     ('function pgjobs._effective_status',
         'present', '9b38066dd4f4c112529e2d809cff8337'),
     ('function pgjobs._end_run',
         'present', '33c37362582463b092d8ca752b71dc20'),
     ('function pgjobs._enqueue',
-        'present', 'eddb3f1b854ec642d5a77a9eb199ce71'),
+        'present', '298b55615eca54068329cd850faeab0d'),
     ('function pgjobs._enqueue_new',
         'present', '4d0b29c29ee8042d2631d45db202064d'),
     ('function pgjobs._expire',
@@ -1378,7 +1378,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs.cancel',
         'present', 'e8b713b623cf9bff0b3c1509e8b59387'),
     ('function pgjobs.claim',
-        'present', '40d315653a279c0ccb34cd52210946ac'),
+        'present', '611280cdc0cda90fa8efd3835d4e420f'),
     ('function pgjobs.complete',
         'present', '9b50e4cb43d0d5732c57e0b479eabf29'),
     ('function pgjobs.complete_and_claim',
@@ -1865,4 +1865,4 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', 'aaef55543b71e24f799501616f3af2c6bdeb80a53a1dce2d3a80e5a1af068362');
+values ('0003.verify', '56121703d49a74f5f9317b1be1c9cf1a94641503d783052c153dcb1257c7186a');

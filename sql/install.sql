@@ -12,22 +12,23 @@
 -- same way once more, as a review, and the answer is an amendment beside the verdict. What a run
 -- leaves as evidence is its artifacts.
 --
---   lab_attempt --< job ---- verdict --< amendment       the ledger: insert only, guarded, for ever
---        |           | |\         \--< review ---- review_result
---        |           | | \--< aborted_run
---        |           |  \---< artifact
---     detail      payload, body, summaries               beside it: bulky or personal, may expire
+--   lab_attempt ---- job ---- verdict --< amendment      the ledger: insert only, guarded, for ever
+--        |            | |\         \--< review ---- review_result
+--        |            | | \--< aborted_run
+--        |            |  \---< artifact
+--     detail      payload, body, summaries              beside it: bulky or personal, may expire
 --
---   lane ---- ready (claimable, delayed) or lease        hot: one row per session with open jobs
---      \----< waiting                                    hot: the session's later jobs, reviews
+--   lane ---- ready (claimable, delayed) or lease       hot: one row per session with open jobs
+--      \----< waiting                                   hot: the session's later jobs, reviews
 --
 -- Locks are taken in one order: the lane, then the ledger's unique keys or the head, in lease or in
--- ready, then the rest. Every call that changes how many jobs a session has open (enqueue,
--- complete, cancel, the last release) locks the lane; claim, heartbeat and rescue never do, so they
--- do not wait for an open enqueue.
+-- ready, then the rest. Every call that changes how many jobs a session has open locks its lane:
+-- enqueue, reverify, complete, cancel, and whatever ends the last run of a job. claim, heartbeat
+-- and rescue wait for no lane, and so for no open enqueue: they leave a locked one to a later call.
 --
 -- The files: base/guards.sql, the tables of ledger/ and queue/, then enqueue, claim and complete
--- are the core. A type stands above the function that answers it, a helper behind its first caller.
+-- are the core. A type stands above the function that answers it, a helper in the file of its
+-- subject, behind the calls.
 
 -- part 0001.ledger
 

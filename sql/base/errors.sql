@@ -1,5 +1,6 @@
--- The refusals: every error of the contract, its code, its words, the caller's next step, and the
--- object that stands behind it. Nothing of another caller's rows is ever named.
+-- The refusals: every error of the contract but 23V01 (guards.sql), its code, its words, the
+-- caller's next step, and the object that stands behind it. Nothing of another caller's rows is
+-- ever named.
 create function pgjobs._refuse(refusal text, subject text default null, ordinal bigint default null)
     returns void
     language plpgsql volatile

@@ -1,9 +1,10 @@
 -- Immutability, on one page. The ledger's rows never change. The rows of the detail tables never
--- change either, but may go, when their expiry is on record. The views are read-only. What would
--- break this raises 23V01 for every role, the owner included, and in every
--- session_replication_role: the triggers are enabled ALWAYS. They are row triggers, since a logical
--- replication apply fires no others, and BEFORE, so that no foreign key action comes first and
--- shows keys.
+-- change either, but may go, when their expiry is on record. What would break this raises 23V01 for
+-- every role, the owner included, and in every session_replication_role, since the triggers of the
+-- tables are enabled ALWAYS. An UPDATE or DELETE meets a row trigger, since a logical replication
+-- apply fires no others, and BEFORE, so that no foreign key action comes first and shows keys.
+-- TRUNCATE meets a statement trigger. The views are read-only: a write to one raises 23V01, or does
+-- nothing where session_replication_role is replica.
 create function pgjobs._guard_ledger()
     returns trigger
     language plpgsql
@@ -17,11 +18,11 @@ begin
 end
 $$;
 comment on function pgjobs._guard_ledger is
-    'Trigger: refuses every UPDATE, DELETE and TRUNCATE of a ledger row, and every write to a '
-    'view, with 23V01.';
+    'Trigger: refuses with 23V01 every UPDATE and DELETE of a ledger row, every TRUNCATE of a '
+    'ledger or detail table, and every write to a view.';
 
 
--- The argument is the kind of expiry.
+-- The trigger names the kind of expiry, as its argument.
 create function pgjobs._guard_detail()
     returns trigger
     language plpgsql

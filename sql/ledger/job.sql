@@ -21,7 +21,7 @@ create table pgjobs.job (
 
 comment on sequence pgjobs.job_job_id_seq is
     'Gives the ids of jobs and reviews, in the order of enqueuing within a session, and the places '
-    'of heads that come back.';
+    'of heads that become claimable later.';
 comment on table pgjobs.job is
     'Ledger: the verification of a commit, at most one per commit SHA, for ever.';
 comment on column pgjobs.job.available_at is 'Not to be claimed before; null: at once.';

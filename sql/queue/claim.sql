@@ -23,12 +23,12 @@ comment on type pgjobs.claimed is
 --
 -- The race: a head may become visible below the mark, when its number was drawn early and committed
 -- late, or when the claim that raised the mark rolls back. So once a second one claim starts
--- further down, once a minute one from the very start; what it finds lowers the mark. No claim
--- answers that there is nothing before it has looked from the very start; where that takes long,
--- since much has died under a snapshot, not all idle workers do, but one in a tenth of a second.
+-- further down, once a minute one from the very start; what it finds lowers the mark. A claim that
+-- finds nothing looks once more from the very start before it says so; where such a look takes
+-- long, since much has died under a snapshot, only one is made in a tenth of a second.
 --
--- Values that a plan must not depend on are selected: a plan is made once, and not for every
--- number.
+-- A value that a plan must not depend on stands in a subquery of its own, (select v_depth): the
+-- plan is made once, and not for every number.
 create function pgjobs.claim(
     worker text,
     max_jobs integer default 1,
@@ -48,12 +48,12 @@ declare
     -- be late. From the very start it goes once a minute.
     c_depth constant bigint := 10000;
     c_everything constant bigint := 9223372036854775807;
-    -- A mark is moved only once so many heads are behind it: setting one writes WAL.
+    -- A mark is moved only when the head found lies so many numbers above: setting one writes WAL.
     c_mark_step constant integer := 16;
     c_sweep_every constant interval := '1 second';
     -- A sweep looks back further than the last one: what was open then may have been committed.
     c_sweep_back constant interval := '10 seconds';
-    -- A look that finds nothing and takes longer is remembered for idle_for.
+    -- A look that finds nothing and takes longer is not repeated for c_idle_for.
     c_long_look constant interval := '5 milliseconds';
     c_idle_for constant interval := '0.1 seconds';
     v_bad text := pgjobs._bad_claim(worker, max_jobs, lease_for);
@@ -89,6 +89,7 @@ begin
         v_depth := case when v_is_whole then c_everything else c_depth end;
         perform setval('pgjobs.swept_at', floor(extract(epoch from v_now) * 1000)::bigint);
         if not pgjobs._sweep(v_since, v_is_whole) then
+            -- There may be more: the next claim sweeps again, and everything.
             perform setval('pgjobs.swept_at', 0);
         end if;
     end if;
@@ -136,7 +137,7 @@ begin
             perform setval(
                 'pgjobs.idle_at', floor(extract(epoch from clock_timestamp()) * 1000)::bigint
             );
-            -- What had a number then is dead, or will be found as a late one is.
+            -- What had a number by then is dead, or is found like one whose commit was late.
             perform setval(mark, v_drawn)
             from unnest(c_low_water) as mark
             where v_drawn > coalesce(pg_sequence_last_value(mark), 0);
@@ -187,6 +188,6 @@ begin
 end
 $$;
 comment on function pgjobs.claim is
-    'Starts a run of up to max_jobs (1 … 1000) claimable jobs, by priority and age, one per '
-    'session, under a lease of lease_for (1 s … 1 day); no rows when there is nothing to do. '
-    'Also rescues lost leases. Never waits. Errors: 22023, 22004.';
+    'Starts a run of up to max_jobs (1 … 1000) claimable jobs, by priority, then those first that '
+    'have been claimable longest, one per session, under a lease of lease_for (1 s … 1 day); no '
+    'rows when there is nothing to do. Also rescues lost leases. Never waits. Errors: 22023, 22004.';

@@ -6,8 +6,8 @@ create type pgjobs.completed_element as (
     outcome text
 );
 comment on type pgjobs.completed_element is
-    'Answer of complete_many for one element: completed, replayed, lease_lost, verdict_final or '
-    'not_found.';
+    'Answer of _complete, and of complete_many for one element: completed, replayed, lease_lost, '
+    'verdict_final or not_found.';
 
 
 create type pgjobs.completed as (
@@ -55,11 +55,13 @@ begin
 end
 $$;
 comment on function pgjobs.complete is
-    'Writes the verdict (PASSED, FAILED or ERROR) under the current lease; repeating the same '
-    'call answers replayed = true. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';
+    'Writes the verdict (PASSED, FAILED or ERROR) under the current lease, or the amendment of a '
+    'review; repeating the same call answers replayed = true. Errors: 22023, 22004, P0002, 23V02, '
+    '23V05, 40001.';
 
 
--- First complete, which may wait, then claim, which never does: no lock is held while waiting.
+-- First complete, which may wait, then claim, which never does: so it waits only before it holds a
+-- lock.
 create function pgjobs.complete_and_claim(
     job_id bigint,
     lease_token uuid,
@@ -91,7 +93,7 @@ end
 $$;
 comment on function pgjobs.complete_and_claim is
     'complete, then claim, in one call: all or nothing. A repeated call after a lost answer '
-    'completes nothing twice, but the runs that the lost answer named last until their leases end. '
+    'completes nothing twice, but the runs that the lost answer named stay leased until they end. '
     'Errors: those of complete and claim.';
 
 
@@ -156,6 +158,7 @@ begin
     elsif v_verdict.lease_token = lease_token
         and v_verdict.status = status
         and v_verdict.summary_sha256 is not distinct from v_summary_sha256
+        -- A cancel keeps the token of the run that it ends.
         and v_verdict.actor is null
     then
         return (

@@ -70,10 +70,12 @@ comment on function pgjobs.enqueue is
 -- enqueue and enqueue_many, once the arguments are known to be good.
 --
 -- The race: two callers bring the same commit. Both look, neither finds it. The lane's row lock
--- lets one pass; the other waits there and, by the unique keys, finds out on its next look. Callers
--- of two sessions meet at job_commit_sha_key instead. Every "on conflict" is followed by a look in
--- a new statement, which under READ COMMITTED sees what the rival committed; a rival that rolled
--- back is never seen, and this call goes on. Above READ COMMITTED the same places raise 40001.
+-- lets one pass and the other wait. The other then inserts, conflicts at a unique key, and looks
+-- again. Callers of two sessions meet at job_commit_sha_key. Every "on conflict" is followed by a
+-- look in a new statement, which under READ COMMITTED sees what the rival committed; a rival that
+-- rolled back is never seen, and this call goes on. Above READ COMMITTED the same places raise
+-- 40001. Each turn of the loop takes the steps that are still open: count in the lane, write the
+-- attempt, write the job.
 create function pgjobs._enqueue(
     session_id uuid,
     commit_sha text,
@@ -100,7 +102,7 @@ declare
     v_payload_sha256 bytea := sha256(convert_to(payload::text, 'UTF8'));
     v_attempt record;
     v_attempt_id bigint;
-    v_has_attempt boolean := delivery_id is not null;
+    v_may_be_recorded boolean := delivery_id is not null;
     v_job record;
     v_job_id bigint;
     v_lane tid;
@@ -112,13 +114,14 @@ begin
         select job.job_id, job.session_id, job.lab_version, job.payload_sha256 into v_job
         from pgjobs.job as job
         where job.commit_sha = _enqueue.commit_sha;
-        if v_job.job_id is not null or v_has_attempt then
+        if v_job.job_id is not null or v_may_be_recorded then
             v_attempt := pgjobs._find_attempt(
                 session_id, commit_sha, delivery_id, author, branch, changed_files, ordinal
             );
             v_attempt_id := v_attempt.attempt_id;
         end if;
         exit when v_job.job_id is not null;
+        -- After another look: a known commit is answered, and a used delivery id refused, first.
         if v_lane_is_full then
             perform pgjobs._refuse('too_many_open_jobs', null, ordinal);
         end if;
@@ -135,8 +138,8 @@ begin
                 values (_enqueue.session_id, v_job_id, 1)
                 on conflict do nothing
                 returning lane.open_jobs into v_open_jobs;
-                -- Ids rise in the order of enqueuing within a session: while this call waited, a
-                -- lane of the session may have come and gone, and others have drawn since.
+                -- Ids rise in the order of enqueuing within a session. An insert that took longer
+                -- has waited: a lane of the session may have come and gone, and others drawn since.
                 if found and new_job_id is null
                     and clock_timestamp() > v_created_at + interval '0.1 milliseconds'
                     and pg_sequence_last_value('pgjobs.job_job_id_seq') > v_job_id
@@ -159,8 +162,8 @@ begin
             v_attempt_id := pgjobs._add_attempt(
                 session_id, commit_sha, delivery_id, author, branch, changed_files, pushed_at
             );
-            v_has_attempt := v_attempt_id is null;
-            continue when v_has_attempt;
+            v_may_be_recorded := v_attempt_id is null;
+            continue when v_may_be_recorded;
         end if;
 
         if v_open_jobs > 1 then
@@ -192,7 +195,8 @@ begin
                 coalesce(_enqueue.available_at, v_created_at),
                 case
                     when _enqueue.available_at is not null then null
-                    -- Its id, unless it was drawn before a wait: then claims may be far beyond.
+                    -- Its id, unless it was drawn before a wait, here for a rival's insert of the
+                    -- job: then claims may be far beyond.
                     when new_job_id is null
                         and clock_timestamp() < v_created_at + interval '10 milliseconds'
                         then v_job_id
@@ -227,8 +231,8 @@ begin
 end
 $$;
 comment on function pgjobs._enqueue is
-    'The job of a commit, found or made. new_job_id: an id drawn before, and ordinal: from 1, in a '
-    'batch.';
+    'The job of a commit, found or made. In a batch new_job_id is an id drawn before, and '
+    'ordinal counts from 1.';
 
 
 -- Not part of enqueue: a notification makes commits wait for one another and fails when the queue

@@ -48,8 +48,8 @@ comment on column pgjobs.ready.attempt_id is
     'Its attempt, so that claim need not look for it.';
 comment on column pgjobs.ready.available_at is 'Not to be claimed before.';
 comment on column pgjobs.ready.ready_no is
-    'Place among the claimable heads of its priority, from the sequence of the jobs: a new job''s '
-    'is its id, one that comes back takes the next; null while delayed.';
+    'Place among the claimable heads of its priority, from the sequence of the jobs: the id of a '
+    'new job that is its session''s head at once, else the next number; null while delayed.';
 comment on column pgjobs.ready.review_id is
     'The review for which the job is judged again; null for its first verification.';
 comment on column pgjobs.ready.started_at is 'When the latest run was claimed; null without one.';
