@@ -96,9 +96,10 @@ where (occupied.heads, occupied.head_job_id, occupied.jobs)
     is distinct from (1, lane.head_job_id, lane.open_jobs::bigint)
 """
 
-# Time passes in every round, so that neither a delay nor somebody's lease holds a job back.
+# Time passes in every round, so that neither a delay nor somebody's lease holds a job back. It is a
+# function so that a connection which drains again and again has its plans.
 DRAIN = """
-do $$
+create function pg_temp.drain() returns void language plpgsql as $$
 begin
     loop
         perform setval('pgjobs.swept_at', 0);
@@ -120,7 +121,9 @@ def violations(conn: Connection, session_ids: list[UUID] | None = None) -> list[
 
 def drain(conn: Connection) -> None:
     """Claim and complete until nothing is claimable; whatever is then still open is stuck."""
-    conn.execute(DRAIN.encode())
+    if rows(conn, "select to_regproc('pg_temp.drain') is null as is_missing")[0].is_missing:
+        conn.execute(DRAIN.encode())
+    conn.execute("select pg_temp.drain()")
 
 
 def open_places(conn: Connection) -> int:

@@ -165,7 +165,7 @@ select
 from pgjobs.verification_job as job
 left join pgjobs.ready on ready.job_id = job.job_id
 left join pgjobs.lease on lease.session_id = job.session_id and lease.job_id = job.job_id
-where job.session_id in (%(session_id)s, %(other_id)s)
+where job.commit_sha = any (%(commits)s)
 order by job.job_id
 """
 
@@ -177,7 +177,7 @@ def named(scene: Scene, value: Any) -> Any:
 
 def state(conn: Connection, scene: Scene) -> list[tuple[Any, ...]]:
     """Return every job of the scene as the views show it, in the order of the queue."""
-    values = {"session_id": scene.session_id, "other_id": scene.other_id}
+    values = {"session_id": scene.session_id, "commits": list(scene.commits.values())}
     return [
         tuple(tuple(v) if isinstance(v, list) else named(scene, v) for v in row)
         for row in rows(conn, STATE, **values)

@@ -133,11 +133,12 @@ def empty_stage(dsn: str) -> Iterator[Stage]:
 
 @pytest.fixture
 def stage(empty_stage: Stage) -> Iterator[Stage]:
-    """Leave the stage empty, however a play went."""
+    """Leave the stage empty and swept, however a play went."""
     yield empty_stage
     for actor in empty_stage.actors.values():
         actor.end(commit=False)
     drain(empty_stage.observer)
+    empty_stage.observer.execute("vacuum pgjobs.lane, pgjobs.ready, pgjobs.lease, pgjobs.waiting")
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=level_name)
