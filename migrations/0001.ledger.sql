@@ -1745,7 +1745,8 @@ $$;
 comment on function pgjobs.claim is
     'Starts a run of up to max_jobs (1 … 1000) claimable jobs, by priority, then those first that '
     'have been claimable longest, one per session, under a lease of lease_for (1 s … 1 day); no '
-    'rows when there is nothing to do. Also rescues lost leases. Never waits. Errors: 22023, 22004.';
+    'rows when there is nothing to do. Also rescues lost leases. Never waits. Errors: 22023, '
+    '22004.';
 
 
 -- The lane: who is the session's head, and who comes next. Whoever calls these holds the lane's
@@ -4878,4 +4879,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'f62dfb6a13c83aa5f32d073af7206e3fcdb2c8da5c8192b7389b1b0d8a2bf253');
+values ('0001.ledger', '8ba0482fc86d664f351221ecfa5e92ba70516a387701793f7a63e55000502683');
