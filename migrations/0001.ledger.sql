@@ -226,8 +226,15 @@ create function pgjobs._refuse_argument(
 as $$
 declare
     v_where constant text := argument || coalesce(' of element ' || ordinal, '');
-    v_value constant text := case when ordinal is null then arguments ->> argument
-        else arguments -> argument ->> (ordinal - 1)::integer end;
+    v_is_array constant boolean := ordinal is null and argument not in ('changed_files', 'kinds')
+        and jsonb_typeof(arguments -> argument) = 'array';
+    v_value constant text := case
+        when ordinal is not null then arguments -> argument ->> (ordinal - 1)::integer
+        when v_is_array then jsonb_array_length(arguments -> argument) || ' elements'
+            || case jsonb_typeof(arguments -> argument -> 0) when 'array' then ', nested'
+                else '' end
+        else arguments ->> argument
+    end;
     -- The rules, by the argument's name; the arrays of a batch bear the plural.
     v_rule constant text := coalesce(
         rule,
@@ -235,7 +242,7 @@ declare
             when argument = 'changed_files'
                 then 'at most 3000 paths of 1 … 1024 characters, 256 KiB in all'
             when argument = 'kinds' then 'some of ATTEMPT, SUMMARY, PAYLOAD'
-            when jsonb_typeof(arguments -> argument) = 'array' and ordinal is null
+            when v_is_array
                 then 'a one-dimensional array as long as the first, of at most 10000 elements'
             when argument in ('commit_sha', 'commit_shas')
                 then '40 or 64 lower-case hex digits, not all zeros'
@@ -2927,17 +2934,18 @@ begin
         perform pgjobs._refuse_argument(
             'add_artifact', v_bad, jsonb_build_object(
                 'kind', kind, 'name', name, 'media_type', media_type,
-                'content', format(
-                    '%s bytes, location %s', coalesce(octet_length(content), 0),
-                    case when location is null then 'null' else 'given' end
-                ),
+                'content', case num_nonnulls(content, location)
+                    when 1 then octet_length(content) || ' bytes'
+                    else num_nonnulls(content, location) || ' of the two'
+                end,
                 'location', location, 'sha256', encode(sha256, 'hex'), 'size_bytes', size_bytes
             ),
-            rule => case v_bad
-                when 'name' then
-                    '1 … 200 characters, not blank, and a relative path without backslashes and '
-                    'without empty, . or .. parts'
-                when 'content' then 'at most 1 MiB, or else location'
+            rule => case
+                when v_bad = 'name' and pgjobs._is_text(name)
+                    then 'a relative path without backslashes and without empty, . or .. parts'
+                when v_bad = 'content' and num_nonnulls(content, location) = 1
+                    then 'at most 1 MiB'
+                when v_bad = 'content' then 'given, or else location'
             end
         );
     end if;
@@ -4879,4 +4887,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '8ba0482fc86d664f351221ecfa5e92ba70516a387701793f7a63e55000502683');
+values ('0001.ledger', '988245aaa9eb069162455ca720adc98af4ba9815b87dc4bb1cfa9c0712414633');

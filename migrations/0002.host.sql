@@ -698,7 +698,9 @@ declare
     v_examples uuid[];
 begin
     if target is null then
-        perform pgjobs._refuse_argument('link_lab_sessions', 'target');
+        perform pgjobs._refuse_argument(
+            'link_lab_sessions', 'target', rule => 'a table that exists'
+        );
     end if;
     select namespace.oid, format('%I.%I', namespace.nspname, class.relname)
     into v_schema, v_table
@@ -885,4 +887,4 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0002.host', '9a8fb95aa77d5500b400ebb1a54dcedb1125c38dd0c4be1acef2041c5620c48a');
+values ('0002.host', 'a2648ed7eed773ec1e7fbf44e4420f5e35f0cf0e31032eb9e82924bffbbb7de9');

@@ -1360,7 +1360,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._refuse',
         'present', 'd5f35a45987d8c1f2e5508ad0571af99'),
     ('function pgjobs._refuse_argument',
-        'present', 'fc5a1f4cc75f70e03dc90b99a1e19d5e'),
+        'present', '32c03d95be94ba7205112bd032b7a7ad'),
     ('function pgjobs._refuse_lease',
         'present', '90e8a6a8b49df2b0d08fe2531b1e6bd5'),
     ('function pgjobs._status',
@@ -1372,7 +1372,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._take_leases',
         'present', '816f6806f9dae9d45212cf97ec439253'),
     ('function pgjobs.add_artifact',
-        'present', '314b603015beb5773b973e66d0d87d1c'),
+        'present', '82894b577b7faf122912fd0eaca3d279'),
     ('function pgjobs.amend',
         'present', '9bd5190bf636047894a44b3f78bc7074'),
     ('function pgjobs.cancel',
@@ -1798,7 +1798,7 @@ select '0002.host', object.* from (values
     ('function pgjobs.backfill_verification_log',
         'present', '740f63a0f157439fc1e8f39abe6c3913'),
     ('function pgjobs.link_lab_sessions',
-        'present', 'c569160da71c8fc03f8a53587ec4fde9'),
+        'present', 'fd8aa18b2cd4ac0adad77a9e2992d426'),
     ('function pgjobs.unlink_lab_sessions',
         'present', 'c0a79f3e42c8fe4194c5d68451016b56'),
     ('grant execute on function pgjobs.backfill_reconcile to pgjobs_operator',
@@ -1865,4 +1865,4 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', '56121703d49a74f5f9317b1be1c9cf1a94641503d783052c153dcb1257c7186a');
+values ('0003.verify', 'e25fe5fc5fe3e36a550f4364807d5cd8f89fdb095f62fc725121e1f77d82b7f7');

@@ -94,8 +94,15 @@ create function pgjobs._refuse_argument(
 as $$
 declare
     v_where constant text := argument || coalesce(' of element ' || ordinal, '');
-    v_value constant text := case when ordinal is null then arguments ->> argument
-        else arguments -> argument ->> (ordinal - 1)::integer end;
+    v_is_array constant boolean := ordinal is null and argument not in ('changed_files', 'kinds')
+        and jsonb_typeof(arguments -> argument) = 'array';
+    v_value constant text := case
+        when ordinal is not null then arguments -> argument ->> (ordinal - 1)::integer
+        when v_is_array then jsonb_array_length(arguments -> argument) || ' elements'
+            || case jsonb_typeof(arguments -> argument -> 0) when 'array' then ', nested'
+                else '' end
+        else arguments ->> argument
+    end;
     -- The rules, by the argument's name; the arrays of a batch bear the plural.
     v_rule constant text := coalesce(
         rule,
@@ -103,7 +110,7 @@ declare
             when argument = 'changed_files'
                 then 'at most 3000 paths of 1 … 1024 characters, 256 KiB in all'
             when argument = 'kinds' then 'some of ATTEMPT, SUMMARY, PAYLOAD'
-            when jsonb_typeof(arguments -> argument) = 'array' and ordinal is null
+            when v_is_array
                 then 'a one-dimensional array as long as the first, of at most 10000 elements'
             when argument in ('commit_sha', 'commit_shas')
                 then '40 or 64 lower-case hex digits, not all zeros'

@@ -74,17 +74,18 @@ begin
         perform pgjobs._refuse_argument(
             'add_artifact', v_bad, jsonb_build_object(
                 'kind', kind, 'name', name, 'media_type', media_type,
-                'content', format(
-                    '%s bytes, location %s', coalesce(octet_length(content), 0),
-                    case when location is null then 'null' else 'given' end
-                ),
+                'content', case num_nonnulls(content, location)
+                    when 1 then octet_length(content) || ' bytes'
+                    else num_nonnulls(content, location) || ' of the two'
+                end,
                 'location', location, 'sha256', encode(sha256, 'hex'), 'size_bytes', size_bytes
             ),
-            rule => case v_bad
-                when 'name' then
-                    '1 … 200 characters, not blank, and a relative path without backslashes and '
-                    'without empty, . or .. parts'
-                when 'content' then 'at most 1 MiB, or else location'
+            rule => case
+                when v_bad = 'name' and pgjobs._is_text(name)
+                    then 'a relative path without backslashes and without empty, . or .. parts'
+                when v_bad = 'content' and num_nonnulls(content, location) = 1
+                    then 'at most 1 MiB'
+                when v_bad = 'content' then 'given, or else location'
             end
         );
     end if;

@@ -27,7 +27,9 @@ declare
     v_examples uuid[];
 begin
     if target is null then
-        perform pgjobs._refuse_argument('link_lab_sessions', 'target');
+        perform pgjobs._refuse_argument(
+            'link_lab_sessions', 'target', rule => 'a table that exists'
+        );
     end if;
     select namespace.oid, format('%I.%I', namespace.nspname, class.relname)
     into v_schema, v_table

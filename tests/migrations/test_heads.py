@@ -69,7 +69,11 @@ def test_the_head_of_each_file_states_its_locks(empty_dsn: str) -> None:
         with psycopg.connect(empty_dsn) as conn:
             before = rows(conn, RELATIONS)
             said = stated(file, {each.name: each.kind for each in before if "." in each.name})
-            assert taken(conn, file, {each.oid: each.name for each in before}) == said, file.name
+            held = taken(conn, file, {each.oid: each.name for each in before})
+            if conn.info.server_version < 180000:  # a GRANT on a view locked nothing
+                granted = {each.name for each in before if each.kind == "v"} - held.keys()
+                said = {name: mode for name, mode in said.items() if name not in granted}
+            assert held == said, file.name
         if file == UPS[1]:
             with psycopg.connect(empty_dsn) as conn:
                 conn.execute("select pgjobs.link_lab_sessions()")
