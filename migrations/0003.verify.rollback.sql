@@ -16,7 +16,7 @@ end
 $$;
 
 drop function
-    pgjobs.verify, pgjobs.verify_bodies, pgjobs._installed, pgjobs._verify_objects,
+    pgjobs._installed, pgjobs.verify, pgjobs.verify_bodies, pgjobs._verify_objects,
     pgjobs._verify_open_jobs, pgjobs._verify_ledger, pgjobs._verify_roles, pgjobs._verify_server;
 drop table
     pgjobs.fingerprint;

@@ -94,9 +94,8 @@
 
 -- Whether an installation is as released, and its rows agree.
 \ir base/owner.sql
-\ir verify/verify.sql
 \ir verify/installed.sql
-\ir verify/objects.sql
+\ir verify/verify.sql
 \ir verify/rows.sql
 \ir verify/server.sql
 \ir grants.sql
