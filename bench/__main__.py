@@ -62,17 +62,21 @@ def main() -> int:
 
 
 def _write(out: Path, results: dict[str, Any]) -> None:
-    runs = ",\n".join(json.dumps(run) for run in results["runs"])
-    head = json.dumps(results | {"runs": []}, indent=1)
     texts = {
-        # One run a line.
-        "results.json": head.replace('"runs": []', f'"runs": [\n{runs}\n]') + "\n",
+        "results.json": lines(results),
         "results.md": markdown(results),
         "singles.svg": singles(results),
         "snapshot.svg": snapshot(results),
     }
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8")
+
+
+def lines(results: dict[str, Any]) -> str:
+    """Return the results as JSON, a run or another part on each line."""
+    runs = ",\n".join(map(json.dumps, results["runs"]))
+    others = (f"{json.dumps(key)}: {json.dumps(results[key])}" for key in results if key != "runs")
+    return "{\n" + ",\n".join([*others, f'"runs": [\n{runs}\n]']) + "\n}\n"
 
 
 def _say(line: str) -> None:
