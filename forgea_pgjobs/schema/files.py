@@ -41,8 +41,12 @@ def recorded_install_sql() -> str:
         f"{RECORD} (migration_id, checksum)\nvalues ('{name}', '{checksum(path)}');\n"
         for name, path in files.items()
     ]
-    published = [part for path in files.values() for part in PUBLISHED.findall(_read(path))]
-    return "\n\n".join([install_sql(), *published, *records])
+    return "\n\n".join([install_sql(), *publishing_statements(), *records])
+
+
+def publishing_statements() -> list[str]:
+    """Return the statements of the migrations that publish what `verify` compares."""
+    return [each for path in migration_files().values() for each in PUBLISHED.findall(_read(path))]
 
 
 def migrations_folder() -> Path:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from forgea_pgjobs.schema.files import PUBLISHED, migration_files, parts
+from forgea_pgjobs.schema.files import parts, publishing_statements
 
 BLOCK = re.compile(r"select '(\S+)', object\.\*.*?;\n", re.DOTALL)
 ROW = re.compile(r"\('([^']+)',\s+'([^']+)', '([0-9a-f]{32})'\)")
@@ -24,11 +24,9 @@ class Fingerprint(NamedTuple):
 
 def published() -> dict[str, set[Fingerprint]]:
     """Return what each migration brings, by its id."""
-    texts = (path.read_text(encoding="utf-8") for path in migration_files().values())
-    blocks = [block for text in texts for block in PUBLISHED.findall(text)]
     return {
         found[1]: {Fingerprint(*row) for row in ROW.findall(found[0])}
-        for found in map(BLOCK.search, blocks)
+        for found in map(BLOCK.search, publishing_statements())
         if found
     }
 
