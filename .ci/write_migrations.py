@@ -13,7 +13,7 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from forgea_pgjobs import embedded
-from forgea_pgjobs.schema import migrations_folder, parts
+from forgea_pgjobs.schema.files import checksum_of, framed, migrations_folder, parts, record
 from forgea_pgjobs.schema.fingerprints import Fingerprint, installed, rendered
 
 # What a DBA reads first: what it is, what it needs, the locks it takes on what is there already.
@@ -42,44 +42,37 @@ HEADS = {
 -- Locks on what exists: ACCESS SHARE on the views; ROW EXCLUSIVE on pgjobs.migration.
 """,
 }
-BY_HAND = "-- With psql alone: psql -1 -v ON_ERROR_STOP=1 -f migrations/{name}.sql\n\n"
-
+BY_HAND = "-- With psql alone: psql -v ON_ERROR_STOP=1 -f migrations/{name}.sql\n\n"
 
 LATER = """\
-    if exists (select from pgjobs.migration where migration_id > '{name}') then
-        raise exception 'a later migration is there, and stands on this one'
-            using errcode = '55000', schema = 'pgjobs', table = 'migration',
-                  constraint = 'migration_migration_id_pkey',
-                  hint = 'Undo the later ones first, the newest before the others: '
-                         'select migration_id from pgjobs.migration.';
-    end if;
+if exists (select from pgjobs.migration where migration_id > '{name}') then
+    raise exception 'a later migration is there, and stands on this one'
+        using errcode = '55000', schema = 'pgjobs', table = 'migration',
+              constraint = 'migration_migration_id_pkey',
+              hint = 'Undo the later ones first, the newest before the others: '
+                     'select migration_id from pgjobs.migration.';
+end if;
 """
 DOWNS = {
     "0001.ledger": """\
 -- Undoes 0001.ledger. Refuses while a later migration is there; and while there are ledger rows,
--- unless the operator says, in the same session: set pgjobs.force_rollback = on. It holds the
--- tables from that question to the drop. The group roles stay: they belong to the cluster, and
--- other databases may use them.
+-- unless the operator says, in the same transaction: set local pgjobs.force_rollback = on. It
+-- holds the tables from that question to the drop. The group roles stay: they belong to the
+-- cluster, and other databases may use them.
 -- Locks on what exists: ACCESS EXCLUSIVE on every table and view of the schema.
-set local lock_timeout = '500ms';
-set local search_path = pg_catalog, pg_temp;
 
 lock table
 {table}
 in access exclusive mode;
 
-do $$
-begin
-{later}    if exists (select from pgjobs.lab_attempt)
-        and current_setting('pgjobs.force_rollback', true) is distinct from 'on'
-    then
-        raise exception 'the ledger has rows, and this rollback would destroy them'
-            using errcode = '55000', schema = 'pgjobs', table = 'lab_attempt',
-                  constraint = 'lab_attempt_append_only',
-                  hint = 'Dump it; then: set pgjobs.force_rollback = on, or rollback --force.';
-    end if;
-end
-$$;
+{later}if exists (select from pgjobs.lab_attempt)
+    and current_setting('pgjobs.force_rollback', true) is distinct from 'on'
+then
+    raise exception 'the ledger has rows, and this rollback would destroy them'
+        using errcode = '55000', schema = 'pgjobs', table = 'lab_attempt',
+              constraint = 'lab_attempt_append_only',
+              hint = 'Dump it; then: set local pgjobs.force_rollback = on, or rollback --force.';
+end if;
 
 drop function
 {function};
@@ -100,14 +93,8 @@ drop schema pgjobs;
 -- What a backfill has written are ledger rows, and stay; after the next up it goes on where it was.
 -- Locks on what exists: ACCESS EXCLUSIVE on pgjobs.backfill_report, pgjobs.lab_attempt, the linked
 -- table of sessions; ROW EXCLUSIVE on pgjobs.migration.
-set local lock_timeout = '500ms';
-set local search_path = pg_catalog, pg_temp;
 
-do $$
-begin
-{later}end
-$$;
-
+{later}
 drop function
 {function};
 drop view
@@ -121,14 +108,8 @@ delete from pgjobs.migration where migration_id = '0002.host';
     "0003.verify": """\
 -- Undoes 0003.verify: its functions and the digests of this version. The ledger is not touched.
 -- Locks on what exists: ACCESS EXCLUSIVE on pgjobs.fingerprint; ROW EXCLUSIVE on pgjobs.migration.
-set local lock_timeout = '500ms';
-set local search_path = pg_catalog, pg_temp;
 
-do $$
-begin
-{later}end
-$$;
-
+{later}
 drop function
 {function};
 drop table
@@ -147,20 +128,15 @@ def brought_by_each(texts: dict[str, str]) -> dict[str, set[Fingerprint]]:
     with embedded.run_server(fsync=False) as server:
         for name, text in texts.items():
             with psycopg.connect(server.dsn()) as conn:
-                conn.execute(text.encode())
+                conn.execute(framed(text).encode())
                 found[name] = installed(conn).difference(*found.values())
     return found
 
 
 def migration(name: str, text: str) -> str:
     """Return the text of a migration: what it does, and the row that records it."""
-    body = HEADS[name] + BY_HAND.format(name=name) + text + "\n\n"
-    checksum = hashlib.sha256(body.encode()).hexdigest()
-    return (
-        body
-        + "insert into pgjobs.migration (migration_id, checksum)\n"
-        + f"values ('{name}', '{checksum}');\n"
-    )
+    whole = HEADS[name] + BY_HAND.format(name=name) + framed(text, record(name, "DIGEST"))
+    return whole.replace("DIGEST", checksum_of(whole))
 
 
 def down(name: str, text: str) -> str:
@@ -170,7 +146,9 @@ def down(name: str, text: str) -> str:
         found = re.findall(rf"^create {kind} (pgjobs\.\w+)", text, re.MULTILINE)
         names = ", ".join(each for each in found if not each.startswith("pgjobs._guard"))
         kinds[kind] = textwrap.fill(names, 100, initial_indent=" " * 4, subsequent_indent=" " * 4)
-    return DOWNS[name].format(later=LATER.format(name=name), **kinds)
+    head, body = DOWNS[name].split("\n\n", 1)
+    body = body.format(later=LATER.format(name=name), **kinds)
+    return f"{head}\n\n{framed(body)}"
 
 
 def main() -> int:

@@ -1,10 +1,39 @@
 -- Undoes 0001.ledger. Refuses while a later migration is there; and while there are ledger rows,
--- unless the operator says, in the same session: set pgjobs.force_rollback = on. It holds the
--- tables from that question to the drop. The group roles stay: they belong to the cluster, and
--- other databases may use them.
+-- unless the operator says, in the same transaction: set local pgjobs.force_rollback = on. It
+-- holds the tables from that question to the drop. The group roles stay: they belong to the
+-- cluster, and other databases may use them.
 -- Locks on what exists: ACCESS EXCLUSIVE on every table and view of the schema.
+
+do $migration$
+begin
+
+-- How every part begins. It runs with its own role and settings, and end.sql puts back those it has
+-- found, because the rest of the transaction may be another tool's.
+do $$
+begin
+    perform
+        pg_catalog.set_config(
+            'pgjobs.former_search_path', pg_catalog.current_setting('search_path'), true
+        ),
+        pg_catalog.set_config(
+            'pgjobs.former_lock_timeout', pg_catalog.current_setting('lock_timeout'), true
+        ),
+        pg_catalog.set_config('pgjobs.former_role', pg_catalog.current_setting('role'), true);
+end
+$$;
 set local lock_timeout = '500ms';
+-- Names below mean PostgreSQL's own, whatever stands in the installing session's path.
 set local search_path = pg_catalog, pg_temp;
+
+-- Where the schema is there already, the rest is done as its owner, whoever of its members runs it.
+do $$
+begin
+    perform set_config('role', pg_get_userbyid(namespace.nspowner), true)
+    from pg_namespace as namespace
+    where namespace.nspname = 'pgjobs';
+end
+$$;
+
 
 lock table
     pgjobs.lab_attempt, pgjobs.attempt_detail, pgjobs.job, pgjobs.job_payload, pgjobs.verdict,
@@ -13,25 +42,21 @@ lock table
     pgjobs.review, pgjobs.review_result, pgjobs.review_summary, pgjobs.amendment
 in access exclusive mode;
 
-do $$
-begin
-    if exists (select from pgjobs.migration where migration_id > '0001.ledger') then
-        raise exception 'a later migration is there, and stands on this one'
-            using errcode = '55000', schema = 'pgjobs', table = 'migration',
-                  constraint = 'migration_migration_id_pkey',
-                  hint = 'Undo the later ones first, the newest before the others: '
-                         'select migration_id from pgjobs.migration.';
-    end if;
-    if exists (select from pgjobs.lab_attempt)
-        and current_setting('pgjobs.force_rollback', true) is distinct from 'on'
-    then
-        raise exception 'the ledger has rows, and this rollback would destroy them'
-            using errcode = '55000', schema = 'pgjobs', table = 'lab_attempt',
-                  constraint = 'lab_attempt_append_only',
-                  hint = 'Dump it; then: set pgjobs.force_rollback = on, or rollback --force.';
-    end if;
-end
-$$;
+if exists (select from pgjobs.migration where migration_id > '0001.ledger') then
+    raise exception 'a later migration is there, and stands on this one'
+        using errcode = '55000', schema = 'pgjobs', table = 'migration',
+              constraint = 'migration_migration_id_pkey',
+              hint = 'Undo the later ones first, the newest before the others: '
+                     'select migration_id from pgjobs.migration.';
+end if;
+if exists (select from pgjobs.lab_attempt)
+    and current_setting('pgjobs.force_rollback', true) is distinct from 'on'
+then
+    raise exception 'the ledger has rows, and this rollback would destroy them'
+        using errcode = '55000', schema = 'pgjobs', table = 'lab_attempt',
+              constraint = 'lab_attempt_append_only',
+              hint = 'Dump it; then: set local pgjobs.force_rollback = on, or rollback --force.';
+end if;
 
 drop function
     pgjobs._refuse, pgjobs._refuse_argument, pgjobs._is_commit_sha, pgjobs._is_text,
@@ -68,3 +93,17 @@ drop type
     pgjobs.reviewed_element, pgjobs.amended, pgjobs.event, pgjobs.waiting_reason;
 drop domain pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs;
 drop schema pgjobs;
+
+
+-- How every part ends: with the role and the settings that begin.sql has found.
+do $$
+begin
+    perform
+        set_config('role', current_setting('pgjobs.former_role'), true),
+        set_config('lock_timeout', current_setting('pgjobs.former_lock_timeout'), true),
+        set_config('search_path', current_setting('pgjobs.former_search_path'), true);
+end
+$$;
+
+end
+$migration$;

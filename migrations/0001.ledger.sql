@@ -3,10 +3,41 @@
 --
 -- For the operator: creates the schema pgjobs and, where the role may, five group roles.
 -- Locks on what exists: none.
--- With psql alone: psql -1 -v ON_ERROR_STOP=1 -f migrations/0001.ledger.sql
+-- With psql alone: psql -v ON_ERROR_STOP=1 -f migrations/0001.ledger.sql
+
+do $migration$
+begin
+
+-- How every part begins. It runs with its own role and settings, and end.sql puts back those it has
+-- found, because the rest of the transaction may be another tool's.
+do $$
+begin
+    perform
+        pg_catalog.set_config(
+            'pgjobs.former_search_path', pg_catalog.current_setting('search_path'), true
+        ),
+        pg_catalog.set_config(
+            'pgjobs.former_lock_timeout', pg_catalog.current_setting('lock_timeout'), true
+        ),
+        pg_catalog.set_config('pgjobs.former_role', pg_catalog.current_setting('role'), true);
+end
+$$;
+set local lock_timeout = '500ms';
+-- Names below mean PostgreSQL's own, whatever stands in the installing session's path.
+set local search_path = pg_catalog, pg_temp;
+
+-- Where the schema is there already, the rest is done as its owner, whoever of its members runs it.
+do $$
+begin
+    perform set_config('role', pg_get_userbyid(namespace.nspowner), true)
+    from pg_namespace as namespace
+    where namespace.nspname = 'pgjobs';
+end
+$$;
+
 
 -- forgea_pgjobs: the present definition, in reading order. `psql -1 -v ON_ERROR_STOP=1 -f
--- sql/install.sql` builds everything; each part below is one migration.
+-- sql/install.sql` builds everything; each part below is one migration, and there one statement.
 --
 -- The life of a row. A pushed commit becomes a lab_attempt, and its one verification a job: two
 -- ledger rows that are inserted once and never change. Where the job stands is not a column but a
@@ -43,50 +74,72 @@
 
 -- Roles: five group roles without login. They belong to the whole cluster: created if absent, never
 -- dropped. pgjobs_owner owns every object, so that no login does; the rest of the installation runs
--- as that role until the transaction ends. Where the installing role may not create roles, it
--- becomes the owner itself; grants.sql says what is then left to do by hand.
-set local lock_timeout = '500ms';
--- Names below mean PostgreSQL's own, whatever stands in the installing session's path.
-set local search_path = pg_catalog, pg_temp;
-
+-- as that role. Where the installing role may not create roles, it becomes the owner itself;
+-- grants.sql says what is then left to do by hand.
 do $$
+declare
+    v_role text;
 begin
+    if coalesce(current_setting('pgjobs.former_role', true), '') = '' then
+        raise exception 'what follows must be one transaction, and is not'
+            using errcode = '25P01', hint = 'psql -1 -v ON_ERROR_STOP=1 -f ...';
+    end if;
     if getdatabaseencoding() <> 'UTF8' then
         raise exception 'the database must be encoded in UTF8, not in %', getdatabaseencoding()
             using errcode = '0A000',
-                  hint = 'Create it with: create database … encoding ''UTF8'' template template0.';
+                  hint = 'create database lab encoding ''UTF8'' template template0';
+    end if;
+    if exists (
+        select from pg_depend as part
+        where part.refclassid = 'pg_namespace'::regclass
+            and part.refobjid = to_regnamespace('pgjobs')
+    ) then
+        raise exception 'there is a schema pgjobs, and it is not empty'
+            using errcode = '42P06', hint = 'select * from pgjobs.migration says what it has.';
+    end if;
+    if exists (
+        select from pg_shdepend as use
+        join pg_database as other on other.oid = use.dbid and other.datname <> current_database()
+        where use.refclassid = 'pg_authid'::regclass
+            and use.refobjid in (to_regrole('pgjobs_app'), to_regrole('pgjobs_worker'))
+    ) then
+        raise notice 'another database of this cluster has an installation with the same roles'
+            using hint = 'Whoever is granted one of them may call both, where he may connect: '
+                         'grant CONNECT to logins, not to the group roles (docs/security.md).';
     end if;
 
+    -- An empty schema that was made beforehand is taken as it is, but not from a superuser.
+    perform set_config('role', current_setting('pgjobs.former_role'), true);
     if (select rolsuper or rolcreaterole from pg_roles where rolname = current_user) then
         begin
-            if to_regrole('pgjobs_owner') is null then
-                create role pgjobs_owner nologin;
-            end if;
-            if to_regrole('pgjobs_app') is null then
-                create role pgjobs_app nologin;
-            end if;
-            if to_regrole('pgjobs_worker') is null then
-                create role pgjobs_worker nologin;
-            end if;
-            if to_regrole('pgjobs_reader') is null then
-                create role pgjobs_reader nologin;
-            end if;
-            if to_regrole('pgjobs_operator') is null then
-                create role pgjobs_operator nologin;
-            end if;
+            foreach v_role in array array['owner', 'app', 'worker', 'reader', 'operator'] loop
+                if to_regrole('pgjobs_' || v_role) is null then
+                    execute format('create role pgjobs_%s nologin', v_role);
+                end if;
+            end loop;
             if not (select rolsuper from pg_roles where rolname = current_user) then
                 grant pgjobs_owner to current_user;
             end if;
-            create schema pgjobs authorization pgjobs_owner;
+            if to_regnamespace('pgjobs') is null then
+                create schema pgjobs authorization pgjobs_owner;
+            end if;
+            alter schema pgjobs owner to pgjobs_owner;
             perform set_config('role', 'pgjobs_owner', true);
             return;
         exception
             when insufficient_privilege then
-                raise notice 'role % may not act for the existing role pgjobs_owner', current_user;
+                raise notice 'role % may not act for the existing role pgjobs_owner', current_user
+                    using hint = 'It becomes the owner of everything itself. If it should not: '
+                                 'grant pgjobs_owner to it first.';
         end;
     end if;
 
-    create schema pgjobs;
+    if to_regnamespace('pgjobs') is null then
+        create schema pgjobs;
+    end if;
+    perform set_config('role', pg_get_userbyid(namespace.nspowner), true)
+    from pg_namespace as namespace
+    where namespace.nspname = 'pgjobs';
 end
 $$;
 
@@ -101,12 +154,12 @@ comment on schema pgjobs is
 -- a domain once a session; none is a key.
 create domain pgjobs.priority as smallint
     constraint job_priority_check check (value between 1 and 4);
-comment on domain pgjobs.priority is '1 first … 4 last.';
+comment on domain pgjobs.priority is '1 first, 4 last.';
 
 
 create domain pgjobs.max_runs as smallint
     constraint job_max_runs_check check (value between 1 and 25);
-comment on domain pgjobs.max_runs is 'How many runs a job may have in all, 1 … 25.';
+comment on domain pgjobs.max_runs is 'How many runs a job may have in all, 1 to 25.';
 
 
 create domain pgjobs.open_jobs as smallint
@@ -240,7 +293,7 @@ declare
         rule,
         case
             when argument = 'changed_files'
-                then 'at most 3000 paths of 1 … 1024 characters, 256 KiB in all'
+                then 'at most 3000 paths of 1 to 1024 characters, 256 KiB in all'
             when argument = 'kinds' then 'some of ATTEMPT, SUMMARY, PAYLOAD'
             when v_is_array
                 then 'a one-dimensional array as long as the first, of at most 10000 elements'
@@ -251,22 +304,22 @@ declare
             when argument in (
                 'lab_version', 'lab_versions', 'delivery_id', 'delivery_ids', 'author', 'branch',
                 'worker', 'reason', 'actor', 'approver', 'ticket', 'name', 'media_type'
-            ) then '1 … 200 characters, not blank, without control characters'
+            ) then '1 to 200 characters, not blank, without control characters'
             when argument in ('payload', 'payloads', 'summary', 'summaries')
                 then 'at most 64 KiB of JSON'
             when argument in ('status', 'statuses') then 'PASSED, FAILED or ERROR'
-            when argument = 'priority' then '1 … 4'
-            when argument = 'max_runs' then '1 … 25'
-            when argument = 'max_jobs' then '1 … 1000'
-            when argument in ('max_rows', 'max_bodies', 'batch_size') then '1 … 10000'
-            when argument = 'lease_for' then 'an interval of 1 … 86400 seconds'
-            when argument = 'retry_after' then 'an interval of 0 … 86400 seconds'
-            when argument = 'older_than' then 'an interval of 0 … 1577880000 seconds'
+            when argument = 'priority' then '1 to 4'
+            when argument = 'max_runs' then '1 to 25'
+            when argument = 'max_jobs' then '1 to 1000'
+            when argument in ('max_rows', 'max_bodies', 'batch_size') then '1 to 10000'
+            when argument = 'lease_for' then 'an interval of 1 to 86400 seconds'
+            when argument = 'retry_after' then 'an interval of 0 to 86400 seconds'
+            when argument = 'older_than' then 'an interval of 0 to 1577880000 seconds'
             when argument = 'available_at' then 'finite and at most 30 days ahead'
             when argument = 'pushed_at' then 'finite'
             when argument = 'kind' then 'LOG, REPORT, DIFF, OUTPUT or OTHER'
             when argument = 'location'
-                then '1 … 1024 characters without blanks and control characters'
+                then '1 to 1024 characters without blanks and control characters'
             when argument = 'sha256' then 'the SHA-256 of the content'
             when argument = 'size_bytes' then 'the size of the content in bytes'
             else 'given'
@@ -300,7 +353,7 @@ comment on function pgjobs._refuse_argument is
 create function pgjobs._is_commit_sha(value text)
     returns boolean
     language sql immutable parallel safe
-    -- A negated class is the cheapest exact test: 0.3 µs, against 5 µs for a counted one.
+    -- A negated class is the cheapest exact test: 0.3 us, against 5 us for a counted one.
     return octet_length(value) in (40, 64)
         and value collate "C" !~ '[^0-9a-f]'
         and value collate "C" ~ '[^0]';
@@ -316,7 +369,7 @@ create function pgjobs._is_text(value text)
         and value collate "C" !~ '[\u0001-\u001f\u007f-\u009f]'
         and value collate "C" ~ '[^ \u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]';
 comment on function pgjobs._is_text is
-    'Whether it is 1 … 200 characters, not blank, without U+0000-001F and U+007F-009F.';
+    'Whether it is 1 to 200 characters, not blank, without U+0000-001F and U+007F-009F.';
 
 
 create function pgjobs._is_document(value jsonb)
@@ -333,7 +386,7 @@ create function pgjobs._is_duration(value interval, low integer, high integer)
     language sql immutable parallel safe
     return (extract(epoch from value) between low and high) is true;
 comment on function pgjobs._is_duration is
-    'Whether it is an interval of low … high seconds; a caller then uses it in seconds too.';
+    'Whether it is an interval of low to high seconds; a caller then uses it in seconds too.';
 
 
 create function pgjobs._has_size(value anyarray, size integer)
@@ -538,7 +591,7 @@ create table pgjobs.job_payload (
 );
 
 comment on table pgjobs.job_payload is
-    'Detail: what the worker needs beyond the ids (repository URL, steps, …).';
+    'Detail: what the worker needs beyond the ids (repository URL, steps, ...).';
 comment on column pgjobs.job_payload.payload is 'As given to enqueue; at most 64 KiB of text.';
 
 
@@ -1103,8 +1156,8 @@ end
 $$;
 comment on function pgjobs.enqueue is
     'Queues the one verification of a commit, recording its attempt, or answers the existing '
-    'job (created = false). Part of the caller''s transaction. priority 1 first … 4 last; '
-    'max_runs 1 … 25; available_at at most 30 days ahead. Errors: 22023, 22004, 23V03, 23V04, '
+    'job (created = false). Part of the caller''s transaction. priority 1 first, 4 last; '
+    'max_runs 1 to 25; available_at at most 30 days ahead. Errors: 22023, 22004, 23V03, 23V04, '
     '54V01, 40001.';
 
 
@@ -1446,7 +1499,7 @@ begin
 end
 $$;
 comment on function pgjobs.enqueue_many is
-    'enqueue for 0 … 10,000 commits, all or nothing; one row per element in input order. Arrays'
+    'enqueue for 0 to 10,000 commits, all or nothing; one row per element in input order. Arrays'
     ' of one length, no null among the first three. The error names the ordinal. Errors: those '
     'of enqueue.';
 
@@ -1750,8 +1803,8 @@ begin
 end
 $$;
 comment on function pgjobs.claim is
-    'Starts a run of up to max_jobs (1 … 1000) claimable jobs, by priority, then those first that '
-    'have been claimable longest, one per session, under a lease of lease_for (1 s … 1 day); no '
+    'Starts a run of up to max_jobs (1 to 1000) claimable jobs, by priority, then those first that '
+    'have been claimable longest, one per session, under a lease of lease_for (1 s to 1 day); no '
     'rows when there is nothing to do. Also rescues lost leases. Never waits. Errors: 22023, '
     '22004.';
 
@@ -1999,7 +2052,7 @@ begin
 end
 $$;
 comment on function pgjobs.heartbeat is
-    'Sets the end of the lease to now + lease_for (1 s … 1 day), which may shorten it, and '
+    'Sets the end of the lease to now + lease_for (1 s to 1 day), which may shorten it, and '
     'answers it. Never waits for an enqueue. Errors: 22023, 22004, P0002, 23V02, 23V05.';
 
 
@@ -2079,7 +2132,7 @@ begin
 end
 $$;
 comment on function pgjobs.release is
-    'Gives the job back because the infrastructure failed: QUEUED again after retry_after (0 … '
+    'Gives the job back because the infrastructure failed: QUEUED again after retry_after (0 to '
     '1 day; default 30 s, doubled with every run, at most 15 min), or ERROR when its runs are '
     'used up. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';
 
@@ -2108,7 +2161,7 @@ begin
 end
 $$;
 comment on function pgjobs.rescue is
-    'Takes up to max_jobs (1 … 1000) leases that are over: QUEUED again, or ERROR when the runs'
+    'Takes up to max_jobs (1 to 1000) leases that are over: QUEUED again, or ERROR when the runs'
     ' are used up. claim does this by itself; never waits. Errors: 22023, 22004.';
 
 
@@ -2631,7 +2684,7 @@ begin
 end
 $$;
 comment on function pgjobs.complete_many is
-    'complete for 0 … 10,000 jobs; one row per element in input order, its outcome completed, '
+    'complete for 0 to 10,000 jobs; one row per element in input order, its outcome completed, '
     'replayed, lease_lost, verdict_final or not_found. A null or a bad status fails the whole '
     'call. Errors: 22023, 22004, 40001.';
 
@@ -3027,7 +3080,7 @@ end
 $$;
 comment on function pgjobs.add_artifact is
     'Records evidence of the run under the lease: kind LOG, REPORT, DIFF, OUTPUT or OTHER; name '
-    '1 … 200 characters, unique in the run; content up to 1 MiB, or location (1 … 1,024 '
+    '1 to 200 characters, unique in the run; content up to 1 MiB, or location (1 to 1,024 '
     'characters) with sha256 and size_bytes. At most 100 artifacts and 16 MiB of content a run. '
     'The same call once more: created = false. Errors: 22023, 22004, P0002, 23V02, 23V05, 23V06, '
     '40001.';
@@ -3143,8 +3196,8 @@ begin
 end
 $$;
 comment on function pgjobs.expire_artifacts is
-    'Drops up to max_rows (1 … 10,000) bodies, the oldest first, all of whose artifacts are older '
-    'than older_than (0 s … 50 years) and of finished jobs; hash, size and name stay. A dry run '
+    'Drops up to max_rows (1 to 10,000) bodies, the oldest first, all of whose artifacts are older '
+    'than older_than (0 s to 50 years) and of finished jobs; hash, size and name stay. A dry run '
     'counts the same. Errors: 22023, 22004, 25000.';
 
 
@@ -3189,9 +3242,9 @@ begin
 end
 $$;
 comment on function pgjobs.expire_details is
-    'Drops up to max_rows (1 … 10,000) rows of each kind that are older than older_than (0 s … 50 '
-    'years) and of finished jobs: ATTEMPT (author, branch, changed files), SUMMARY, PAYLOAD; the '
-    'ledger keeps their hash. A dry run counts the same. Errors: 22023, 22004, 25000.';
+    'Drops up to max_rows (1 to 10,000) rows of each kind that are older than older_than (0 s to '
+    '50 years) and of finished jobs: ATTEMPT (author, branch, changed files), SUMMARY, PAYLOAD. '
+    'The ledger keeps their hash. A dry run counts the same. Errors: 22023, 22004, 25000.';
 
 
 -- Retention: which bodies and detail rows are old enough to go. A dry run and a real one ask here.
@@ -3599,10 +3652,10 @@ begin
 end
 $$;
 comment on function pgjobs.reverify is
-    'Has 0 … 10,000 finished jobs judged again, all or nothing; one row per element in input order,'
+    'Has 0 to 10,000 finished jobs judged again, all or nothing; one row per element, in order,'
     ' its outcome queued, not_final, already_queued or not_found. A worker''s answer becomes an '
-    'amendment by actor, approver and ticket. lab_version: null for the job''s; priority 1 first '
-    '… 4 last. Errors: 22023, 22004, 54V01, 40001.';
+    'amendment by actor, approver and ticket. lab_version: null for the job''s; priority 1 first, '
+    '4 last. Errors: 22023, 22004, 54V01, 40001.';
 
 
 create function pgjobs._answer_review(
@@ -3695,7 +3748,7 @@ create table pgjobs.amendment (
     constraint amendment_approver_check check (lower(actor) <> lower(approver))
 );
 
--- Serves "the newest 50 whose effective status is …", beside the verdict's.
+-- Serves "the newest 50 whose effective status is ...", beside the verdict's.
 create index amendment_status_completed_at_idx on pgjobs.amendment (status, completed_at);
 -- Serves "the newest 50 of a verdict", beside the verdict's.
 create index amendment_verdict_status_completed_at_idx
@@ -3763,7 +3816,7 @@ end
 $$;
 comment on function pgjobs.amend is
     'Says PASSED, FAILED or ERROR over a verdict, which itself stands: the audited override. '
-    'reason, actor, approver, ticket, lab_version 1 … 200 characters; actor and approver are two '
+    'reason, actor, approver, ticket, lab_version 1 to 200 characters; actor and approver are two '
     'people. The latest amendment of a job is its effective status. Errors: 22023, 22004, P0002, '
     '23V07, 40001.';
 
@@ -4885,6 +4938,19 @@ end
 $$;
 
 
-
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '988245aaa9eb069162455ca720adc98af4ba9815b87dc4bb1cfa9c0712414633');
+values ('0001.ledger', '06d0029dd4a833c53bf095cc70a82fc0c46964db8311031a86d23050733af7ef');
+
+
+-- How every part ends: with the role and the settings that begin.sql has found.
+do $$
+begin
+    perform
+        set_config('role', current_setting('pgjobs.former_role'), true),
+        set_config('lock_timeout', current_setting('pgjobs.former_lock_timeout'), true),
+        set_config('search_path', current_setting('pgjobs.former_search_path'), true);
+end
+$$;
+
+end
+$migration$;

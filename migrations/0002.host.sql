@@ -5,24 +5,40 @@
 -- "Lab" may leave it out: forgea-pgjobs migrate --without 0002.host.
 -- Locks on what exists: ACCESS SHARE on pgjobs.backfill, pgjobs.lab_attempt, the views; ROW
 -- EXCLUSIVE on pgjobs.migration.
--- With psql alone: psql -1 -v ON_ERROR_STOP=1 -f migrations/0002.host.sql
+-- With psql alone: psql -v ON_ERROR_STOP=1 -f migrations/0002.host.sql
 
+do $migration$
+begin
 
--- The host that stood here before: its history, and a foreign key to its sessions.
-
-
--- A later part is created by the role that owns the schema, as the first part was.
-set local lock_timeout = '500ms';
-set local search_path = pg_catalog, pg_temp;
-
+-- How every part begins. It runs with its own role and settings, and end.sql puts back those it has
+-- found, because the rest of the transaction may be another tool's.
 do $$
 begin
-    perform set_config('role', owner.rolname, true)
+    perform
+        pg_catalog.set_config(
+            'pgjobs.former_search_path', pg_catalog.current_setting('search_path'), true
+        ),
+        pg_catalog.set_config(
+            'pgjobs.former_lock_timeout', pg_catalog.current_setting('lock_timeout'), true
+        ),
+        pg_catalog.set_config('pgjobs.former_role', pg_catalog.current_setting('role'), true);
+end
+$$;
+set local lock_timeout = '500ms';
+-- Names below mean PostgreSQL's own, whatever stands in the installing session's path.
+set local search_path = pg_catalog, pg_temp;
+
+-- Where the schema is there already, the rest is done as its owner, whoever of its members runs it.
+do $$
+begin
+    perform set_config('role', pg_get_userbyid(namespace.nspowner), true)
     from pg_namespace as namespace
-    join pg_roles as owner on owner.oid = namespace.nspowner
     where namespace.nspname = 'pgjobs';
 end
 $$;
+
+
+-- The host that stood here before: its history, and a foreign key to its sessions.
 
 
 create type pgjobs.backfilled as (
@@ -295,7 +311,7 @@ begin
 end
 $$;
 comment on function pgjobs.backfill_verification_log is
-    'Moves the next batch_size (1 … 10,000) logs of the host into the ledger: attempts, jobs with '
+    'Moves the next batch_size (1 to 10,000) logs of the host into the ledger: attempts, jobs with '
     'a verdict marked BACKFILL, artifacts, and a row of backfill_report each. seen is 0 when '
     'nothing is left; skipped counts the logs from which no job came. A dry run counts what all '
     'that is left would come to. Errors: 22023, 22004, 25000, 42P01, 42501.';
@@ -885,6 +901,19 @@ end
 $$;
 
 
-
 insert into pgjobs.migration (migration_id, checksum)
-values ('0002.host', 'a2648ed7eed773ec1e7fbf44e4420f5e35f0cf0e31032eb9e82924bffbbb7de9');
+values ('0002.host', '2cbc149ee365af03a417e527439fb9d255955a1eca0b2f589f93501a0532eb2c');
+
+
+-- How every part ends: with the role and the settings that begin.sql has found.
+do $$
+begin
+    perform
+        set_config('role', current_setting('pgjobs.former_role'), true),
+        set_config('lock_timeout', current_setting('pgjobs.former_lock_timeout'), true),
+        set_config('search_path', current_setting('pgjobs.former_search_path'), true);
+end
+$$;
+
+end
+$migration$;

@@ -3,24 +3,40 @@
 --
 -- For the operator: adds functions and the digests of every object that this version has.
 -- Locks on what exists: ACCESS SHARE on the views; ROW EXCLUSIVE on pgjobs.migration.
--- With psql alone: psql -1 -v ON_ERROR_STOP=1 -f migrations/0003.verify.sql
+-- With psql alone: psql -v ON_ERROR_STOP=1 -f migrations/0003.verify.sql
 
+do $migration$
+begin
 
--- Whether an installation is as released, and its rows agree.
-
-
--- A later part is created by the role that owns the schema, as the first part was.
-set local lock_timeout = '500ms';
-set local search_path = pg_catalog, pg_temp;
-
+-- How every part begins. It runs with its own role and settings, and end.sql puts back those it has
+-- found, because the rest of the transaction may be another tool's.
 do $$
 begin
-    perform set_config('role', owner.rolname, true)
+    perform
+        pg_catalog.set_config(
+            'pgjobs.former_search_path', pg_catalog.current_setting('search_path'), true
+        ),
+        pg_catalog.set_config(
+            'pgjobs.former_lock_timeout', pg_catalog.current_setting('lock_timeout'), true
+        ),
+        pg_catalog.set_config('pgjobs.former_role', pg_catalog.current_setting('role'), true);
+end
+$$;
+set local lock_timeout = '500ms';
+-- Names below mean PostgreSQL's own, whatever stands in the installing session's path.
+set local search_path = pg_catalog, pg_temp;
+
+-- Where the schema is there already, the rest is done as its owner, whoever of its members runs it.
+do $$
+begin
+    perform set_config('role', pg_get_userbyid(namespace.nspowner), true)
     from pg_namespace as namespace
-    join pg_roles as owner on owner.oid = namespace.nspowner
     where namespace.nspname = 'pgjobs';
 end
 $$;
+
+
+-- Whether an installation is as released, and its rows agree.
 
 
 -- fingerprint: the objects of this version, each with its state and the digest of its definition,
@@ -442,7 +458,7 @@ begin
 end
 $$;
 comment on function pgjobs.verify_bodies is
-    'Computes again the hashes of up to max_bodies (1 … 10,000) bodies of artifacts behind '
+    'Computes again the hashes of up to max_bodies (1 to 10,000) bodies of artifacts behind '
     'after_body_id; last_body_id is where to go on, null at the end; wrong: bodies whose bytes '
     'have another hash or size than recorded. Errors: 22023, 22004.';
 
@@ -867,7 +883,7 @@ begin
         'role ' || role.oid::regrole,
         'owns everything and ' || case when role.rolsuper then 'is a superuser' else 'can log in'
             end,
-        'alter role … nosuperuser nologin'
+        'alter role ... nosuperuser nologin'
     from pg_roles as role
     where role.oid = v_owner and (role.rolcanlogin or role.rolsuper)
     union all
@@ -895,7 +911,7 @@ begin
         'error', 'role ' || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text
             end,
         'may ' || lower(acl.privilege_type) || ' ' || parameter.parname,
-        'revoke … on parameter … from …'
+        'revoke ... on parameter ... from ...'
     from pg_parameter_acl as parameter
     cross join lateral aclexplode(parameter.paracl) as acl
     where parameter.parname in (
@@ -909,7 +925,7 @@ begin
         'error', 'role ' || role.oid::regrole,
         case when other.oid = role.oid then 'is more than a group: superuser or createrole'
             else 'can become ' || other.oid::regrole end,
-        'alter role … nosuperuser nocreaterole; revoke … from …'
+        'alter role ... nosuperuser nocreaterole; revoke ... from ...'
     from pg_roles as role
     join pg_roles as other on pg_has_role(role.oid, other.oid, 'member') and (
             other.rolsuper or other.rolcreaterole
@@ -1001,7 +1017,7 @@ begin
         case when scope.setrole = 0 then 'database ' || current_database()
             else 'role ' || scope.setrole::regrole end,
         'sets ' || setting.value,
-        'alter … reset ' || split_part(setting.value, '=', 1)
+        'alter ... reset ' || split_part(setting.value, '=', 1)
     from pg_db_role_setting as scope
     cross join lateral unnest(scope.setconfig) as setting (value)
     where scope.setdatabase in (
@@ -1023,7 +1039,7 @@ begin
         'PUBLIC has ' || string_agg(
             lower(acl.privilege_type), ' and ' order by acl.privilege_type
         ),
-        'No dump without --create has the lockdown of docs/security.md: revoke … from public'
+        'No dump without --create has the lockdown of docs/security.md: revoke ... from public'
     from pg_database as database
     cross join lateral aclexplode(coalesce(database.datacl, acldefault('d', database.datdba)))
         as acl
@@ -1037,7 +1053,7 @@ begin
     union all
     select
         'warning', 'replication slot ' || slot.slot_name,
-        'is not in use, and keeps WAL and dead rows', 'select pg_drop_replication_slot(…)'
+        'is not in use, and keeps WAL and dead rows', 'select pg_drop_replication_slot(...)'
     from pg_replication_slots as slot
     where not slot.active
     union all
@@ -1358,7 +1374,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._refuse',
         'present', 'd5f35a45987d8c1f2e5508ad0571af99'),
     ('function pgjobs._refuse_argument',
-        'present', '32c03d95be94ba7205112bd032b7a7ad'),
+        'present', '8e79e2daf0f066ad35082623471d23c2'),
     ('function pgjobs._refuse_lease',
         'present', '90e8a6a8b49df2b0d08fe2531b1e6bd5'),
     ('function pgjobs._status',
@@ -1840,9 +1856,9 @@ select '0003.verify', object.* from (values
     ('function pgjobs._verify_open_jobs',
         'present', 'f8fa6ae33e95ae655f94ada32b1ee291'),
     ('function pgjobs._verify_roles',
-        'present', '1aa545df29eb9c82286a72dc1e6a37ce'),
+        'present', '8ddf7326bf507edc981dbb9789e08b09'),
     ('function pgjobs._verify_server',
-        'present', '0af8d173b858fa18bf6bb3c86d845ca9'),
+        'present', '88fe8dd2a03591f2fb953d283406652e'),
     ('function pgjobs.verify',
         'present', 'b8e1d59dda29bf0732369dd3e87d8e8c'),
     ('function pgjobs.verify_bodies',
@@ -1863,4 +1879,18 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', '21139196c070ba2de0e86639c0371b54600f799a0119fdb30c9422efa04ddbe3');
+values ('0003.verify', 'd4b7e5e53bffb45744835053306a7774ed3dd59d34b809becf10a6b9af63d757');
+
+
+-- How every part ends: with the role and the settings that begin.sql has found.
+do $$
+begin
+    perform
+        set_config('role', current_setting('pgjobs.former_role'), true),
+        set_config('lock_timeout', current_setting('pgjobs.former_lock_timeout'), true),
+        set_config('search_path', current_setting('pgjobs.former_search_path'), true);
+end
+$$;
+
+end
+$migration$;

@@ -1,5 +1,5 @@
 -- forgea_pgjobs: the present definition, in reading order. `psql -1 -v ON_ERROR_STOP=1 -f
--- sql/install.sql` builds everything; each part below is one migration.
+-- sql/install.sql` builds everything; each part below is one migration, and there one statement.
 --
 -- The life of a row. A pushed commit becomes a lab_attempt, and its one verification a job: two
 -- ledger rows that are inserted once and never change. Where the job stands is not a column but a
@@ -31,6 +31,7 @@
 -- subject, behind the calls.
 
 -- part 0001.ledger
+\ir base/begin.sql
 
 -- What everything stands on.
 \ir base/roles.sql
@@ -80,22 +81,28 @@
 \ir ledger/storage.sql
 \ir grants.sql
 
+\ir base/end.sql
+
 -- part 0002.host
+\ir base/begin.sql
 
 -- The host that stood here before: its history, and a foreign key to its sessions.
-\ir base/owner.sql
 \ir host/backfill.sql
 \ir host/history.sql
 \ir host/reconcile.sql
 \ir host/link.sql
 \ir grants.sql
 
+\ir base/end.sql
+
 -- part 0003.verify
+\ir base/begin.sql
 
 -- Whether an installation is as released, and its rows agree.
-\ir base/owner.sql
 \ir verify/installed.sql
 \ir verify/verify.sql
 \ir verify/rows.sql
 \ir verify/server.sql
 \ir grants.sql
+
+\ir base/end.sql

@@ -10,38 +10,57 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent
 RECORD = "insert into pgjobs.migration"
 # install.sql names the migration that each of its parts becomes.
-PART = re.compile(r"^-- part (\S+)\n", re.MULTILINE)
+PART = re.compile(
+    r"^-- part (\S+)\n\\ir base/begin\.sql\n(.*?)\\ir base/end\.sql\n", re.MULTILINE | re.DOTALL
+)
 PUBLISHED = re.compile(r"^insert into pgjobs\.fingerprint.*?;\n", re.MULTILINE | re.DOTALL)
 
 
 def parts() -> dict[str, str]:
-    """Return everything in sql/ in the order of install.sql, by the migration it belongs to."""
-    essay, *pieces = PART.split((_folder("sql") / "install.sql").read_text(encoding="utf-8"))
+    """Return everything in sql/ in the order of install.sql, by the migration it belongs to.
+
+    How a part begins and ends is left to ``install_sql`` and ``framed``.
+    """
+    index = _read(_folder("sql") / "install.sql")
     texts = {
-        name: "".join(_included(_folder("sql"), text))
-        for name, text in zip(pieces[::2], pieces[1::2], strict=True)
+        found[1]: "".join(_included(_folder("sql"), found[2])).strip("\n") + "\n"
+        for found in PART.finditer(index)
     }
     first = next(iter(texts))
-    return texts | {first: essay + texts[first]}
+    return texts | {first: index[: index.index("-- part ")] + "\n" + texts[first]}
 
 
 def install_sql() -> str:
     """Return everything in sql/ as one text, in the order of install.sql."""
-    return "\n\n".join(parts().values())
+    begin, end = _begin_and_end()
+    return "\n\n".join(f"{begin}\n\n{text}\n\n{end}" for text in parts().values())
 
 
 def recorded_install_sql() -> str:
-    """Return the install SQL for ``psql -1 -f``.
+    """Return the install SQL for psql: the migrations, of the present text of sql/.
 
-    It ends by recording the migrations it stands for, so that the runner knows them later, and by
-    publishing what `verify` compares.
+    Each records itself, so that the runner knows it later; the last publishes what `verify`
+    compares.
     """
     files = migration_files()
-    records = [
-        f"{RECORD} (migration_id, checksum)\nvalues ('{name}', '{checksum(path)}');\n"
-        for name, path in files.items()
-    ]
-    return "\n\n".join([install_sql(), *publishing_statements(), *records])
+    texts = parts()
+    last = list(texts)[-1]
+    texts[last] = "\n\n".join([texts[last], *publishing_statements()])
+    return "\n\n".join(
+        framed(text, record(name, checksum(files[name]))) for name, text in texts.items()
+    )
+
+
+def framed(text: str, *last: str) -> str:
+    """Return SQL as one statement: whole or not at all, in whatever way a tool sends a file."""
+    begin, end = _begin_and_end()
+    body = "\n\n".join([begin, text, *last, end])
+    return f"do $migration$\nbegin\n\n{body}\nend\n$migration$;\n"
+
+
+def record(name: str, digest: str) -> str:
+    """Return the statement by which a migration records itself."""
+    return f"{RECORD} (migration_id, checksum)\nvalues ('{name}', '{digest}');\n"
 
 
 def publishing_statements() -> list[str]:
@@ -62,14 +81,23 @@ def migration_files() -> dict[str, Path]:
 
 def checksum(migration: Path) -> str:
     """Return the SHA-256, in hex, of a migration's text above the line that records it."""
-    text, found, _record = _read(migration).rpartition(f"\n{RECORD}")
+    return checksum_of(_read(migration))
+
+
+def checksum_of(migration: str) -> str:
+    """Return ``checksum`` of a text."""
+    text, found, _record = migration.rpartition(f"\n{RECORD}")
     if not found:
-        raise ValueError(f"{migration.name} does not record itself in pgjobs.migration")
+        raise ValueError("a migration does not record itself in pgjobs.migration")
     return hashlib.sha256(f"{text}\n".encode()).hexdigest()
 
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
+
+
+def _begin_and_end() -> list[str]:
+    return [_read(_folder("sql") / "base" / name) for name in ("begin.sql", "end.sql")]
 
 
 def _folder(name: str) -> Path:

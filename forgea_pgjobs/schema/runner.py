@@ -1,27 +1,23 @@
 """Run migrations through yoyo, with pgjobs.migration as the truth.
 
-yoyo applies a migration and marks it in two transactions. Each of our migrations records itself in
-pgjobs.migration in its own transaction; yoyo's marks are made to follow before anything else is
-done, which mends a crash between the two and recognises an installation by psql.
+Each migration is one transaction, which waits for its turn, looks at what is applied, and applies
+the next: it records itself.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
-from functools import partial
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 
 import psycopg
 from yoyo import read_migrations
-from yoyo.migrations import MigrationList
+from yoyo.migrations import Migration, MigrationList
 
 from forgea_pgjobs.errors import Refused
 from forgea_pgjobs.schema.files import checksum, migration_files, migrations_folder
-from forgea_pgjobs.schema.yoyo_backend import Backend, Notify, locked
+from forgea_pgjobs.schema.yoyo_backend import LOCK_TIMEOUT, Backend, Notify, act_as_owner, recorded
 
-# Whoever comes behind a waiting ALTER or DROP waits with it, so a long wait for one idle reader
-# would stop the application. A short one, given up and repeated, stops it for half a second.
-LOCK_TIMEOUT = "500ms"
 TRIES = 5
 PAUSE = 2.0  # seconds
 HOLDERS = (
@@ -29,6 +25,10 @@ HOLDERS = (
     " where datname = current_database() and pid in"
     " (select pid from pg_locks where relation::regclass::text like 'pgjobs.%') order by xact_start"
 )
+NOT_OURS = """
+select from pg_catalog.pg_depend
+where refclassid = 'pg_catalog.pg_namespace'::regclass and refobjid = to_regnamespace('pgjobs')
+"""
 # A host without the tables that it reads may leave it out.
 OPTIONAL = frozenset({"0002.host"})
 
@@ -37,20 +37,13 @@ def _silent(_message: str) -> None:
     pass
 
 
-def recorded(conn: psycopg.Connection) -> dict[str, str]:
-    """Return the checksum of every migration the database has, by id, the oldest first."""
-    if conn.execute("select to_regclass('pgjobs.migration')").fetchone() == (None,):
-        return {}
-    rows = conn.execute("select migration_id, checksum from pgjobs.migration order by migration_id")
-    return dict(rows.fetchall())
-
-
 def pending(dsn: str) -> list[str]:
     """Return the ids that ``migrate`` would apply; changes nothing.
 
     Raises: Refused.
     """
-    with psycopg.connect(dsn) as conn:
+    with psycopg.connect(dsn, client_encoding="UTF8") as conn:
+        act_as_owner(conn)
         has = _checked(conn)
     return [name for name in migration_files() if name not in has]
 
@@ -69,9 +62,9 @@ def dry_run(dsn: str, *, without: Collection[str] = ()) -> str:
     return "\n".join(
         [
             *(f"-- pending: {name}, {text.count(chr(10)):,} lines" for name, text in texts.items()),
-            "-- Each is one transaction and says at its head which locks it takes on what exists.",
+            "-- Each is one statement and says at its head which locks it takes on what exists.",
             f"-- None is waited for longer than {LOCK_TIMEOUT}.",
-            "-- By hand: psql -1 -v ON_ERROR_STOP=1.",
+            "-- By hand: psql -v ON_ERROR_STOP=1.",
             *(f"\n\n-- {name}\n{text}" for name, text in texts.items()),
         ]
     )
@@ -85,13 +78,14 @@ def migrate(dsn: str, *, without: Collection[str] = (), notify: Notify = _silent
     Raises: Refused, psycopg.Error.
     """
     left_out = _optional(without)
-    with locked(dsn, {"lock_timeout": LOCK_TIMEOUT}, notify) as backend:
-        migrations = read_migrations(str(migrations_folder()))
-        _mend(backend, migrations, notify)
-        applied = [each for each in backend.to_apply(migrations) if each.id not in left_out]
-        for migration in applied:
-            _retry_on_lock_timeout(partial(backend.apply_one, migration), migration.id, notify)
-        return [migration.id for migration in applied]
+
+    def next_up(backend: Backend, migrations: MigrationList) -> Migration | None:
+        return next(
+            (each for each in backend.to_apply(migrations) if each.id not in left_out), None
+        )
+
+    with Backend(dsn, {}, notify) as backend:
+        return list(_turns(backend, "apply", next_up, notify))
 
 
 def rollback(
@@ -107,32 +101,44 @@ def rollback(
 
     Raises: Refused, psycopg.Error.
     """
-    settings = {"lock_timeout": LOCK_TIMEOUT}
-    if force:
-        settings["pgjobs.force_rollback"] = "on"
-    with locked(dsn, settings, notify) as backend:
-        migrations = read_migrations(str(migrations_folder()))
-        has = _mend(backend, migrations, notify)
+
+    def next_down(backend: Backend, migrations: MigrationList) -> Migration | None:
+        has = recorded(backend.connection)
         if to is not None and to not in has:
             raise Refused(
                 "22023",
                 f"the database has no migration {to}",
                 f"It has: {', '.join(has) or 'none'}.",
             )
-        newest_first = list(backend.to_rollback(migrations))
-        undone = [m for m in newest_first if m.id > to] if to is not None else newest_first[:1]
-        for migration in undone:
-            _retry_on_lock_timeout(partial(backend.rollback_one, migration), migration.id, notify)
-        return [migration.id for migration in undone]
+        newest = next(iter(backend.to_rollback(migrations)), None)
+        return None if newest is None or newest.id == to else newest
+
+    with Backend(dsn, {"pgjobs.force_rollback": "on"} if force else {}, notify) as backend:
+        turns = _turns(backend, "rollback", next_down, notify)
+        return list(turns if to is not None else islice(turns, 1))
 
 
-def _retry_on_lock_timeout(run: Callable[[], None], name: str, notify: Notify) -> None:
-    """Run a migration, again from its start while a lock is not to be had."""
-    for left in reversed(range(TRIES)):
+def _turns(
+    backend: Backend,
+    direction: str,
+    choose: Callable[[Backend, MigrationList], Migration | None],
+    notify: Notify,
+) -> Iterator[str]:
+    """Run what is chosen, one migration after another, and yield its id."""
+    migrations = read_migrations(str(migrations_folder()))
+    left = TRIES
+    while True:
+        name = ""
         try:
-            run()
-            return
+            with backend.turn():
+                _checked(backend.connection)
+                migration = choose(backend, migrations)
+                if migration is None:
+                    return
+                name = migration.id
+                migration.process_steps(backend, direction)
         except psycopg.errors.LockNotAvailable:
+            left -= 1
             if left == 0:
                 raise Refused(
                     "55P03",
@@ -141,6 +147,9 @@ def _retry_on_lock_timeout(run: Callable[[], None], name: str, notify: Notify) -
                 ) from None
             notify(f"{name} did not get a lock in time and was undone; tries left: {left}")
             time.sleep(PAUSE)
+        else:
+            left = TRIES
+            yield name
 
 
 def _optional(without: Collection[str]) -> frozenset[str]:
@@ -153,30 +162,15 @@ def _optional(without: Collection[str]) -> frozenset[str]:
     return frozenset(without)
 
 
-def _mend(backend: Backend, migrations: MigrationList, notify: Notify) -> dict[str, str]:
-    """Make yoyo's marks say what pgjobs.migration says, and return that."""
-    has = _checked(backend.connection)
-    marked = {migration.id for migration in migrations if backend.is_applied(migration)}
-    unmarked = migrations.filter(lambda m: m.id in has and m.id not in marked)
-    stray = migrations.filter(lambda m: m.id in marked and m.id not in has)
-    backend.mark_migrations(unmarked)
-    backend.unmark_migrations(stray)
-    for migration in unmarked:
-        notify(f"marked {migration.id}, which was applied before")
-    for migration in stray:
-        notify(f"removed the mark of {migration.id}, which the database does not have")
-    return has
-
-
 def _checked(conn: psycopg.Connection) -> dict[str, str]:
     """Return what the database has, refusing what this package cannot continue from."""
     files = migration_files()
     has = recorded(conn)
-    if not has and conn.execute("select to_regnamespace('pgjobs')").fetchone() != (None,):
+    if not has and conn.execute(NOT_OURS).rowcount:
         raise Refused(
             "55000",
-            "schema pgjobs exists, but does not say which migrations it has",
-            "If it came from sql/: run the insert at the end of `forgea-pgjobs sql`.",
+            "schema pgjobs is not empty, but does not say which migrations it has",
+            "If it came from sql/: run the inserts into pgjobs.migration of `forgea-pgjobs sql`.",
         )
     for name, recorded_checksum in has.items():
         if name not in files:

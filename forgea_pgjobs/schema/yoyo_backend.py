@@ -1,108 +1,100 @@
-"""yoyo's connection and tables, and the locks around a run.
-
-yoyo's tables lie in a schema of their own, pgjobs_yoyo: not in pgjobs, which the first migration
-creates and its down drops, and not in public, which belongs to the host (and may be closed to us).
-"""
+"""yoyo's backend without tables of its own: what is applied stands in pgjobs.migration."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
+from yoyo.migrations import get_migration_hash
 
 from forgea_pgjobs.errors import Refused
 
-SCHEMA = "pgjobs_yoyo"
 # Any number that no other program of the database uses for its advisory locks.
 LOCK = 6_310_747_002
 # How long a runner waits for another one; nobody else waits for either.
 TURN_TIMEOUT = "10s"
+# Whoever comes behind a waiting ALTER or DROP waits with it, so a long wait for one idle reader
+# would stop the application. A short one, given up and repeated, stops it for half a second.
+LOCK_TIMEOUT = "500ms"
+OWNER = """
+select set_config('role', pg_get_userbyid(namespace.nspowner), true)
+from pg_catalog.pg_namespace as namespace
+where namespace.nspname = 'pgjobs' and pg_has_role(namespace.nspowner, %s)
+"""
 
 Notify = Callable[[str], None]
 
 
 class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no types
-    """yoyo's backend, with our settings on each of its connections and notices passed on."""
+    """One connection, of which everything is done in transactions and by their settings.
+
+    A pooler in transaction mode may stand between: nothing stays in a session of its.
+    """
 
     def __init__(self, dsn: str, settings: Mapping[str, str], notify: Notify) -> None:
-        self._ours = (dsn, settings, notify)
-        args = {**conninfo_to_dict(dsn), "schema": SCHEMA}
-        dbname = args.pop("dbname", None)
-        super().__init__(
-            DatabaseURI("postgresql+psycopg", None, None, None, None, dbname, args),
-            "_yoyo_migration",
+        self._dsn = dsn
+        self._notify = notify
+        self._settings = settings
+        super().__init__(DatabaseURI("postgresql+psycopg", *[None] * 5, {}), "pgjobs.migration")
+
+    def connect(self, _dburi: DatabaseURI) -> psycopg.Connection[Any]:
+        """Open the connection; notices are passed on."""
+        connection: psycopg.Connection[Any] = psycopg.connect(
+            self._dsn, autocommit=True, prepare_threshold=None, client_encoding="UTF8"
         )
-
-    def copy(self) -> Backend:
-        """Return a backend with a connection of its own; yoyo runs each migration in one."""
-        return Backend(*self._ours)
-
-    def connect(self, dburi: DatabaseURI) -> psycopg.Connection[Any]:
-        """Open a connection."""
-        _dsn, settings, notify = self._ours
-        connection: psycopg.Connection[Any] = super().connect(dburi)
 
         def pass_on(diagnostic: psycopg.errors.Diagnostic) -> None:
             hint = f" (hint: {diagnostic.message_hint})" if diagnostic.message_hint else ""
-            notify(f"{diagnostic.severity}: {diagnostic.message_primary}{hint}")
+            self._notify(f"{diagnostic.severity}: {diagnostic.message_primary}{hint}")
 
         connection.add_notice_handler(pass_on)
-        for name, value in settings.items():
-            connection.execute("select set_config(%s, %s, false)", [name, value])
         return connection
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Open a transaction in which no other runner works on this database.
 
-@contextmanager
-def locked(dsn: str, settings: Mapping[str, str], notify: Notify) -> Iterator[Backend]:
-    """Yield a backend while no other runner works on this database.
+        Raises: Refused.
+        """
+        with self.transaction():
+            self._set({"statement_timeout": "0", "lock_timeout": TURN_TIMEOUT})
+            try:
+                self.connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
+            except psycopg.errors.LockNotAvailable:
+                raise Refused(
+                    "55P03", "another migration of this database is running", "Run it again later."
+                ) from None
+            act_as_owner(self.connection)
+            self._set({"lock_timeout": LOCK_TIMEOUT, **self._settings})
+            yield
 
-    The lock that counts is a session's advisory lock, which dies with its holder. yoyo's own lock
-    is a row, which does not; behind ours such a row is stale unless its process still lives.
+    def _set(self, settings: Mapping[str, str]) -> None:
+        for name, value in settings.items():
+            self.connection.execute("select set_config(%s, %s, true)", [name, value])
 
-    Raises: Refused.
-    """
-    with psycopg.connect(dsn, autocommit=True) as guard:
-        guard.execute("select set_config('lock_timeout', %s, false)", [TURN_TIMEOUT])
-        try:
-            guard.execute("select pg_advisory_lock(%s)", [LOCK])
-        except psycopg.errors.LockNotAvailable:
-            raise Refused(
-                "55P03", "another migration of this database is running", "Run it again later."
-            ) from None
-        if guard.execute("select to_regnamespace(%s)", [SCHEMA]).fetchone() == (None,):
-            guard.execute(f"create schema {SCHEMA}")
-        with Backend(dsn, settings, notify) as backend:
-            backend.init_database()
-            _remove_stale_lock(backend, notify)
-            with backend.lock():
-                yield backend
+    def rollback(self) -> None:
+        """Undo the transaction, of which nothing is left where the connection is lost."""
+        if not self.connection.closed:
+            super().rollback()
 
-
-def _remove_stale_lock(backend: Backend, notify: Notify) -> None:
-    row = backend.execute("select pid from yoyo_lock").fetchone()
-    if row is None:
-        return
-    if row[0] != os.getpid() and _is_alive(row[0]):
-        raise Refused(
-            "55P03",
-            f"process {row[0]} holds yoyo's lock on this database",
-            "If that process is no yoyo, empty the table pgjobs_yoyo.yoyo_lock.",
-        )
-    backend.break_lock()
-    notify(f"removed the lock row of process {row[0]}, which is gone")
+    def get_applied_migration_hashes(self) -> list[str]:
+        """Return what yoyo asks for, from the table that each migration writes itself."""
+        return [get_migration_hash(name) for name in recorded(self.connection)]
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def act_as_owner(conn: psycopg.Connection[Any]) -> None:
+    """Go on, until the transaction ends, as the owner of the schema, where this login may."""
+    right = "SET" if conn.info.server_version >= 160000 else "MEMBER"
+    conn.execute(OWNER, [right])
+
+
+def recorded(conn: psycopg.Connection[Any]) -> dict[str, str]:
+    """Return the checksum of every migration the database has, by id, the oldest first."""
+    if conn.execute("select to_regclass('pgjobs.migration')").fetchone() == (None,):
+        return {}
+    rows = conn.execute("select migration_id, checksum from pgjobs.migration order by migration_id")
+    return dict(rows.fetchall())

@@ -4,12 +4,12 @@
 -- a domain once a session; none is a key.
 create domain pgjobs.priority as smallint
     constraint job_priority_check check (value between 1 and 4);
-comment on domain pgjobs.priority is '1 first … 4 last.';
+comment on domain pgjobs.priority is '1 first, 4 last.';
 
 
 create domain pgjobs.max_runs as smallint
     constraint job_max_runs_check check (value between 1 and 25);
-comment on domain pgjobs.max_runs is 'How many runs a job may have in all, 1 … 25.';
+comment on domain pgjobs.max_runs is 'How many runs a job may have in all, 1 to 25.';
 
 
 create domain pgjobs.open_jobs as smallint

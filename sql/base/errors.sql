@@ -108,7 +108,7 @@ declare
         rule,
         case
             when argument = 'changed_files'
-                then 'at most 3000 paths of 1 … 1024 characters, 256 KiB in all'
+                then 'at most 3000 paths of 1 to 1024 characters, 256 KiB in all'
             when argument = 'kinds' then 'some of ATTEMPT, SUMMARY, PAYLOAD'
             when v_is_array
                 then 'a one-dimensional array as long as the first, of at most 10000 elements'
@@ -119,22 +119,22 @@ declare
             when argument in (
                 'lab_version', 'lab_versions', 'delivery_id', 'delivery_ids', 'author', 'branch',
                 'worker', 'reason', 'actor', 'approver', 'ticket', 'name', 'media_type'
-            ) then '1 … 200 characters, not blank, without control characters'
+            ) then '1 to 200 characters, not blank, without control characters'
             when argument in ('payload', 'payloads', 'summary', 'summaries')
                 then 'at most 64 KiB of JSON'
             when argument in ('status', 'statuses') then 'PASSED, FAILED or ERROR'
-            when argument = 'priority' then '1 … 4'
-            when argument = 'max_runs' then '1 … 25'
-            when argument = 'max_jobs' then '1 … 1000'
-            when argument in ('max_rows', 'max_bodies', 'batch_size') then '1 … 10000'
-            when argument = 'lease_for' then 'an interval of 1 … 86400 seconds'
-            when argument = 'retry_after' then 'an interval of 0 … 86400 seconds'
-            when argument = 'older_than' then 'an interval of 0 … 1577880000 seconds'
+            when argument = 'priority' then '1 to 4'
+            when argument = 'max_runs' then '1 to 25'
+            when argument = 'max_jobs' then '1 to 1000'
+            when argument in ('max_rows', 'max_bodies', 'batch_size') then '1 to 10000'
+            when argument = 'lease_for' then 'an interval of 1 to 86400 seconds'
+            when argument = 'retry_after' then 'an interval of 0 to 86400 seconds'
+            when argument = 'older_than' then 'an interval of 0 to 1577880000 seconds'
             when argument = 'available_at' then 'finite and at most 30 days ahead'
             when argument = 'pushed_at' then 'finite'
             when argument = 'kind' then 'LOG, REPORT, DIFF, OUTPUT or OTHER'
             when argument = 'location'
-                then '1 … 1024 characters without blanks and control characters'
+                then '1 to 1024 characters without blanks and control characters'
             when argument = 'sha256' then 'the SHA-256 of the content'
             when argument = 'size_bytes' then 'the size of the content in bytes'
             else 'given'

@@ -27,7 +27,7 @@ create table pgjobs.amendment (
     constraint amendment_approver_check check (lower(actor) <> lower(approver))
 );
 
--- Serves "the newest 50 whose effective status is …", beside the verdict's.
+-- Serves "the newest 50 whose effective status is ...", beside the verdict's.
 create index amendment_status_completed_at_idx on pgjobs.amendment (status, completed_at);
 -- Serves "the newest 50 of a verdict", beside the verdict's.
 create index amendment_verdict_status_completed_at_idx
@@ -95,7 +95,7 @@ end
 $$;
 comment on function pgjobs.amend is
     'Says PASSED, FAILED or ERROR over a verdict, which itself stands: the audited override. '
-    'reason, actor, approver, ticket, lab_version 1 … 200 characters; actor and approver are two '
+    'reason, actor, approver, ticket, lab_version 1 to 200 characters; actor and approver are two '
     'people. The latest amendment of a job is its effective status. Errors: 22023, 22004, P0002, '
     '23V07, 40001.';
 

@@ -232,10 +232,10 @@ begin
 end
 $$;
 comment on function pgjobs.reverify is
-    'Has 0 … 10,000 finished jobs judged again, all or nothing; one row per element in input order,'
+    'Has 0 to 10,000 finished jobs judged again, all or nothing; one row per element, in order,'
     ' its outcome queued, not_final, already_queued or not_found. A worker''s answer becomes an '
-    'amendment by actor, approver and ticket. lab_version: null for the job''s; priority 1 first '
-    '… 4 last. Errors: 22023, 22004, 54V01, 40001.';
+    'amendment by actor, approver and ticket. lab_version: null for the job''s; priority 1 first, '
+    '4 last. Errors: 22023, 22004, 54V01, 40001.';
 
 
 create function pgjobs._answer_review(

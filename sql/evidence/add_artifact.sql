@@ -167,7 +167,7 @@ end
 $$;
 comment on function pgjobs.add_artifact is
     'Records evidence of the run under the lease: kind LOG, REPORT, DIFF, OUTPUT or OTHER; name '
-    '1 … 200 characters, unique in the run; content up to 1 MiB, or location (1 … 1,024 '
+    '1 to 200 characters, unique in the run; content up to 1 MiB, or location (1 to 1,024 '
     'characters) with sha256 and size_bytes. At most 100 artifacts and 16 MiB of content a run. '
     'The same call once more: created = false. Errors: 22023, 22004, P0002, 23V02, 23V05, 23V06, '
     '40001.';

@@ -79,8 +79,8 @@ begin
 end
 $$;
 comment on function pgjobs.expire_artifacts is
-    'Drops up to max_rows (1 … 10,000) bodies, the oldest first, all of whose artifacts are older '
-    'than older_than (0 s … 50 years) and of finished jobs; hash, size and name stay. A dry run '
+    'Drops up to max_rows (1 to 10,000) bodies, the oldest first, all of whose artifacts are older '
+    'than older_than (0 s to 50 years) and of finished jobs; hash, size and name stay. A dry run '
     'counts the same. Errors: 22023, 22004, 25000.';
 
 
@@ -125,9 +125,9 @@ begin
 end
 $$;
 comment on function pgjobs.expire_details is
-    'Drops up to max_rows (1 … 10,000) rows of each kind that are older than older_than (0 s … 50 '
-    'years) and of finished jobs: ATTEMPT (author, branch, changed files), SUMMARY, PAYLOAD; the '
-    'ledger keeps their hash. A dry run counts the same. Errors: 22023, 22004, 25000.';
+    'Drops up to max_rows (1 to 10,000) rows of each kind that are older than older_than (0 s to '
+    '50 years) and of finished jobs: ATTEMPT (author, branch, changed files), SUMMARY, PAYLOAD. '
+    'The ledger keeps their hash. A dry run counts the same. Errors: 22023, 22004, 25000.';
 
 
 -- Retention: which bodies and detail rows are old enough to go. A dry run and a real one ask here.

@@ -268,7 +268,7 @@ begin
 end
 $$;
 comment on function pgjobs.backfill_verification_log is
-    'Moves the next batch_size (1 … 10,000) logs of the host into the ledger: attempts, jobs with '
+    'Moves the next batch_size (1 to 10,000) logs of the host into the ledger: attempts, jobs with '
     'a verdict marked BACKFILL, artifacts, and a row of backfill_report each. seen is 0 when '
     'nothing is left; skipped counts the logs from which no job came. A dry run counts what all '
     'that is left would come to. Errors: 22023, 22004, 25000, 42P01, 42501.';

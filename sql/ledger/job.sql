@@ -40,7 +40,7 @@ create table pgjobs.job_payload (
 );
 
 comment on table pgjobs.job_payload is
-    'Detail: what the worker needs beyond the ids (repository URL, steps, …).';
+    'Detail: what the worker needs beyond the ids (repository URL, steps, ...).';
 comment on column pgjobs.job_payload.payload is 'As given to enqueue; at most 64 KiB of text.';
 
 

@@ -188,7 +188,7 @@ begin
 end
 $$;
 comment on function pgjobs.claim is
-    'Starts a run of up to max_jobs (1 … 1000) claimable jobs, by priority, then those first that '
-    'have been claimable longest, one per session, under a lease of lease_for (1 s … 1 day); no '
+    'Starts a run of up to max_jobs (1 to 1000) claimable jobs, by priority, then those first that '
+    'have been claimable longest, one per session, under a lease of lease_for (1 s to 1 day); no '
     'rows when there is nothing to do. Also rescues lost leases. Never waits. Errors: 22023, '
     '22004.';

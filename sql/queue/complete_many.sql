@@ -164,6 +164,6 @@ begin
 end
 $$;
 comment on function pgjobs.complete_many is
-    'complete for 0 … 10,000 jobs; one row per element in input order, its outcome completed, '
+    'complete for 0 to 10,000 jobs; one row per element in input order, its outcome completed, '
     'replayed, lease_lost, verdict_final or not_found. A null or a bad status fails the whole '
     'call. Errors: 22023, 22004, 40001.';

@@ -62,8 +62,8 @@ end
 $$;
 comment on function pgjobs.enqueue is
     'Queues the one verification of a commit, recording its attempt, or answers the existing '
-    'job (created = false). Part of the caller''s transaction. priority 1 first … 4 last; '
-    'max_runs 1 … 25; available_at at most 30 days ahead. Errors: 22023, 22004, 23V03, 23V04, '
+    'job (created = false). Part of the caller''s transaction. priority 1 first, 4 last; '
+    'max_runs 1 to 25; available_at at most 30 days ahead. Errors: 22023, 22004, 23V03, 23V04, '
     '54V01, 40001.';
 
 

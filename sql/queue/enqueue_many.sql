@@ -152,7 +152,7 @@ begin
 end
 $$;
 comment on function pgjobs.enqueue_many is
-    'enqueue for 0 … 10,000 commits, all or nothing; one row per element in input order. Arrays'
+    'enqueue for 0 to 10,000 commits, all or nothing; one row per element in input order. Arrays'
     ' of one length, no null among the first three. The error names the ordinal. Errors: those '
     'of enqueue.';
 

@@ -39,5 +39,5 @@ begin
 end
 $$;
 comment on function pgjobs.heartbeat is
-    'Sets the end of the lease to now + lease_for (1 s … 1 day), which may shorten it, and '
+    'Sets the end of the lease to now + lease_for (1 s to 1 day), which may shorten it, and '
     'answers it. Never waits for an enqueue. Errors: 22023, 22004, P0002, 23V02, 23V05.';

@@ -74,7 +74,7 @@ begin
 end
 $$;
 comment on function pgjobs.release is
-    'Gives the job back because the infrastructure failed: QUEUED again after retry_after (0 … '
+    'Gives the job back because the infrastructure failed: QUEUED again after retry_after (0 to '
     '1 day; default 30 s, doubled with every run, at most 15 min), or ERROR when its runs are '
     'used up. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';
 
@@ -103,7 +103,7 @@ begin
 end
 $$;
 comment on function pgjobs.rescue is
-    'Takes up to max_jobs (1 … 1000) leases that are over: QUEUED again, or ERROR when the runs'
+    'Takes up to max_jobs (1 to 1000) leases that are over: QUEUED again, or ERROR when the runs'
     ' are used up. claim does this by itself; never waits. Errors: 22023, 22004.';
 
 

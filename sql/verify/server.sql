@@ -24,7 +24,7 @@ begin
         'role ' || role.oid::regrole,
         'owns everything and ' || case when role.rolsuper then 'is a superuser' else 'can log in'
             end,
-        'alter role … nosuperuser nologin'
+        'alter role ... nosuperuser nologin'
     from pg_roles as role
     where role.oid = v_owner and (role.rolcanlogin or role.rolsuper)
     union all
@@ -52,7 +52,7 @@ begin
         'error', 'role ' || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text
             end,
         'may ' || lower(acl.privilege_type) || ' ' || parameter.parname,
-        'revoke … on parameter … from …'
+        'revoke ... on parameter ... from ...'
     from pg_parameter_acl as parameter
     cross join lateral aclexplode(parameter.paracl) as acl
     where parameter.parname in (
@@ -66,7 +66,7 @@ begin
         'error', 'role ' || role.oid::regrole,
         case when other.oid = role.oid then 'is more than a group: superuser or createrole'
             else 'can become ' || other.oid::regrole end,
-        'alter role … nosuperuser nocreaterole; revoke … from …'
+        'alter role ... nosuperuser nocreaterole; revoke ... from ...'
     from pg_roles as role
     join pg_roles as other on pg_has_role(role.oid, other.oid, 'member') and (
             other.rolsuper or other.rolcreaterole
@@ -158,7 +158,7 @@ begin
         case when scope.setrole = 0 then 'database ' || current_database()
             else 'role ' || scope.setrole::regrole end,
         'sets ' || setting.value,
-        'alter … reset ' || split_part(setting.value, '=', 1)
+        'alter ... reset ' || split_part(setting.value, '=', 1)
     from pg_db_role_setting as scope
     cross join lateral unnest(scope.setconfig) as setting (value)
     where scope.setdatabase in (
@@ -180,7 +180,7 @@ begin
         'PUBLIC has ' || string_agg(
             lower(acl.privilege_type), ' and ' order by acl.privilege_type
         ),
-        'No dump without --create has the lockdown of docs/security.md: revoke … from public'
+        'No dump without --create has the lockdown of docs/security.md: revoke ... from public'
     from pg_database as database
     cross join lateral aclexplode(coalesce(database.datacl, acldefault('d', database.datdba)))
         as acl
@@ -194,7 +194,7 @@ begin
     union all
     select
         'warning', 'replication slot ' || slot.slot_name,
-        'is not in use, and keeps WAL and dead rows', 'select pg_drop_replication_slot(…)'
+        'is not in use, and keeps WAL and dead rows', 'select pg_drop_replication_slot(...)'
     from pg_replication_slots as slot
     where not slot.active
     union all

@@ -116,7 +116,7 @@ begin
 end
 $$;
 comment on function pgjobs.verify_bodies is
-    'Computes again the hashes of up to max_bodies (1 … 10,000) bodies of artifacts behind '
+    'Computes again the hashes of up to max_bodies (1 to 10,000) bodies of artifacts behind '
     'after_body_id; last_body_id is where to go on, null at the end; wrong: bodies whose bytes '
     'have another hash or size than recorded. Errors: 22023, 22004.';
 

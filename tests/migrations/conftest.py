@@ -35,10 +35,10 @@ def run_program(pg: Postgres) -> RunProgram:
 
 @pytest.fixture(scope="session")
 def dump(run_program: RunProgram) -> Dump:
-    """Return the definition of everything in a database but the runner's bookkeeping."""
+    """Return the definition of everything in a database."""
 
     def dump_schema(dsn: str) -> str:
-        text = run_program("pg_dump", "--schema-only", "--exclude-schema=pgjobs_yoyo", "-d", dsn)
+        text = run_program("pg_dump", "--schema-only", "-d", dsn)
         # pg_dump brackets its output with a random key.
         lines = (line for line in text.splitlines() if "restrict " not in line)
         return "\n".join(lines)

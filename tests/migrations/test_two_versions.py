@@ -90,7 +90,7 @@ def test_o16_either_version_works_or_is_told_and_nothing_wrong_is_written(
 
         operator.commit()
         assert call_each(app, new) == set()
-        operator.execute("set pgjobs.force_rollback = on")
+        operator.execute("set local pgjobs.force_rollback = on")
         run(operator, down)
         operator.commit()
         assert call_each(app, new) == new.keys() - old.keys()
