@@ -39,9 +39,8 @@ $$;
 -- Whether an installation is as released, and its rows agree.
 
 
--- fingerprint: the objects of this version, each with its state and the digest of its definition,
--- as published: the last statements of migration 0003.verify write them, `make generate` computes
--- them.
+-- fingerprint: the objects of this version, each with its state and the digest of its definition.
+-- `make generate` computes them, the last statements of migration 0003.verify write them.
 create table pgjobs.fingerprint (
     migration_id text not null,
     object text collate "C" not null,
@@ -57,8 +56,8 @@ comment on column pgjobs.fingerprint.state is 'Such as present, or always on.';
 
 -- Every object of the schema as this database has it. `forgea-pgjobs verify` sends the same query
 -- by itself, against the digests in the package, so that neither this function nor that table has
--- to be believed. The word pgjobs is left out of what is digested: under another schema name the
--- digests are the same.
+-- to be believed. Left out of a digest are the word pgjobs, which may be another one, and the CR of
+-- Windows' line ends.
 create function pgjobs._installed()
     returns table (object text, state text, digest text)
     language plpgsql stable
@@ -259,7 +258,8 @@ begin
         -- Rights on what the owner has yet to create.
         select 'default privileges of ' || rights.defaclrole::regrole, 'present', ''
         from pg_default_acl as rights
-        join ours on rights.defaclrole = ours.owner or rights.defaclnamespace = ours.oid
+        join ours on rights.defaclnamespace = ours.oid
+            or rights.defaclrole = ours.owner and rights.defaclnamespace = 0
     ),
     -- What anybody but the owner may do, and what the owner may not.
     granted (object, owner, acl_kind, acl) as (
@@ -328,7 +328,8 @@ begin
         found.state,
         left(encode(sha256(convert_to(
             regexp_replace(
-                replace(found.definition, '~', '~~'), '[[:<:]]pgjobs(?=_|[[:>:]])', '~-', 'g'
+                replace(translate(found.definition, chr(13), ''), '~', '~~'),
+                '[[:<:]]pgjobs(?=_|[[:>:]])', '~-', 'g'
             ),
             'UTF8'::name
         )), 'hex'), 32)
@@ -535,6 +536,8 @@ begin
                     'grant usage on schema %,grant usage on type %}'
                 ) then case when v_has_roles then 'warning' end
                 when live.object like 'index %' then 'warning'
+                -- What they give away of a migration's objects, it takes back (grants.sql).
+                when live.object like 'default privileges of %' and not v_has_roles then 'warning'
                 -- The link of link_lab_sessions.
                 when live.object = 'constraint lab_attempt_session_id_fkey on pgjobs.lab_attempt'
                     then case
@@ -867,19 +870,15 @@ as $$
 declare
     v_owner constant oid := namespace.nspowner
         from pg_namespace as namespace where namespace.nspname = 'pgjobs';
-    -- A statement asks the catalogue or a table, not both.
-    v_installers constant text[] := array(
-        select migration.applied_by from pgjobs.migration as migration
+    v_callers constant oid[] := array(
+        select role.oid from pg_roles as role
+        where role.rolname in ('pgjobs_app', 'pgjobs_worker', 'pgjobs_reader', 'pgjobs_operator')
     );
 begin
     return query
     select
-        case
-            when v_owner = to_regrole('pgjobs_owner') or role.rolsuper
-                or role.rolname <> all (v_installers)
-                then 'error'
-            else 'warning'
-        end,
+        case when v_owner = to_regrole('pgjobs_owner') or role.rolsuper
+            then 'error' else 'warning' end,
         'role ' || role.oid::regrole,
         'owns everything and ' || case when role.rolsuper then 'is a superuser' else 'can log in'
             end,
@@ -887,9 +886,16 @@ begin
     from pg_roles as role
     where role.oid = v_owner and (role.rolcanlogin or role.rolsuper)
     union all
+    -- A DBA's own login has to become the owner; who also calls, or opens to others, must not.
     select
-        case when role.rolname = any (v_installers)
-            then 'warning' else 'error' end,
+        case
+            when role.rolname like 'pg\_%' then 'error'
+            when exists (
+                select from unnest(v_callers) as caller (oid)
+                where pg_has_role(role.oid, caller.oid, 'member')
+            ) then 'error'
+            else 'warning'
+        end,
         'role ' || role.oid::regrole,
         format('is a member of %s, which owns everything', v_owner::regrole),
         format('revoke %s from %s', v_owner::regrole, role.oid::regrole)
@@ -907,9 +913,21 @@ begin
         and pg_has_role(role.oid, everything.oid, 'member')
     where not role.rolsuper and role.oid <> everything.oid
     union all
+    -- The administrators of a hosted service have such rights, and its customer cannot take them.
     select
-        'error', 'role ' || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text
-            end,
+        case
+            when acl.grantee = 0 or acl.grantee::regrole::text like 'pg\_%' then 'error'
+            when exists (
+                select from pg_roles as caller
+                where pg_has_role(caller.oid, acl.grantee, 'member') and not caller.rolsuper
+                    and exists (
+                        select from unnest(v_callers) as role (oid)
+                        where pg_has_role(caller.oid, role.oid, 'member')
+                    )
+            ) then 'error'
+            else 'warning'
+        end,
+        'role ' || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text end,
         'may ' || lower(acl.privilege_type) || ' ' || parameter.parname,
         'revoke ... on parameter ... from ...'
     from pg_parameter_acl as parameter
@@ -919,6 +937,28 @@ begin
             'zero_damaged_pages', 'session_preload_libraries', 'shared_preload_libraries'
         )
         and acl.grantee not in (select role.oid from pg_roles as role where role.rolsuper)
+    union all
+    -- The group roles are the cluster's: whoever is granted one for one database has it in each.
+    select
+        'warning', 'role ' || login.oid::regrole,
+        'may connect here and to another installation: '
+            || string_agg(database.datname, ', ' order by database.datname),
+        'Revoke CONNECT from PUBLIC and the group roles, grant it to logins (docs/security.md).'
+    from pg_database as database
+    join pg_roles as login
+        on has_database_privilege(login.oid, database.oid, 'connect')
+        and has_database_privilege(login.oid, current_database(), 'connect')
+        and exists (
+            select from unnest(v_callers) as caller (oid)
+            where pg_has_role(login.oid, caller.oid, 'member')
+        )
+    where login.rolcanlogin and not login.rolsuper and database.datname <> current_database()
+        and exists (
+            select from pg_shdepend as use
+            where use.dbid = database.oid and use.refclassid = 'pg_authid'::regclass
+                and use.refobjid = any (v_callers)
+        )
+    group by login.oid
     union all
     -- Who acts for a group role can become what that role can become.
     select
@@ -1082,14 +1122,15 @@ comment on function pgjobs._verify_server is
 
 -- Grants, on one page: callers may execute the functions of their role and read the views, nothing
 -- else; PUBLIC has nothing. Functions run as their owner, so no caller needs a right on a table.
--- Each part ends with this page, which grants what is there by then.
-revoke all on schema pgjobs from public;
-revoke all on all tables in schema pgjobs from public;
-revoke all on all sequences in schema pgjobs from public;
-revoke all on all functions in schema pgjobs from public;
-
+-- Each part ends with this page, which grants what is there by then; run again by hand it restores
+-- all grants.
+--
+-- What default privileges, of the owner or of PUBLIC, have given away before, is taken back: from
+-- PUBLIC everything, from others what this transaction has made, since they may have been granted
+-- the rest knowingly.
 do $$
 declare
+    c_now constant integer := age(pg_current_xact_id()::xid);
     c_app constant text[] := array[
         'enqueue', 'enqueue_many', 'record_attempt', 'get_job', 'wake',
         'is_passed', 'timeline', 'why_waiting'
@@ -1109,19 +1150,51 @@ declare
         'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
         'unlink_lab_sessions', 'verify', 'verify_bodies'
     ];
-    v_type regtype;
     v_role text;
     v_names text[];
     v_object text;
 begin
-    for v_type in
-        select type.oid
-        from pg_type as type
-        left join pg_class as relation on relation.oid = type.typrelid
-        where type.typnamespace = 'pgjobs'::regnamespace
-            and (type.typtype = 'd' or relation.relkind = 'c')
+    for v_object in
+        select format(
+            'all on %s from %s', object.name,
+            case acl.grantee when 0 then 'public' else acl.grantee::regrole::text end
+        )
+        from (
+            select
+                'schema pgjobs', namespace.nspowner, namespace.nspacl, 'n'::"char",
+                age(namespace.xmin)
+            from pg_namespace as namespace
+            where namespace.nspname = 'pgjobs'
+            union all
+            select
+                'function ' || routine.oid::regprocedure, routine.proowner, routine.proacl, 'f',
+                age(routine.xmin)
+            from pg_proc as routine
+            where routine.pronamespace = 'pgjobs'::regnamespace
+            union all
+            select
+                case relation.relkind when 'S' then 'sequence ' else 'table ' end
+                    || relation.oid::regclass,
+                relation.relowner, relation.relacl,
+                case relation.relkind when 'S' then 's' else 'r' end::"char", age(relation.xmin)
+            from pg_class as relation
+            where relation.relnamespace = 'pgjobs'::regnamespace
+                and relation.relkind in ('r', 'v', 'S')
+            union all
+            select
+                'type ' || type.oid::regtype, type.typowner, type.typacl, 'T', age(type.xmin)
+            from pg_type as type
+            left join pg_class as relation on relation.oid = type.typrelid
+            where type.typnamespace = 'pgjobs'::regnamespace
+                and (type.typtype = 'd' or relation.relkind = 'c')
+        ) as object (name, owner, acl, kind, age)
+        cross join lateral aclexplode(
+            coalesce(object.acl, acldefault(object.kind, object.owner))
+        ) as acl
+        where acl.grantee = 0 or acl.grantee <> object.owner and object.age <= c_now
+        group by object.name, acl.grantee
     loop
-        execute format('revoke all on type %s from public', v_type);
+        execute 'revoke ' || v_object;
     end loop;
 
     if to_regrole('pgjobs_app') is null
@@ -1848,15 +1921,15 @@ select '0003.verify', object.* from (values
     ('constraint fingerprint_object_pkey on pgjobs.fingerprint',
         'present', '995c2e70e88aa4603b3318a9d4205d49'),
     ('function pgjobs._installed',
-        'present', '6dd43bb19eefeb95e1e0b8b29127989b'),
+        'present', '5be042da41068a8de1d76f16e9dbe818'),
     ('function pgjobs._verify_ledger',
         'present', 'e0804214d2a501414421a1c0d6b3b5b8'),
     ('function pgjobs._verify_objects',
-        'present', '3a2c66fd5fc85bd00f6f6815d78e26bc'),
+        'present', 'fdb87de196ffa78ca127f8212787e54d'),
     ('function pgjobs._verify_open_jobs',
         'present', 'f8fa6ae33e95ae655f94ada32b1ee291'),
     ('function pgjobs._verify_roles',
-        'present', '8ddf7326bf507edc981dbb9789e08b09'),
+        'present', 'feccb65bc694af43fbae0654901328cd'),
     ('function pgjobs._verify_server',
         'present', '88fe8dd2a03591f2fb953d283406652e'),
     ('function pgjobs.verify',
@@ -1879,7 +1952,7 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', 'd4b7e5e53bffb45744835053306a7774ed3dd59d34b809becf10a6b9af63d757');
+values ('0003.verify', '414a5617be73b0620489109060635e3a1694d4df54c5b777d4625b14bd5b9d13');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

@@ -1,13 +1,14 @@
 -- Grants, on one page: callers may execute the functions of their role and read the views, nothing
 -- else; PUBLIC has nothing. Functions run as their owner, so no caller needs a right on a table.
--- Each part ends with this page, which grants what is there by then.
-revoke all on schema pgjobs from public;
-revoke all on all tables in schema pgjobs from public;
-revoke all on all sequences in schema pgjobs from public;
-revoke all on all functions in schema pgjobs from public;
-
+-- Each part ends with this page, which grants what is there by then; run again by hand it restores
+-- all grants.
+--
+-- What default privileges, of the owner or of PUBLIC, have given away before, is taken back: from
+-- PUBLIC everything, from others what this transaction has made, since they may have been granted
+-- the rest knowingly.
 do $$
 declare
+    c_now constant integer := age(pg_current_xact_id()::xid);
     c_app constant text[] := array[
         'enqueue', 'enqueue_many', 'record_attempt', 'get_job', 'wake',
         'is_passed', 'timeline', 'why_waiting'
@@ -27,19 +28,51 @@ declare
         'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
         'unlink_lab_sessions', 'verify', 'verify_bodies'
     ];
-    v_type regtype;
     v_role text;
     v_names text[];
     v_object text;
 begin
-    for v_type in
-        select type.oid
-        from pg_type as type
-        left join pg_class as relation on relation.oid = type.typrelid
-        where type.typnamespace = 'pgjobs'::regnamespace
-            and (type.typtype = 'd' or relation.relkind = 'c')
+    for v_object in
+        select format(
+            'all on %s from %s', object.name,
+            case acl.grantee when 0 then 'public' else acl.grantee::regrole::text end
+        )
+        from (
+            select
+                'schema pgjobs', namespace.nspowner, namespace.nspacl, 'n'::"char",
+                age(namespace.xmin)
+            from pg_namespace as namespace
+            where namespace.nspname = 'pgjobs'
+            union all
+            select
+                'function ' || routine.oid::regprocedure, routine.proowner, routine.proacl, 'f',
+                age(routine.xmin)
+            from pg_proc as routine
+            where routine.pronamespace = 'pgjobs'::regnamespace
+            union all
+            select
+                case relation.relkind when 'S' then 'sequence ' else 'table ' end
+                    || relation.oid::regclass,
+                relation.relowner, relation.relacl,
+                case relation.relkind when 'S' then 's' else 'r' end::"char", age(relation.xmin)
+            from pg_class as relation
+            where relation.relnamespace = 'pgjobs'::regnamespace
+                and relation.relkind in ('r', 'v', 'S')
+            union all
+            select
+                'type ' || type.oid::regtype, type.typowner, type.typacl, 'T', age(type.xmin)
+            from pg_type as type
+            left join pg_class as relation on relation.oid = type.typrelid
+            where type.typnamespace = 'pgjobs'::regnamespace
+                and (type.typtype = 'd' or relation.relkind = 'c')
+        ) as object (name, owner, acl, kind, age)
+        cross join lateral aclexplode(
+            coalesce(object.acl, acldefault(object.kind, object.owner))
+        ) as acl
+        where acl.grantee = 0 or acl.grantee <> object.owner and object.age <= c_now
+        group by object.name, acl.grantee
     loop
-        execute format('revoke all on type %s from public', v_type);
+        execute 'revoke ' || v_object;
     end loop;
 
     if to_regrole('pgjobs_app') is null

@@ -9,11 +9,11 @@ import psycopg
 from forgea_pgjobs.cli.output import print_table
 from forgea_pgjobs.cli.parser import Commands, add_command, add_dsn
 from forgea_pgjobs.schema import checksum, migration_files
+from forgea_pgjobs.schema.record import act_as_owner, recorded
 
 VERDICTS = ("PASSED", "FAILED", "ERROR")
 MAX_LEASES = 20
 
-MIGRATIONS = "select migration_id, checksum from pgjobs.migration order by migration_id"
 QUEUED = """
 select count(*), date_trunc('second', now() - min(created_at))::text
 from pgjobs.verification_job
@@ -53,6 +53,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the tables."""
     with psycopg.connect(options.dsn) as conn:
+        act_as_owner(conn)
         installed = _exists(conn, "pgjobs.verification_job")
         print_table([*_schema(conn), *(_jobs(conn) if installed else [])])
         leases = conn.execute(LEASES, [MAX_LEASES]).fetchall() if installed else []
@@ -69,7 +70,7 @@ def _schema(conn: psycopg.Connection) -> list[tuple[str, str]]:
     readable = conn.execute("select has_table_privilege('pgjobs.migration', 'select')").fetchone()
     if readable == (False,):
         return [("schema version", "not shown to this role"), ("pending migrations", "unknown")]
-    has: dict[str, str] = dict(conn.execute(MIGRATIONS).fetchall())
+    has = recorded(conn)
     newest = max(has, default="")
     pending = [name for name in files if name > newest]
     left_out = [name for name in files if name < newest and name not in has]

@@ -16,7 +16,8 @@ from yoyo.migrations import Migration, MigrationList
 
 from forgea_pgjobs.errors import Refused
 from forgea_pgjobs.schema.files import checksum, migration_files, migrations_folder
-from forgea_pgjobs.schema.yoyo_backend import LOCK_TIMEOUT, Backend, Notify, act_as_owner, recorded
+from forgea_pgjobs.schema.record import act_as_owner, recorded
+from forgea_pgjobs.schema.yoyo_backend import LOCK_TIMEOUT, Backend, Notify
 
 TRIES = 5
 PAUSE = 2.0  # seconds
@@ -28,7 +29,12 @@ HOLDERS = (
 NOT_OURS = """
 select from pg_catalog.pg_depend
 where refclassid = 'pg_catalog.pg_namespace'::regclass and refobjid = to_regnamespace('pgjobs')
+    and classid <> 'pg_catalog.pg_default_acl'::regclass
 """
+RIGHTS = (
+    "The owner of the schema does a migration: be a member of it. It needs CREATE on a"
+    " default_tablespace, and the rights of what an event trigger runs (docs/install.md)."
+)
 # A host without the tables that it reads may leave it out.
 OPTIONAL = frozenset({"0002.host"})
 
@@ -147,6 +153,8 @@ def _turns(
                 ) from None
             notify(f"{name} did not get a lock in time and was undone; tries left: {left}")
             time.sleep(PAUSE)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise Refused("42501", error.diag.message_primary or str(error), RIGHTS) from error
         else:
             left = TRIES
             yield name

@@ -12,6 +12,7 @@ from yoyo.connections import DatabaseURI
 from yoyo.migrations import get_migration_hash
 
 from forgea_pgjobs.errors import Refused
+from forgea_pgjobs.schema.record import act_as_owner, recorded
 
 # Any number that no other program of the database uses for its advisory locks.
 LOCK = 6_310_747_002
@@ -20,11 +21,6 @@ TURN_TIMEOUT = "10s"
 # Whoever comes behind a waiting ALTER or DROP waits with it, so a long wait for one idle reader
 # would stop the application. A short one, given up and repeated, stops it for half a second.
 LOCK_TIMEOUT = "500ms"
-OWNER = """
-select set_config('role', pg_get_userbyid(namespace.nspowner), true)
-from pg_catalog.pg_namespace as namespace
-where namespace.nspname = 'pgjobs' and pg_has_role(namespace.nspowner, %s)
-"""
 
 Notify = Callable[[str], None]
 
@@ -84,17 +80,3 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
     def get_applied_migration_hashes(self) -> list[str]:
         """Return what yoyo asks for, from the table that each migration writes itself."""
         return [get_migration_hash(name) for name in recorded(self.connection)]
-
-
-def act_as_owner(conn: psycopg.Connection[Any]) -> None:
-    """Go on, until the transaction ends, as the owner of the schema, where this login may."""
-    right = "SET" if conn.info.server_version >= 160000 else "MEMBER"
-    conn.execute(OWNER, [right])
-
-
-def recorded(conn: psycopg.Connection[Any]) -> dict[str, str]:
-    """Return the checksum of every migration the database has, by id, the oldest first."""
-    if conn.execute("select to_regclass('pgjobs.migration')").fetchone() == (None,):
-        return {}
-    rows = conn.execute("select migration_id, checksum from pgjobs.migration order by migration_id")
-    return dict(rows.fetchall())

@@ -19,6 +19,7 @@ begin
         select from pg_depend as part
         where part.refclassid = 'pg_namespace'::regclass
             and part.refobjid = to_regnamespace('pgjobs')
+            and part.classid <> 'pg_default_acl'::regclass
     ) then
         raise exception 'there is a schema pgjobs, and it is not empty'
             using errcode = '42P06', hint = 'select * from pgjobs.migration says what it has.';
@@ -43,7 +44,11 @@ begin
                     execute format('create role pgjobs_%s nologin', v_role);
                 end if;
             end loop;
-            if not (select rolsuper from pg_roles where rolname = current_user) then
+            if not pg_has_role(
+                'pgjobs_owner',
+                case when current_setting('server_version_num')::integer < 160000
+                    then 'MEMBER' else 'SET' end
+            ) then
                 grant pgjobs_owner to current_user;
             end if;
             if to_regnamespace('pgjobs') is null then

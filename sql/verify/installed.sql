@@ -1,6 +1,5 @@
--- fingerprint: the objects of this version, each with its state and the digest of its definition,
--- as published: the last statements of migration 0003.verify write them, `make generate` computes
--- them.
+-- fingerprint: the objects of this version, each with its state and the digest of its definition.
+-- `make generate` computes them, the last statements of migration 0003.verify write them.
 create table pgjobs.fingerprint (
     migration_id text not null,
     object text collate "C" not null,
@@ -16,8 +15,8 @@ comment on column pgjobs.fingerprint.state is 'Such as present, or always on.';
 
 -- Every object of the schema as this database has it. `forgea-pgjobs verify` sends the same query
 -- by itself, against the digests in the package, so that neither this function nor that table has
--- to be believed. The word pgjobs is left out of what is digested: under another schema name the
--- digests are the same.
+-- to be believed. Left out of a digest are the word pgjobs, which may be another one, and the CR of
+-- Windows' line ends.
 create function pgjobs._installed()
     returns table (object text, state text, digest text)
     language plpgsql stable
@@ -218,7 +217,8 @@ begin
         -- Rights on what the owner has yet to create.
         select 'default privileges of ' || rights.defaclrole::regrole, 'present', ''
         from pg_default_acl as rights
-        join ours on rights.defaclrole = ours.owner or rights.defaclnamespace = ours.oid
+        join ours on rights.defaclnamespace = ours.oid
+            or rights.defaclrole = ours.owner and rights.defaclnamespace = 0
     ),
     -- What anybody but the owner may do, and what the owner may not.
     granted (object, owner, acl_kind, acl) as (
@@ -287,7 +287,8 @@ begin
         found.state,
         left(encode(sha256(convert_to(
             regexp_replace(
-                replace(found.definition, '~', '~~'), '[[:<:]]pgjobs(?=_|[[:>:]])', '~-', 'g'
+                replace(translate(found.definition, chr(13), ''), '~', '~~'),
+                '[[:<:]]pgjobs(?=_|[[:>:]])', '~-', 'g'
             ),
             'UTF8'::name
         )), 'hex'), 32)

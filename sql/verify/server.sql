@@ -8,19 +8,15 @@ as $$
 declare
     v_owner constant oid := namespace.nspowner
         from pg_namespace as namespace where namespace.nspname = 'pgjobs';
-    -- A statement asks the catalogue or a table, not both.
-    v_installers constant text[] := array(
-        select migration.applied_by from pgjobs.migration as migration
+    v_callers constant oid[] := array(
+        select role.oid from pg_roles as role
+        where role.rolname in ('pgjobs_app', 'pgjobs_worker', 'pgjobs_reader', 'pgjobs_operator')
     );
 begin
     return query
     select
-        case
-            when v_owner = to_regrole('pgjobs_owner') or role.rolsuper
-                or role.rolname <> all (v_installers)
-                then 'error'
-            else 'warning'
-        end,
+        case when v_owner = to_regrole('pgjobs_owner') or role.rolsuper
+            then 'error' else 'warning' end,
         'role ' || role.oid::regrole,
         'owns everything and ' || case when role.rolsuper then 'is a superuser' else 'can log in'
             end,
@@ -28,9 +24,16 @@ begin
     from pg_roles as role
     where role.oid = v_owner and (role.rolcanlogin or role.rolsuper)
     union all
+    -- A DBA's own login has to become the owner; who also calls, or opens to others, must not.
     select
-        case when role.rolname = any (v_installers)
-            then 'warning' else 'error' end,
+        case
+            when role.rolname like 'pg\_%' then 'error'
+            when exists (
+                select from unnest(v_callers) as caller (oid)
+                where pg_has_role(role.oid, caller.oid, 'member')
+            ) then 'error'
+            else 'warning'
+        end,
         'role ' || role.oid::regrole,
         format('is a member of %s, which owns everything', v_owner::regrole),
         format('revoke %s from %s', v_owner::regrole, role.oid::regrole)
@@ -48,9 +51,21 @@ begin
         and pg_has_role(role.oid, everything.oid, 'member')
     where not role.rolsuper and role.oid <> everything.oid
     union all
+    -- The administrators of a hosted service have such rights, and its customer cannot take them.
     select
-        'error', 'role ' || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text
-            end,
+        case
+            when acl.grantee = 0 or acl.grantee::regrole::text like 'pg\_%' then 'error'
+            when exists (
+                select from pg_roles as caller
+                where pg_has_role(caller.oid, acl.grantee, 'member') and not caller.rolsuper
+                    and exists (
+                        select from unnest(v_callers) as role (oid)
+                        where pg_has_role(caller.oid, role.oid, 'member')
+                    )
+            ) then 'error'
+            else 'warning'
+        end,
+        'role ' || case acl.grantee when 0 then 'PUBLIC' else acl.grantee::regrole::text end,
         'may ' || lower(acl.privilege_type) || ' ' || parameter.parname,
         'revoke ... on parameter ... from ...'
     from pg_parameter_acl as parameter
@@ -60,6 +75,28 @@ begin
             'zero_damaged_pages', 'session_preload_libraries', 'shared_preload_libraries'
         )
         and acl.grantee not in (select role.oid from pg_roles as role where role.rolsuper)
+    union all
+    -- The group roles are the cluster's: whoever is granted one for one database has it in each.
+    select
+        'warning', 'role ' || login.oid::regrole,
+        'may connect here and to another installation: '
+            || string_agg(database.datname, ', ' order by database.datname),
+        'Revoke CONNECT from PUBLIC and the group roles, grant it to logins (docs/security.md).'
+    from pg_database as database
+    join pg_roles as login
+        on has_database_privilege(login.oid, database.oid, 'connect')
+        and has_database_privilege(login.oid, current_database(), 'connect')
+        and exists (
+            select from unnest(v_callers) as caller (oid)
+            where pg_has_role(login.oid, caller.oid, 'member')
+        )
+    where login.rolcanlogin and not login.rolsuper and database.datname <> current_database()
+        and exists (
+            select from pg_shdepend as use
+            where use.dbid = database.oid and use.refclassid = 'pg_authid'::regclass
+                and use.refobjid = any (v_callers)
+        )
+    group by login.oid
     union all
     -- Who acts for a group role can become what that role can become.
     select

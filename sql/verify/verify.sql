@@ -193,6 +193,8 @@ begin
                     'grant usage on schema %,grant usage on type %}'
                 ) then case when v_has_roles then 'warning' end
                 when live.object like 'index %' then 'warning'
+                -- What they give away of a migration's objects, it takes back (grants.sql).
+                when live.object like 'default privileges of %' and not v_has_roles then 'warning'
                 -- The link of link_lab_sessions.
                 when live.object = 'constraint lab_attempt_session_id_fkey on pgjobs.lab_attempt'
                     then case

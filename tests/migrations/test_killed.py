@@ -11,7 +11,7 @@ import pytest
 from pytest_postgresql.executors import NoopExecutor
 
 from forgea_pgjobs import schema
-from forgea_pgjobs.schema import files, runner, yoyo_backend
+from forgea_pgjobs.schema import files, record, runner
 from tests.conftest import Postgres
 from tests.helpers import rows
 from tests.migrations.conftest import Dump
@@ -69,7 +69,7 @@ def assert_mended(
                 code, _steps = run(direction, dsn, end, number)
                 assert code in {-signal.SIGKILL, 0} if end == "killed" else code in {1, 0}
                 with psycopg.connect(dsn) as conn:
-                    has = list(yoyo_backend.recorded(conn))
+                    has = list(record.recorded(conn))
                 assert has == ALL[: len(has)]
                 assert dump(dsn) == states[len(has)], f"{direction}, step {number}"
 

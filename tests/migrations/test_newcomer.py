@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import psycopg
 import pytest
 
 from forgea_pgjobs import embedded, schema
-from tests.runbook import Desk, steps
+from tests.runbook import BLOCK, Desk, section, steps
 from tests.test_docs import ROOT
 
 [OWNER_MAY_CREATE_ROLES, OWNER_MAY_NOT, *INSTALL] = steps("With psql alone")
-LIVE_WITH_IT = ("Transactions", "A wrong verdict", "Retention", "Monitoring")
+LIVE_WITH_IT = ("Transactions", "A wrong verdict", "Retention", "Monitoring", "Lockdown")
 # It stands beside the upgrade, but is what a reader does last.
 ROLL_BACK = list(steps("Upgrade and roll back"))
+
+
+def may_connect(dsn: str, login: str) -> bool:
+    with suppress(psycopg.OperationalError), psycopg.connect(dsn, user=login):
+        return True
+    return False
 
 
 @pytest.mark.parametrize("owner", [OWNER_MAY_CREATE_ROLES, OWNER_MAY_NOT], ids=["may", "may not"])
@@ -20,12 +28,17 @@ def test_the_page_can_be_followed_as_it_is_written(owner: str, new_server: embed
     places = {"lab": new_server.dsn("lab"), "postgres": new_server.dsn()}
     desk = Desk(new_server.binaries, ROOT, places)
     desk.do(owner)
+    desk.type("create role stranger login", places["postgres"])
     *_, pushed, verified, shown = (desk.do(step) for step in INSTALL)
     assert "QUEUED | t" in pushed
     assert "PASSED | f" in verified
     assert "PASSED | w1" in shown
     for title in LIVE_WITH_IT:
         assert [desk.do(step) for step in steps(title)]
+    [_language, linked], *_ = BLOCK.findall(section("Beside the host's tables"))
+    assert "orphans" in desk.type(linked, places["lab"])  # their sessions are nowhere in the host
+    logins = ("host_app", "web", "runner", "lab_owner", "stranger")
+    assert [may_connect(places["lab"], login) for login in logins] == [True] * 4 + [False]
     for step in ROLL_BACK:
         desk.do(step)
     with psycopg.connect(new_server.dsn("lab")) as conn:

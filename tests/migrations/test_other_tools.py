@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from forgea_pgjobs import embedded, schema
+from forgea_pgjobs.schema import runner
 from tests.migrations.conftest import Dump, RunProgram
 
 UPS = list(schema.migration_files().values())
@@ -120,3 +121,40 @@ def test_a_file_puts_the_role_and_settings_of_the_transaction_back(
             conn.execute(file.read_bytes())
             assert conn.execute(FOUND).fetchone() == found
             conn.execute("create table version (number integer); drop table version")
+
+
+def test_files_with_the_line_ends_of_windows_install_what_was_released(
+    empty_dsn: str, run_program: RunProgram, tmp_path: Path
+) -> None:
+    for file in UPS:
+        copy = tmp_path / file.name
+        copy.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+        run_program("psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", copy, empty_dsn)
+    with psycopg.connect(empty_dsn) as conn:
+        [(source,)] = conn.execute("select prosrc from pg_proc where proname = 'claim'").fetchall()
+        assert "\r\n" in source
+        assert conn.execute("select * from pgjobs.verify() where severity = 'error'").rowcount == 0
+    assert runner.migrate(empty_dsn) == []
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "WIN1252", "SQL_ASCII"])
+def test_psql_of_any_encoding_installs_what_was_released(
+    encoding: str, empty_dsn: str, run_program: RunProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", encoding)
+    for file in UPS:
+        run_program("psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", file, empty_dsn)
+    monkeypatch.undo()
+    with psycopg.connect(empty_dsn) as conn:
+        assert conn.execute("select * from pgjobs.verify() where severity = 'error'").rowcount == 0
+
+
+def test_a_run_leaves_no_error_in_the_servers_log(new_server: embedded.Server) -> None:
+    runner.migrate(new_server.dsn())
+    runner.migrate(new_server.dsn())
+    while runner.rollback(new_server.dsn()):
+        pass
+    log = (new_server.folder / "log").read_text()
+    assert "ready to accept connections" in log
+    assert "ERROR" not in log
+    assert "WARNING" not in log

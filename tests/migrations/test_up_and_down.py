@@ -9,7 +9,7 @@ import pytest
 
 import forgea_pgjobs as pgjobs
 from forgea_pgjobs import schema
-from forgea_pgjobs.schema import runner, yoyo_backend
+from forgea_pgjobs.schema import record, runner
 from tests.backfill.host import GRANTS, TABLES, add_log
 from tests.helpers import refused
 from tests.ledger_rows import fill_every_table
@@ -100,7 +100,7 @@ def test_the_downs_run_in_psql_the_newest_first(fresh_dsn: str, run_program: Run
     for down in DOWNS:
         run_program("psql", "-1", "-v", "ON_ERROR_STOP=1", "-f", down, fresh_dsn)
         with psycopg.connect(fresh_dsn) as conn:
-            assert down.name.removesuffix(".rollback.sql") not in yoyo_backend.recorded(conn)
+            assert down.name.removesuffix(".rollback.sql") not in record.recorded(conn)
 
 
 def test_a_down_refuses_while_a_later_migration_is_there(fresh_dsn: str) -> None:
@@ -124,7 +124,7 @@ def test_each_migration_records_its_own_checksum(fresh_dsn: str) -> None:
     for name, path in schema.migration_files().items():
         assert f"('{name}', '{written[name]}')" in path.read_text(encoding="utf-8")
     with psycopg.connect(fresh_dsn) as conn:
-        assert yoyo_backend.recorded(conn) == written
+        assert record.recorded(conn) == written
 
 
 def test_the_listed_sums_are_those_of_the_files() -> None:

@@ -21,6 +21,8 @@ MODES = {mode: (out, back) for mode, out, back in LINE.findall(section("Backup a
 assert MODES.keys() >= {"plain", "custom", "data-only", "data-only, triggers disabled"}
 # The roles of a cluster, for a test with a cluster of its own.
 ROLES = MODES.pop("roles, first")
+# Without owners and rights: what a login that is to own everything gets.
+BARE = MODES.pop("for another owner")
 [FINDINGS, REPAIR] = [
     step for step in steps("Backup and restore") if "verify()" in step or "pg_trigger" in step
 ]

@@ -14,8 +14,9 @@ from tests.conftest import Postgres
 from tests.helpers import Connection, refused, rows
 from tests.ledger_rows import content, fill_every_table, sequences
 from tests.migrations.conftest import Dump
-from tests.restores.conftest import MODES, REPAIR, assert_work_goes_on, findings, restore
+from tests.restores.conftest import BARE, MODES, REPAIR, assert_work_goes_on, findings, restore
 from tests.runbook import Desk
+from tests.test_docs import ROOT
 
 TAMPER = "update pgjobs.verdict set status = 'PASSED' where status = 'FAILED'"
 # Each guard of a table, as verify() names it when it has become an ordinary trigger.
@@ -39,6 +40,15 @@ def source(dsn: str) -> Ledger:
     with psycopg.connect(dsn, autocommit=True) as conn:
         conn.execute(f"revoke all on database {conn.info.dbname} from public".encode())
         return Ledger(dsn, fill_every_table(conn))
+
+
+@pytest.fixture
+def lab_owner(pg: Postgres) -> Iterator[str]:
+    """A login that may create nothing but what is in its database."""
+    with psycopg.connect(pg.dsn(), autocommit=True) as admin:
+        admin.execute("create role lab_owner login")
+        yield "lab_owner"
+        admin.execute("drop role lab_owner")
 
 
 @pytest.fixture
@@ -121,3 +131,24 @@ def test_o10_rights_on_the_database_are_in_no_dump_without_create(
     assert f"REVOKE CONNECT,TEMPORARY ON DATABASE {name} FROM PUBLIC" in desk.do(
         "pg_dump --create --schema-only -d lab"
     )
+
+
+@pytest.mark.parametrize("mode", ["for another owner"])
+def test_o10_a_dump_without_owners_and_rights_is_whole_again_after_grants_sql(
+    mode: str, source: Ledger, lab_owner: str, target: str, desk: Desk
+) -> None:
+    with psycopg.connect(target, autocommit=True) as conn:
+        conn.execute(f"alter database {conn.info.dbname} owner to {lab_owner}".encode())
+        for command in BARE:
+            desk.do(command)
+        public = [found.object for found in findings(conn)]
+        assert public
+        assert all(name.startswith("grant ") and name.endswith(" to PUBLIC") for name in public)
+        with psycopg.connect(target, user=lab_owner) as owner:
+            owner.execute((ROOT / "sql/grants.sql").read_bytes())
+        assert findings(conn) == []
+        granted = rows(conn, "select * from pgjobs._installed() where object ~ '^grant '")
+        with psycopg.connect(source.dsn) as former:
+            query = "select * from pgjobs._installed() where object ~ '^grant '"
+            assert sorted(granted) == sorted(rows(former, query))
+        assert_work_goes_on(conn, source.running)

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from forgea_pgjobs.cli import status
+from forgea_pgjobs.schema.record import RECORDED
 from tests.counts import buffers
 from tests.helpers import Connection, call, enqueue, rows
 from tests.races.rivals import LONG
@@ -129,7 +130,7 @@ def test_get_job_reads_one_job(large: Connection) -> None:
 
 # The most that a query of `forgea-pgjobs status` may cost.
 STATUS = {
-    "MIGRATIONS": (status.MIGRATIONS, 5),
+    "MIGRATIONS": (RECORDED, 5),
     "QUEUED": (status.QUEUED, 400),
     "RUNNING": (status.RUNNING, 200),
     "LEASES": (status.LEASES % status.MAX_LEASES, 200),
