@@ -874,6 +874,9 @@ declare
         select role.oid from pg_roles as role
         where role.rolname in ('pgjobs_app', 'pgjobs_worker', 'pgjobs_reader', 'pgjobs_operator')
     );
+    -- Whoever has made a role may grant it, from 16 on without being able to use it.
+    v_use constant text := case when current_setting('server_version_num')::integer < 160000
+        then 'member' else 'usage, set' end;
 begin
     return query
     select
@@ -892,7 +895,7 @@ begin
             when role.rolname like 'pg\_%' then 'error'
             when exists (
                 select from unnest(v_callers) as caller (oid)
-                where pg_has_role(role.oid, caller.oid, 'member')
+                where pg_has_role(role.oid, caller.oid, v_use)
             ) then 'error'
             else 'warning'
         end,
@@ -919,10 +922,10 @@ begin
             when acl.grantee = 0 or acl.grantee::regrole::text like 'pg\_%' then 'error'
             when exists (
                 select from pg_roles as caller
-                where pg_has_role(caller.oid, acl.grantee, 'member') and not caller.rolsuper
+                where pg_has_role(caller.oid, acl.grantee, v_use) and not caller.rolsuper
                     and exists (
                         select from unnest(v_callers) as role (oid)
-                        where pg_has_role(caller.oid, role.oid, 'member')
+                        where pg_has_role(caller.oid, role.oid, v_use)
                     )
             ) then 'error'
             else 'warning'
@@ -950,7 +953,7 @@ begin
         and has_database_privilege(login.oid, current_database(), 'connect')
         and exists (
             select from unnest(v_callers) as caller (oid)
-            where pg_has_role(login.oid, caller.oid, 'member')
+            where pg_has_role(login.oid, caller.oid, v_use)
         )
     where login.rolcanlogin and not login.rolsuper and database.datname <> current_database()
         and exists (
@@ -1929,7 +1932,7 @@ select '0003.verify', object.* from (values
     ('function pgjobs._verify_open_jobs',
         'present', 'f8fa6ae33e95ae655f94ada32b1ee291'),
     ('function pgjobs._verify_roles',
-        'present', 'feccb65bc694af43fbae0654901328cd'),
+        'present', '0fce1ce7591d736b80ef019899cfcade'),
     ('function pgjobs._verify_server',
         'present', '88fe8dd2a03591f2fb953d283406652e'),
     ('function pgjobs.verify',
@@ -1952,7 +1955,7 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', '414a5617be73b0620489109060635e3a1694d4df54c5b777d4625b14bd5b9d13');
+values ('0003.verify', '58f0b0c4d105a90d3adccfd1e0217a09a9526b2cbcb5d89756a1c9801d0aa63e');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

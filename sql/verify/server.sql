@@ -12,6 +12,9 @@ declare
         select role.oid from pg_roles as role
         where role.rolname in ('pgjobs_app', 'pgjobs_worker', 'pgjobs_reader', 'pgjobs_operator')
     );
+    -- Whoever has made a role may grant it, from 16 on without being able to use it.
+    v_use constant text := case when current_setting('server_version_num')::integer < 160000
+        then 'member' else 'usage, set' end;
 begin
     return query
     select
@@ -30,7 +33,7 @@ begin
             when role.rolname like 'pg\_%' then 'error'
             when exists (
                 select from unnest(v_callers) as caller (oid)
-                where pg_has_role(role.oid, caller.oid, 'member')
+                where pg_has_role(role.oid, caller.oid, v_use)
             ) then 'error'
             else 'warning'
         end,
@@ -57,10 +60,10 @@ begin
             when acl.grantee = 0 or acl.grantee::regrole::text like 'pg\_%' then 'error'
             when exists (
                 select from pg_roles as caller
-                where pg_has_role(caller.oid, acl.grantee, 'member') and not caller.rolsuper
+                where pg_has_role(caller.oid, acl.grantee, v_use) and not caller.rolsuper
                     and exists (
                         select from unnest(v_callers) as role (oid)
-                        where pg_has_role(caller.oid, role.oid, 'member')
+                        where pg_has_role(caller.oid, role.oid, v_use)
                     )
             ) then 'error'
             else 'warning'
@@ -88,7 +91,7 @@ begin
         and has_database_privilege(login.oid, current_database(), 'connect')
         and exists (
             select from unnest(v_callers) as caller (oid)
-            where pg_has_role(login.oid, caller.oid, 'member')
+            where pg_has_role(login.oid, caller.oid, v_use)
         )
     where login.rolcanlogin and not login.rolsuper and database.datname <> current_database()
         and exists (

@@ -89,7 +89,7 @@ def test_installing_as(
 
 @pytest.mark.parametrize("installer", ["postgres", "creator", "plain", "noinherit"])
 def test_another_member_of_the_owner_goes_on(
-    installer: str, new_server: embedded.Server, run_program: RunProgram
+    installer: str, new_server: embedded.Server, run_program: RunProgram, tmp_path: Path
 ) -> None:
     with psycopg.connect(new_server.dsn(), autocommit=True) as conn:
         conn.execute("create role creator login createrole; create role plain login")
@@ -126,6 +126,19 @@ def test_another_member_of_the_owner_goes_on(
         for file in later:
             run(other, file)
         assert_owned()
+    # A dump is restored into another database by whoever may become the owner.
+    run_program("pg_dump", "-Fc", f"--role={owner}", "-f", tmp_path / "lab.dump", "-d", first)
+    with psycopg.connect(admin, autocommit=True) as conn:
+        conn.execute(f"create database new owner {installer}".encode())
+        conn.execute(f"grant create on database new to {owner}".encode())
+    for login in (installer, "quiet_member"):
+        new = make_conninfo(new_server.dsn(), dbname="new", user=login)
+        run_program("pg_restore", "-e", f"--role={owner}", "-d", new, tmp_path / "lab.dump")
+        with psycopg.connect(admin, dbname="new", autocommit=True) as conn:
+            errors = conn.execute("select * from pgjobs.verify() where severity = 'error'")
+            assert errors.fetchall() == []
+            conn.execute("drop schema pgjobs cascade")
+
     run(quiet, later[-1].with_suffix(".rollback.sql"))
     assert runner.rollback(quiet, to=ledger.stem) == [later[0].stem]
     assert runner.rollback(quiet) == [ledger.stem]
