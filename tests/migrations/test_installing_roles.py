@@ -241,3 +241,20 @@ def test_the_second_database_of_a_cluster_is_told_and_its_callers_are_named(
             assert conn.execute(callers).fetchall() == []
             admin.execute("grant connect on database two to pgjobs_app")
             assert conn.execute(callers).fetchall() == [("role web_one",)]
+
+
+def test_a_login_that_always_acts_for_a_team_installs_for_the_team(
+    new_server: embedded.Server,
+) -> None:
+    with psycopg.connect(new_server.dsn(), autocommit=True) as conn:
+        conn.execute("create role team; create role deployer login in role team")
+        conn.execute("alter role deployer set role = team")
+        conn.execute("create database lab owner team")
+    lab = make_conninfo(new_server.dsn(), dbname="lab", user="deployer")
+    runner.migrate(lab)
+    with psycopg.connect(lab, autocommit=True) as conn:
+        assert conn.execute(SCHEMA_OWNER).fetchone() == ("team",)
+        assert conn.execute(OTHER_OWNERS, ["team", "team"]).fetchall() == []
+        errors = conn.execute("select * from pgjobs.verify() where severity = 'error'")
+        assert errors.fetchall() == []
+    assert runner.rollback(lab) == [list(schema.migration_files())[-1]]
