@@ -1,8 +1,9 @@
 """The server of a test run, and databases and connections on it.
 
-The server is ``DATABASE_URL`` (a superuser's) where that is set, else an embedded one, whose
-binaries ``PGJOBS_PG_BIN`` may choose. The tests run as root or not, with or without xdist: each
-xdist process has its own embedded server, or its own databases on the server it was given.
+The server is ``PGJOBS_TEST_DSN`` (a superuser's) where that is set, else an embedded one, whose
+binaries ``PGJOBS_PG_BIN`` may choose; never ``DATABASE_URL``, which may be somebody's own. The
+tests run as root or not, with or without xdist: each xdist process has its own embedded server, or
+its own databases on the server it was given.
 
 ``PGJOBS_LONG=1`` is the long run, which plays more of the same.
 """
@@ -102,7 +103,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """The server under test. ``binaries`` is None for a server given by DATABASE_URL."""
+    """The server under test. ``binaries`` is None for a server given by PGJOBS_TEST_DSN."""
 
     admin_dsn: str
     binaries: Path | None
@@ -153,7 +154,14 @@ class Connect(Protocol):
 @pytest.fixture(scope="session")
 def pg() -> Iterator[Postgres]:
     """The server: ``pg.dsn(dbname)`` for the superuser, ``pg.database()`` for an empty database."""
-    given = os.environ.get("DATABASE_URL")
+    with server_under_test() as postgres:
+        yield postgres
+
+
+@contextmanager
+def server_under_test() -> Iterator[Postgres]:
+    """Yield the server that PGJOBS_TEST_DSN leads to, else an embedded one."""
+    given = os.environ.get("PGJOBS_TEST_DSN")
     if given:
         yield Postgres.at(given, None)
         return

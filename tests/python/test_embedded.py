@@ -17,6 +17,7 @@ import pytest
 
 from forgea_pgjobs import embedded
 from forgea_pgjobs.embedded import binaries
+from tests.conftest import Postgres, server_under_test
 
 pytestmark = pytest.mark.usefixtures("temp")
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change its account")
@@ -149,6 +150,18 @@ def test_a_server_that_does_not_start_says_why_and_leaves_nothing(temp: Path) ->
     ):
         pass
     assert left_in(temp) == []
+
+
+def test_a_server_that_is_meant_for_other_programs_is_not_tested(
+    pg: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", pg.dsn())
+    monkeypatch.delenv("PGJOBS_TEST_DSN", raising=False)
+    with server_under_test() as server:
+        assert server.binaries is not None
+    monkeypatch.setenv("PGJOBS_TEST_DSN", pg.dsn())
+    with server_under_test() as server:
+        assert server.admin_dsn == pg.dsn()
 
 
 @NEEDS_ROOT

@@ -41,7 +41,7 @@ class Record:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    if os.environ.get("DATABASE_URL"):
+    if os.environ.get("PGJOBS_TEST_DSN"):
         pytest.skip("a server that was given to us is not ours to kill")
     with embedded.run_server(fsync=True, settings={"max_connections": 30}) as server:
         with psycopg.connect(server.dsn()) as conn:
