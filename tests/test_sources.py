@@ -1,5 +1,6 @@
 """The rules of style that sql/ and migrations/ keep, asked of their text."""
 
+import ast
 import re
 from collections import Counter
 from pathlib import Path
@@ -88,6 +89,24 @@ def test_no_line_has_more_than_100_columns() -> None:
 def test_every_file_is_ascii() -> None:
     """Whatever encoding a client claims for the bytes of a file, it then sends the same SQL."""
     assert [relative(file) for file in FILES if not file.read_bytes().isascii()] == []
+
+
+def test_no_string_of_the_package_but_the_words_of_its_screen_leaves_ascii() -> None:
+    """The SQL of the package goes through the connections of others, whatever their encoding."""
+    files = set((ROOT / "forgea_pgjobs").rglob("*.py")) - {ROOT / "forgea_pgjobs/demo/screen.py"}
+    assert [name for file in sorted(files) for name in beyond_ascii(file)] == []
+
+
+def beyond_ascii(file: Path) -> list[str]:
+    """Return the lines with a string that is not ASCII and no docstring."""
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    docs = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    texts = [node for node in nodes if isinstance(node, ast.Constant) and id(node) not in docs]
+    return [
+        f"{relative(file)}:{node.lineno}"
+        for node in texts
+        if isinstance(node.value, str) and not node.value.isascii()
+    ]
 
 
 def test_every_code_raised_has_its_exception() -> None:

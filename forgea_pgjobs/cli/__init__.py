@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from forgea_pgjobs.cli import backfill, demo, expire, migrate, rollback, show, sql, status, verify
 from forgea_pgjobs.cli.output import describe
@@ -15,6 +16,9 @@ COMMANDS = (migrate, rollback, status, verify, show, expire, backfill, sql, demo
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Python does so for stderr: what an encoding cannot say ends no command.
+        sys.stdout.reconfigure(errors="replace")
     parser = new_parser()
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
-
-import psycopg
-from psycopg import IsolationLevel
 
 from forgea_pgjobs import Backfilled, backfill_reconcile, backfill_verification_log, retry
+from forgea_pgjobs.cli.connection import connect
 from forgea_pgjobs.cli.output import Progress, print_table
 from forgea_pgjobs.cli.parser import Commands, add_command, add_dsn
 from forgea_pgjobs.errors import Refused
@@ -59,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
             progress.add(seen)
     finally:
         progress.end()
-    with _connect(options.dsn) as conn:
+    with connect(options.dsn) as conn:
         reasons = conn.execute(REPORT).fetchall()
         checks = backfill_reconcile(conn)
     logs = sum(count for _outcome, _reason, count in reasons)
@@ -84,14 +81,8 @@ def run(options: argparse.Namespace) -> int:
 def _call(options: argparse.Namespace, *, dry_run: bool) -> Backfilled:
     # After a lost answer the next call may be the next batch: then the report has more than we saw.
     return retry(
-        lambda: _connect(options.dsn),
+        lambda: connect(options.dsn),
         lambda conn: backfill_verification_log(
             conn, batch_size=options.batch_size, dry_run=dry_run
         ),
     )
-
-
-def _connect(dsn: str) -> psycopg.Connection[Any]:
-    conn = psycopg.connect(dsn)
-    conn.isolation_level = IsolationLevel.READ_COMMITTED
-    return conn

@@ -6,9 +6,8 @@ import argparse
 import re
 from datetime import timedelta
 
-import psycopg
-
 from forgea_pgjobs import ArtifactsExpired, expire_artifacts
+from forgea_pgjobs.cli.connection import connect
 from forgea_pgjobs.cli.parser import Commands, add_command, add_dsn
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
@@ -42,13 +41,14 @@ def age(text: str) -> timedelta:
 
 def run(options: argparse.Namespace) -> int:
     """Count or drop."""
-    with psycopg.connect(options.dsn, autocommit=True) as conn:
+    with connect(options.dsn) as conn:
         if options.execute:
             done = ArtifactsExpired(0, 0, 0)
             while True:
-                part = expire_artifacts(
-                    conn, older_than=options.older_than, max_rows=BATCH, dry_run=False
-                )
+                with conn.transaction():
+                    part = expire_artifacts(
+                        conn, older_than=options.older_than, max_rows=BATCH, dry_run=False
+                    )
                 done = ArtifactsExpired(
                     done.artifacts + part.artifacts,
                     done.bodies + part.bodies,

@@ -14,6 +14,7 @@ from psycopg import IsolationLevel
 from psycopg.rows import namedtuple_row
 
 from forgea_pgjobs import WaitingReason, timeline, why_waiting
+from forgea_pgjobs.cli.connection import connect
 from forgea_pgjobs.cli.output import plain, print_table
 from forgea_pgjobs.cli.parser import Commands, add_command, add_dsn
 from forgea_pgjobs.errors import Refused
@@ -78,10 +79,12 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the tables."""
-    with psycopg.connect(options.dsn) as conn:
+    with connect(options.dsn) as conn:
         # All of it as of one moment.
         conn.isolation_level = IsolationLevel.REPEATABLE_READ
         conn.read_only = True
+        # The one style of times that psycopg reads.
+        conn.execute("set local datestyle = iso")
         if not timeline(conn, commit_sha=options.commit):
             raise Refused(
                 "P0002",

@@ -6,6 +6,7 @@ import argparse
 
 import psycopg
 
+from forgea_pgjobs.cli.connection import connect
 from forgea_pgjobs.cli.output import print_table
 from forgea_pgjobs.cli.parser import Commands, add_command, add_dsn
 from forgea_pgjobs.schema import checksum, migration_files
@@ -52,7 +53,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the tables."""
-    with psycopg.connect(options.dsn) as conn:
+    with connect(options.dsn) as conn:
         act_as_owner(conn)
         installed = _exists(conn, "pgjobs.verification_job")
         print_table([*_schema(conn), *(_jobs(conn) if installed else [])])

@@ -12,6 +12,7 @@ from dataclasses import asdict
 import psycopg
 
 from forgea_pgjobs import Finding, verify, verify_bodies
+from forgea_pgjobs.cli.connection import connect
 from forgea_pgjobs.cli.output import print_table
 from forgea_pgjobs.cli.parser import Commands, add_command, add_dsn
 
@@ -41,7 +42,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the findings; an error among them is exit code 1."""
-    with psycopg.connect(options.dsn) as conn:
+    with connect(options.dsn) as conn:
         conn.read_only = True
         findings = list(_findings(conn))
     errors = sum(finding.severity == "error" for finding in findings)

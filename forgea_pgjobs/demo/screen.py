@@ -112,8 +112,7 @@ class Console:
             self._write("\r\x1b[2K")
 
     def _write(self, text: str) -> None:
-        encoding = self._stream.encoding or "utf-8"
-        self._stream.write(text.encode(encoding, "replace").decode(encoding))
+        self._stream.write(text)
         self._stream.flush()
 
 

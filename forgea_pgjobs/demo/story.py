@@ -18,6 +18,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from forgea_pgjobs import JobStatus, VerificationJob, enqueue, record_attempt
+from forgea_pgjobs.cli.connection import connect
 from forgea_pgjobs.cli.output import plain
 from forgea_pgjobs.demo import worker
 from forgea_pgjobs.demo.repository import Repository, last_lines
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
         dsn = options.dsn if options.dsn is not None else stack.enter_context(run_server()).dsn()
         console.line("forgea_pgjobs demo", BOLD)
         runner.migrate(dsn, notify=lambda message: console.fact("notice", plain(message)))
-        conn = stack.enter_context(psycopg.connect(dsn, autocommit=True))
+        conn = stack.enter_context(connect(dsn, autocommit=True))
         demo = Demo(console, conn, Path(folder))
         demo.play(options, dsn)
         not_held = demo.not_held()

@@ -10,14 +10,14 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import psycopg
-
 import forgea_pgjobs
 from forgea_pgjobs import Claimed, JobStatus, add_artifact
+from forgea_pgjobs.cli.connection import connect
 from forgea_pgjobs.cli.output import describe
 from forgea_pgjobs.demo.repository import Repository, last_lines
 from forgea_pgjobs.worker import Verdict, Worker
@@ -91,7 +91,7 @@ class CommitCheck:
                 size = output.seek(0, os.SEEK_END)
                 output.seek(max(0, size - MOST_BYTES))
                 log = output.read(MOST_BYTES)
-        with psycopg.connect(self.dsn, autocommit=True) as conn:
+        with connect(self.dsn, autocommit=True) as conn:
             add_artifact(
                 conn,
                 job_id=job.job_id,
@@ -111,8 +111,9 @@ def main(folder: Path, repository: Path, command: list[str]) -> None:
     """Work until killed."""
     dsn = os.environ["DATABASE_URL"]
     check = CommitCheck(dsn, Repository(repository), folder, command)
+    how: dict[str, Any] = {"lease_for": LEASE, "poll_interval": POLL_INTERVAL}
     try:
-        Worker(dsn, check, name=folder.name, lease_for=LEASE, poll_interval=POLL_INTERVAL).run()
+        Worker(partial(connect, dsn), check, name=folder.name, **how).run()
     except Exception as error:
         sys.exit(describe(error, dsn))
 

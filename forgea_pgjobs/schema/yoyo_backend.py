@@ -57,6 +57,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         Raises: Refused.
         """
         with self.transaction():
+            self.connection.execute("set transaction isolation level read committed")
             self._set({"statement_timeout": "0", "lock_timeout": TURN_TIMEOUT})
             try:
                 self.connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])

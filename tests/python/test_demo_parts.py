@@ -313,13 +313,6 @@ def test_the_table_has_at_most_100_columns(text: str) -> None:
     assert width(fitted(text, 10)) == 10
 
 
-def test_a_stream_that_cannot_say_it_gets_a_question_mark() -> None:
-    buffer = io.BytesIO()
-    stream = io.TextIOWrapper(buffer, encoding="ascii")
-    Console(stream).line("語")
-    assert buffer.getvalue() == b"?\n"
-
-
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
