@@ -15,6 +15,8 @@ from urllib.parse import quote
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from forgea_pgjobs.cli.connection import misread
+
 SECRETS = ("password", "sslpassword")
 WIDTH = 30
 
@@ -73,32 +75,32 @@ class Progress:
 
 def describe(error: Exception, dsn: str | None) -> str:
     """Return the line that tells the user about an error."""
-    code, message, hint = _parts(error, dsn)
-    line = f"error {code}: {message}" + (f" (hint: {hint})" if hint else "")
-    return without_secrets(" ".join(line.split()), dsn)
+    if isinstance(error, psycopg.Error) and not error.sqlstate and (hint := misread(dsn or "")):
+        # libpq repeats parts of the string in its message, with whatever password is in it.
+        return f"error 08001: the connection string cannot be read (hint: {hint})"
+    code, *words = _parts(error)
+    message, hint = (without_secrets(text or "", dsn) for text in words)
+    return f"error {code}: {message}" + (f" (hint: {hint})" if hint else "")
 
 
 def without_secrets(text: str, dsn: str | None) -> str:
-    """Return the text with every password blotted out, also those of other connection strings."""
-    for secret in _secrets(dsn) or []:
+    """Return the text on one line, every password blotted out, also one of another connection.
+
+    A password may have any character: it ends before the last @, or with the text.
+    """
+    for secret in _secrets(dsn):
         for form in {secret, quote(secret, safe="")}:
             text = text.replace(form, "***")
-    text = re.sub(r"(//[^\s/:@]*:)\S*@", r"\1***@", text)
-    return re.sub(
-        r"(password\s*=\s*)('(?:\\.|[^'\\])*'|[^\s&]+)", r"\1***", text, flags=re.IGNORECASE
-    )
+    text = re.sub(r"(//[^\s/:]*:).*@", r"\1***@", " ".join(text.split()))
+    return re.sub(r"(?i)(password\s*=\s*).*", r"\1***", text)
 
 
-def _parts(error: Exception, dsn: str | None) -> tuple[str, str, str | None]:
+def _parts(error: Exception) -> tuple[str, str, str | None]:
     if isinstance(error, psycopg.Error) and error.sqlstate:
         message = error.diag.message_primary or str(error)
         is_ours = error.sqlstate == "42883" and "pgjobs." in message
         hint = "`status` says what was left out; `migrate` adds it." if is_ours else None
         return error.sqlstate, message, hint or error.diag.message_hint
-    if _secrets(dsn) is None:
-        # libpq repeats the string in its message, with whatever password is in it.
-        hint = "Write postgresql://user@host/database."
-        return "08001", "the connection string cannot be read", hint
     if isinstance(error, psycopg.OperationalError):
         return "08001", str(error), None
     if isinstance(error, ModuleNotFoundError):
@@ -110,10 +112,10 @@ def _parts(error: Exception, dsn: str | None) -> tuple[str, str, str | None]:
     )
 
 
-def _secrets(dsn: str | None) -> list[str] | None:
-    """Return the passwords of a connection string, None where it cannot be read."""
+def _secrets(dsn: str | None) -> list[str]:
+    """Return the passwords of a connection string that can be read."""
     try:
         parts = conninfo_to_dict(dsn or "")
     except psycopg.ProgrammingError:
-        return None
+        return []
     return [str(parts[name]) for name in SECRETS if parts.get(name)]

@@ -18,8 +18,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with 2."""
-        line = f"error 22023: {message} (hint: {self.prog} --help)\n"
-        self.exit(2, without_secrets(line, None))
+        words = without_secrets(message, None)
+        self.exit(2, f"error 22023: {words} (hint: {self.prog} --help)\n")
 
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"

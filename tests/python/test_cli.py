@@ -247,6 +247,8 @@ def test_a_reader_that_goes_away_gets_no_words(
         f"{NOWHERE} password='hunter@2",
         f"{NOWHERE} password='hunter@2' bad",
         f"{NOWHERE} sslpassword='hunter@2' sslmode=wrong",
+        f"{NOWHERE} password=pa hunter",
+        "postgresql://u@127.0.0.1:1/x?password=hunter&hunter2=3",
     ],
 )
 def test_a_password_is_never_printed(dsn: str, run: Run) -> None:
@@ -256,6 +258,41 @@ def test_a_password_is_never_printed(dsn: str, run: Run) -> None:
     misplaced = run("sql", dsn)
     assert misplaced.code == 2
     assert "hunter" not in misplaced.err
+
+
+QUOTES = "Leave out the quotes or spaces around it."
+CODED = "In a user or password write @ as %40, "
+
+
+@pytest.mark.parametrize(
+    ("dsn", "hint"),
+    [
+        ("postgresql://u:hunter@h/x?schema=lab&pgbouncer=true", "Leave out schema, pgbouncer: "),
+        ("postgresql+psycopg://u:hunter@h/x", "instead of postgresql+psycopg://, "),
+        ("jdbc:postgresql://u:hunter@h/x", "instead of jdbc:postgresql://, "),
+        ("mysql://u:hunter@h/x", "Begin with postgresql://."),
+        ('"postgresql://u:hunter@h/x"', QUOTES),
+        ("'postgresql://u:hunter@h/x'", QUOTES),
+        (" postgresql://u:hunter@h/x", QUOTES),
+        ("postgresql://u:pa@hunter@127.0.0.1:1/x", CODED),
+        ("postgresql://u:hunter@pa@127.0.0.1:1/x", CODED),
+        ("postgresql://u@corp:hunter@127.0.0.1:1/x", CODED),
+        ("postgresql://u:hunter/pa@127.0.0.1:1/x", CODED),
+        ("postgresql://u:1/hunter@127.0.0.1:1/x", CODED),
+        ("postgresql://u:p@/hunter@127.0.0.1:1/x", CODED),
+        ("postgresql://u:50%hunter@127.0.0.1:1/x", CODED),
+        ("postgresql://u:pa hunter@127.0.0.1:1/x", CODED),
+        ("postgresql://u:pa?hunter=1@hunter@127.0.0.1:1/x?schema=lab", CODED),
+        ("postgresql://u@h/x?password=hunter&hunter2=3", "Write postgresql://user@host/database."),
+    ],
+)
+def test_what_is_wrong_with_a_connection_string_is_named(dsn: str, hint: str, run: Run) -> None:
+    done = run("status", "--dsn", dsn)
+    assert_error(done, "08001")
+    assert f"(hint: {hint}" in done.err or f"{hint}which is not" in done.err
+    misplaced = run("sql", dsn)
+    assert misplaced.err.endswith("--help)\n")
+    assert "hunter" not in done.out + done.err + misplaced.err
 
 
 @pytest.mark.parametrize("name", ["password", "sslpassword"])
