@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -23,8 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add(commands)
-    options = parser.parse_args(argv)
+    options = argparse.Namespace()
     try:
+        parser.parse_args(argv, options)
         code = int(options.run(options))
         sys.stdout.flush()
         return code

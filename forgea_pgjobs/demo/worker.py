@@ -29,8 +29,9 @@ TIME_LIMIT = 60.0
 MOST_BYTES = 1_048_576
 # What the check has no business to know: our database, and where a git hook of the caller stood.
 HIDDEN = ("DATABASE_URL", "PG", "GIT_")
-# The folder that the process imports from; never the one that the caller stands in.
-IMPORT_FROM = Path(forgea_pgjobs.__file__).parent.parent
+# Imports from the folder, or the archive, that we are from; never from where the caller stands.
+START = f"import sys; sys.path.insert(0, sys.argv.pop(1)); from {__name__} import main; main()"
+IMPORT_FROM = str(Path(forgea_pgjobs.__file__).parent.parent)
 # Kills its process group when the other end of its standard input closes.
 GUARD = 'exec 3<&0 </dev/null; (cat <&3; kill -9 0) >/dev/null 2>&1 & exec "$@" 3<&-'
 
@@ -54,10 +55,11 @@ class Group(subprocess.Popen[bytes]):
 def start(folder: Path, dsn: str, repository: Repository, command: list[str]) -> Group:
     """Start a worker, named as its folder, in a process that can be killed."""
     folder.mkdir()
-    argv = [sys.executable, "-m", __name__, str(folder), str(repository.folder), *command]
+    words = [IMPORT_FROM, str(folder), str(repository.folder), *command]
     # An argument would show everybody the password that may be in it.
     environment = os.environ | {"DATABASE_URL": dsn}
-    return Group(argv, folder / "log", cwd=IMPORT_FROM, env=environment)
+    argv = [sys.executable, "-P", "-c", START, *words]
+    return Group(argv, folder / "log", cwd=folder, env=environment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +109,13 @@ class CommitCheck:
         return Verdict(status, {"exit_code": exit_code, "seconds": seconds, "last_lines": words})
 
 
-def main(folder: Path, repository: Path, command: list[str]) -> None:
-    """Work until killed."""
+def main() -> None:
+    """Work until killed, in the folder, on the repository and by the command of the arguments."""
+    folder, repository, *command = sys.argv[1:]
     dsn = os.environ["DATABASE_URL"]
-    check = CommitCheck(dsn, Repository(repository), folder, command)
+    check = CommitCheck(dsn, Repository(Path(repository)), Path(folder), command)
     how: dict[str, Any] = {"lease_for": LEASE, "poll_interval": POLL_INTERVAL}
     try:
-        Worker(partial(connect, dsn), check, name=folder.name, **how).run()
+        Worker(partial(connect, dsn), check, name=Path(folder).name, **how).run()
     except Exception as error:
         sys.exit(describe(error, dsn))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import re
 from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from forgea_pgjobs.errors import Refused
 
 PACKAGE = Path(__file__).parent.parent
 RECORD = "insert into pgjobs.migration"
@@ -74,8 +81,14 @@ def migrations_folder() -> Path:
 
 
 def migration_files() -> dict[str, Path]:
-    """Return the file of every migration by its id, the oldest first."""
+    """Return the file of every migration by its id, the oldest first.
+
+    Raises: Refused: there is none, so that nothing could be said of a database.
+    """
     files = sorted(migrations_folder().glob("*.sql"))
+    if not files:
+        hint = "Install forgea-pgjobs again, with the folders _sql and _migrations of its wheel."
+        raise Refused("58P01", "this installation has no migrations", hint)
     return {file.stem: file for file in files if not file.name.endswith(".rollback.sql")}
 
 
@@ -100,10 +113,29 @@ def _begin_and_end() -> list[str]:
     return [_read(_folder("sql") / "base" / name) for name in ("begin.sql", "end.sql")]
 
 
+@cache
 def _folder(name: str) -> Path:
+    """Return a folder of SQL; where the package lies in an archive, a copy until the exit."""
     # A wheel has the folders inside the package; a checkout has them at its top.
-    packaged = PACKAGE / f"_{name}"
-    return packaged if packaged.is_dir() else PACKAGE.parent / name
+    packaged = resources.files("forgea_pgjobs") / f"_{name}"
+    if not packaged.is_dir():
+        return PACKAGE.parent / name
+    if isinstance(packaged, Path):
+        return packaged
+    copy = TemporaryDirectory(prefix="pgjobs-sql-")
+    atexit.register(copy.cleanup)
+    _copy(packaged, Path(copy.name) / name)
+    return Path(copy.name) / name
+
+
+def _copy(source: Traversable, target: Path) -> None:
+    # resources.as_file does not know folders before Python 3.12.
+    if source.is_dir():
+        target.mkdir()
+        for each in source.iterdir():
+            _copy(each, target / each.name)
+    else:
+        target.write_bytes(source.read_bytes())
 
 
 def _included(folder: Path, text: str) -> Iterator[str]:

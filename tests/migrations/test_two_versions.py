@@ -72,7 +72,8 @@ def test_o16_either_version_works_or_is_told_and_nothing_wrong_is_written(
         psycopg.connect(empty_dsn) as operator,
         psycopg.connect(empty_dsn, autocommit=True) as app,
     ):
-        runner.migrate(empty_dsn)
+        if name != NAMES[0]:
+            runner.migrate(empty_dsn)
         app.execute("set lock_timeout = '1s'")
         old = calls(app)
         run(operator, up)
