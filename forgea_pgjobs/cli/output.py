@@ -104,7 +104,11 @@ def _parts(error: Exception) -> tuple[str, str, str | None]:
     if isinstance(error, psycopg.OperationalError):
         return "08001", str(error), None
     if isinstance(error, ModuleNotFoundError):
-        return "58P01", f"module {error.name} is not installed", "pip install 'forgea-pgjobs[demo]'"
+        if error.name in ("fcntl", "pwd"):
+            hint = "The other commands run here; they take a server of your own by --dsn."
+            return "0A000", "the demo and the server that it brings need Linux or macOS", hint
+        hint = "pip install 'forgea-pgjobs[cli]', or [demo], which brings a server as well."
+        return "58P01", f"module {error.name} is not installed", hint
     return (
         getattr(error, "sqlstate", None) or "58000",
         str(error) or type(error).__name__,

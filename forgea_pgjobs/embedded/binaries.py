@@ -84,11 +84,10 @@ class Account:
     gid: int | None = None
 
     def run(self, argv: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-        """Run argv to its end, away from the terminal's signals and the caller's PG* variables."""
+        """Run argv to its end, away from the terminal's signals."""
         return subprocess.run(
             [*self.prefix, *argv],
             cwd=cwd,
-            env={name: value for name, value in os.environ.items() if not name.startswith("PG")},
             user=self.uid,
             group=self.gid,
             extra_groups=None if self.uid is None else [],

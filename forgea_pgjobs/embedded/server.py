@@ -28,6 +28,9 @@ from forgea_pgjobs.embedded.signals import held, unwinding
 
 PREFIX = "forgea-pgjobs-"
 SOCKET = ".s.PGSQL.5432"
+# Of the path of a socket, in bytes, on the system that allows the fewest (macOS; Linux: 107).
+MOST_BYTES = 103
+SHORT = "/tmp"  # noqa: S108  # for a folder that mkdtemp makes
 INITDB = (
     "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync",
 )  # fmt: skip
@@ -57,12 +60,13 @@ def run_server(
 
     However the block ends (also by SIGINT, SIGTERM or SIGHUP), the server is stopped and its folder
     removed; after kill -9 the next call does so. ``settings`` are lines of postgresql.conf.
+    Meanwhile the environment has no variable of libpq's, for us and for those that we start.
 
     Raises: BinariesNotFound, ServerFailed.
     """
     found = find_binaries()
     account = choose_account()
-    with unwinding(), private_folder() as folder:
+    with unwinding(), _without_variables(), private_folder() as folder:
         account.own(folder)
         binaries = reachable_binaries(found, account, folder)
         pg_ctl = str(binaries / "pg_ctl")
@@ -88,6 +92,17 @@ def run_server(
                     stop(folder)
 
 
+@contextmanager
+def _without_variables() -> Iterator[None]:
+    # PGSERVICE, PGOPTIONS, PGSSLMODE …: not all of them can be overridden by a connection string.
+    names = [each for each in os.environ if each.startswith("PG") and not each.startswith("PGJOBS")]
+    taken = {name: os.environ.pop(name) for name in names}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
+
+
 def _configure(data: Path, settings: Mapping[str, str | int], folder: Path) -> None:
     # A file instead of the command line: no shell reads it, and PGPORT cannot override it.
     lines = {**settings, "listen_addresses": "", "port": 5432, "unix_socket_directories": folder}
@@ -107,8 +122,16 @@ def _run(account: Account, folder: Path, argv: list[str]) -> None:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Make a folder of mode 0700, hold it for this process, and remove it at the end."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    """Make a folder of mode 0700, hold it for this process, and remove it at the end.
+
+    Raises: ServerFailed: no folder can be made whose path is short enough for a socket.
+    """
+    parent = temp_folder()
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    except OSError as error:
+        words = f"TMPDIR must be a folder that can be written, its path shorter: {error}"
+        raise ServerFailed(words) from None
     # Locked before it gets its name, and until it is gone: no other run sees it without a lock.
     with (folder / "owner.new").open("w") as owner:
         try:
@@ -120,9 +143,16 @@ def private_folder() -> Iterator[Path]:
                 shutil.rmtree(folder)
 
 
+def temp_folder() -> str:
+    """Return the temp folder, or ``SHORT`` where the path of a socket below that is too long."""
+    usual = tempfile.gettempdir()
+    longest = f"{usual}/{PREFIX}{8 * 'x'}/{SOCKET}"
+    return SHORT if len(os.fsencode(longest)) > MOST_BYTES else usual
+
+
 def sweep(stop: Callable[[Path], None]) -> None:
     """Stop the servers and remove the folders of this user's killed runs."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for folder in Path(temp_folder()).glob(f"{PREFIX}*"):
         with suppress(FileNotFoundError, PermissionError):
             if folder.is_symlink() or (folder / "owner").stat().st_uid != os.geteuid():
                 continue

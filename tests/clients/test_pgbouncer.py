@@ -19,6 +19,7 @@ from psycopg.conninfo import make_conninfo
 
 import forgea_pgjobs as pgjobs
 from forgea_pgjobs.embedded.binaries import choose_account
+from forgea_pgjobs.embedded.server import temp_folder
 from forgea_pgjobs.worker import Worker
 from tests.calls import batch, lease, new
 from tests.clients import node, test_asyncpg
@@ -45,7 +46,7 @@ def pooled_dsn(host_dsn: str) -> Iterator[str]:
     account = choose_account()
     server = settings(host_dsn)
     lab = " ".join(f"{name}='{value}'" for name, value in server.items())
-    with TemporaryDirectory(prefix="pgjobs-") as name, ExitStack() as stack:
+    with TemporaryDirectory(prefix="pgjobs-", dir=temp_folder()) as name, ExitStack() as stack:
         folder = Path(name)
         example = (HERE / "pgbouncer.ini").read_text(encoding="utf-8")
         (folder / "pgbouncer.ini").write_text(

@@ -308,8 +308,18 @@ def test_a_password_inside_an_error_is_blotted_out(
     assert "hunter" not in done.err
 
 
-def test_a_missing_extra_is_named() -> None:
-    program = "import sys; sys.modules['yoyo'] = None; from forgea_pgjobs.cli import main; main()"
-    with python("-c", program, "migrate", "--dsn", NOWHERE) as migration:
-        out, err = migration.communicate()
-    assert_error(Done(1, out, err), "58P01")
+@pytest.mark.parametrize(
+    ("module", "command", "sqlstate", "words"),
+    [
+        ("yoyo", ["migrate", "--dsn", NOWHERE], "58P01", "pip install 'forgea-pgjobs[cli]'"),
+        ("pwd", ["demo"], "0A000", "need Linux or macOS"),
+    ],
+)
+def test_what_a_missing_module_means_is_said(
+    module: str, command: list[str], sqlstate: str, words: str
+) -> None:
+    program = f"import sys; sys.modules[{module!r}] = None; from forgea_pgjobs.cli import main"
+    with python("-c", f"{program}; main()", *command) as started:
+        out, err = started.communicate()
+    assert_error(Done(1, out, err), sqlstate)
+    assert words in err

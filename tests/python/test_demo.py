@@ -18,6 +18,7 @@ import pytest
 
 from forgea_pgjobs import schema
 from forgea_pgjobs.cli import main
+from forgea_pgjobs.embedded.server import temp_folder
 from tests.helpers import Connection, enqueue, rows
 from tests.python.repositories import git, new_repository
 
@@ -33,7 +34,7 @@ def temp(
 ) -> Iterator[Path]:
     """A temp folder for the demo alone (tmp_path is too long for a socket)."""
     tmp_path_factory.getbasetemp()  # so that pytest has made its own folder elsewhere
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=temp_folder()) as folder:
         monkeypatch.setenv("TMPDIR", folder)
         monkeypatch.setattr(tempfile, "tempdir", folder)
         yield Path(folder)

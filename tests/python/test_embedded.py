@@ -17,6 +17,7 @@ import pytest
 
 from forgea_pgjobs import embedded
 from forgea_pgjobs.embedded import binaries
+from forgea_pgjobs.embedded.server import temp_folder
 from tests.conftest import Postgres, server_under_test
 
 pytestmark = pytest.mark.usefixtures("temp")
@@ -36,7 +37,7 @@ def temp(
 ) -> Iterator[Path]:
     """A temp folder for embedded servers alone (tmp_path is too long for a socket)."""
     tmp_path_factory.getbasetemp()  # so that pytest has made its own folder elsewhere
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=temp_folder()) as folder:
         monkeypatch.setenv("TMPDIR", folder)
         monkeypatch.setattr(tempfile, "tempdir", folder)
         Path(folder).chmod(0o755)
@@ -99,11 +100,40 @@ def test_it_takes_settings() -> None:
     assert shown == [("on",), ("3",), ("it's",)]
 
 
-def test_the_callers_own_settings_do_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PGCLIENTENCODING", "nonsense")
+def test_the_callers_own_settings_reach_neither_it_nor_a_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = {
+        "PGCHANNELBINDING": "require",
+        "PGCLIENTENCODING": "nonsense",
+        "PGHOSTADDR": "127.0.0.1",
+        "PGOPTIONS": "-c role=nobody",
+        "PGREQUIREAUTH": "scram-sha-256",
+        "PGSERVICE": "nowhere",
+        "PGTARGETSESSIONATTRS": "standby",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
     with embedded.run_server(fsync=False) as server:
-        monkeypatch.delenv("PGCLIENTENCODING")
         psycopg.connect(server.dsn()).close()
+        connect = "import psycopg, sys; psycopg.connect(sys.argv[1]).close()"
+        subprocess.run([sys.executable, "-c", connect, server.dsn()], check=True)
+    assert settings.items() <= os.environ.items()
+
+
+def test_a_long_path_of_the_temp_folder_is_no_hindrance(
+    temp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = temp / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with embedded.run_server(fsync=False) as server:
+        psycopg.connect(server.dsn()).close()
+        assert long not in server.folder.parents
+    assert not server.folder.exists()
+    monkeypatch.setattr(embedded.server, "SHORT", str(temp / "nowhere"))
+    with pytest.raises(embedded.ServerFailed, match="TMPDIR must be"), embedded.run_server():
+        pass
 
 
 def test_it_is_gone_after_an_exception(temp: Path) -> None:
