@@ -17,6 +17,12 @@ COMMANDS = (migrate, rollback, status, verify, show, expire, backfill, sql, demo
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    if sys.stderr is None:
+        # Closed. Errors would be printed to stdout, and the connection's number be 2.
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if sys.stdout is None:
+        print("error 58030: standard output is closed (hint: try >/dev/null)", file=sys.stderr)
+        return 1
     if isinstance(sys.stdout, TextIOWrapper):
         # Python does so for stderr: what an encoding cannot say ends no command.
         sys.stdout.reconfigure(errors="replace")
@@ -33,8 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("error 57014: interrupted", file=sys.stderr)
     except BrokenPipeError:
-        # Whoever read us has gone; the interpreter's last flush must not fail as well.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        pass  # whoever read us has gone
     except Exception as error:  # the one place where an error becomes a line
         print(describe(error, getattr(options, "dsn", None)), file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Nobody reads, or the disk is full; the interpreter's last flush must not fail as well.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import shlex
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -101,6 +104,46 @@ def test_a_runner_that_had_to_wait_sees_what_the_other_has_done(empty_dsn: str) 
             assert not any(each.done() for each in runs)
         gate.execute("select pg_advisory_unlock(%s)", [LOCK])
         assert sorted(name for each in runs for name in each.result()) == ALL
+
+
+CLOSED = "error 58030: standard output is closed (hint: try >/dev/null)\n"
+FULL = "error 58000: [Errno 28] No space left on device\n"
+# Prints, and then fails.
+BREAKING = """
+import sys
+from forgea_pgjobs.cli import main, status
+status.run = lambda _options: [print("queued jobs"), 1 / 0]
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "out", "err"),
+    [
+        ("{command} >&-", 1, "", CLOSED),
+        ("{command} >&- 2>&-", 1, "", ""),
+        ("{command} 2>&-", 0, "queued jobs", ""),
+        ("{command} --wrong 2>&-", 2, "", ""),
+        ("{command} --dsn host=/nowhere 2>&-", 1, "", ""),
+        ("{command} >/dev/full", 1, "", FULL),
+        ("{breaking} >/dev/full", 1, "", "error 58000: division by zero\n"),
+    ],
+)
+def test_a_closed_or_full_output_is_one_line_or_none(
+    ending: str, code: int, out: str, err: str, dsn: str
+) -> None:
+    python = shlex.quote(sys.executable)
+    command = f"{python} -m forgea_pgjobs.cli status"
+    breaking = f"{python} -c {shlex.quote(BREAKING)} status"
+    done = subprocess.run(
+        ["sh", "-c", ending.format(command=command, breaking=breaking)],
+        env=os.environ | {"DATABASE_URL": dsn, "PYTHONUNBUFFERED": ""},
+        cwd=schema.migrations_folder().parent,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (code, err)
+    assert out in done.stdout if out else not done.stdout
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
