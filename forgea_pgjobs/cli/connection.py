@@ -9,9 +9,6 @@ import psycopg
 from psycopg import IsolationLevel, pq
 from psycopg.conninfo import conninfo_to_dict
 
-PLACE = ("host", "port", "dbname")
-OUR_SCHEMES = ("postgresql", "postgres")
-OTHER_SCHEME = re.compile(r"(jdbc:)?postgres(ql)?(\+\w+)?")
 # What a user or a password of a URL has only in the form of %40 and the like.
 RAW = re.compile(r"[@/?#\s]|%(?![0-9a-fA-F]{2})")
 
@@ -26,24 +23,24 @@ def connect(dsn: str, *, autocommit: bool = False) -> psycopg.Connection[Any]:
 def misread(dsn: str) -> str | None:
     """Return a hint where a connection string cannot be read, or is read as nobody means it.
 
-    Of the string it repeats only what can be no part of a password.
+    Of the string it repeats no more than names of parameters, where none is a password.
     """
     scheme, is_url, rest = dsn.partition("://")
+    # Behind a raw @ or / the rest of a password is taken for one of these.
     try:
         parts = conninfo_to_dict(dsn)
-        if not is_url or "@" not in "".join(str(parts.get(name)) for name in PLACE):
+        if not is_url or "@" not in f"{parts.get('host')}{parts.get('port')}{parts.get('dbname')}":
             return None
     except psycopg.ProgrammingError:
         pass
     if dsn[:1] in ("'", '"') or dsn != dsn.strip():
         return "Leave out the quotes or spaces around it."
-    if is_url and scheme not in OUR_SCHEMES:
-        theirs = f" instead of {scheme}://, which is not PostgreSQL's"
-        return f"Begin with postgresql://{theirs if OTHER_SCHEME.fullmatch(scheme) else ''}."
-    login, _, place = rest.rpartition("@")
+    if is_url and scheme not in ("postgresql", "postgres"):
+        return "Begin with postgresql://, not postgresql+psycopg:// (SQLAlchemy's) or any other."
+    login, _, rest = rest.rpartition("@")
     if RAW.search(login):
         return "In a user or password write @ as %40, / as %2F, % as %25, a space as %20."
-    query = place.partition("?")[2]
+    query = rest.partition("?")[2]
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} | {"ssl"}
     names = [name for name in re.findall(r"(\w+)=", query) if name not in known]
     if names and "password" not in query:

@@ -122,16 +122,8 @@ def _run(account: Account, folder: Path, argv: list[str]) -> None:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Make a folder of mode 0700, hold it for this process, and remove it at the end.
-
-    Raises: ServerFailed: no folder can be made whose path is short enough for a socket.
-    """
-    parent = temp_folder()
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-    except OSError as error:
-        words = f"TMPDIR must be a folder that can be written, its path shorter: {error}"
-        raise ServerFailed(words) from None
+    """Make a folder of mode 0700, hold it for this process, and remove it at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=temp_folder()))
     # Locked before it gets its name, and until it is gone: no other run sees it without a lock.
     with (folder / "owner.new").open("w") as owner:
         try:
@@ -144,10 +136,16 @@ def private_folder() -> Iterator[Path]:
 
 
 def temp_folder() -> str:
-    """Return the temp folder, or ``SHORT`` where the path of a socket below that is too long."""
+    """Return the temp folder, or ``SHORT`` where the path of a socket below that is too long.
+
+    Raises: ServerFailed: nor can ``SHORT`` be written.
+    """
     usual = tempfile.gettempdir()
-    longest = f"{usual}/{PREFIX}{8 * 'x'}/{SOCKET}"
-    return SHORT if len(os.fsencode(longest)) > MOST_BYTES else usual
+    if len(os.fsencode(f"{usual}/{PREFIX}{8 * 'x'}/{SOCKET}")) <= MOST_BYTES:
+        return usual
+    if not os.access(SHORT, os.W_OK):
+        raise ServerFailed(f"TMPDIR is too long for the path of a socket, {SHORT} not writable")
+    return SHORT
 
 
 def sweep(stop: Callable[[Path], None]) -> None:

@@ -10,7 +10,8 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 
 from forgea_pgjobs.errors import Refused
 
@@ -81,10 +82,7 @@ def migrations_folder() -> Path:
 
 
 def migration_files() -> dict[str, Path]:
-    """Return the file of every migration by its id, the oldest first.
-
-    Raises: Refused: there is none, so that nothing could be said of a database.
-    """
+    """Return the file of every migration by its id, the oldest first. Raises: Refused: none."""
     files = sorted(migrations_folder().glob("*.sql"))
     if not files:
         hint = "Install forgea-pgjobs again, with the folders _sql and _migrations of its wheel."
@@ -122,16 +120,16 @@ def _folder(name: str) -> Path:
         return PACKAGE.parent / name
     if isinstance(packaged, Path):
         return packaged
-    copy = TemporaryDirectory(prefix="pgjobs-sql-")
-    atexit.register(copy.cleanup)
-    _copy(packaged, Path(copy.name) / name)
-    return Path(copy.name) / name
+    copy = Path(mkdtemp(prefix="pgjobs-sql-"))
+    atexit.register(rmtree, copy)
+    _copy(packaged, copy)
+    return copy
 
 
 def _copy(source: Traversable, target: Path) -> None:
     # resources.as_file does not know folders before Python 3.12.
     if source.is_dir():
-        target.mkdir()
+        target.mkdir(exist_ok=True)
         for each in source.iterdir():
             _copy(each, target / each.name)
     else:

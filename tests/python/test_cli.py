@@ -260,6 +260,7 @@ def test_a_password_is_never_printed(dsn: str, run: Run) -> None:
     assert "hunter" not in misplaced.err
 
 
+SCHEME = "Begin with postgresql://, not postgresql+psycopg:// (SQLAlchemy's)"
 QUOTES = "Leave out the quotes or spaces around it."
 CODED = "In a user or password write @ as %40, "
 
@@ -268,9 +269,9 @@ CODED = "In a user or password write @ as %40, "
     ("dsn", "hint"),
     [
         ("postgresql://u:hunter@h/x?schema=lab&pgbouncer=true", "Leave out schema, pgbouncer: "),
-        ("postgresql+psycopg://u:hunter@h/x", "instead of postgresql+psycopg://, "),
-        ("jdbc:postgresql://u:hunter@h/x", "instead of jdbc:postgresql://, "),
-        ("mysql://u:hunter@h/x", "Begin with postgresql://."),
+        ("postgresql+psycopg://u:hunter@h/x", SCHEME),
+        ("jdbc:postgresql://u:hunter@h/x", SCHEME),
+        ("mysql://u:hunter@h/x", SCHEME),
         ('"postgresql://u:hunter@h/x"', QUOTES),
         ("'postgresql://u:hunter@h/x'", QUOTES),
         (" postgresql://u:hunter@h/x", QUOTES),
@@ -289,7 +290,7 @@ CODED = "In a user or password write @ as %40, "
 def test_what_is_wrong_with_a_connection_string_is_named(dsn: str, hint: str, run: Run) -> None:
     done = run("status", "--dsn", dsn)
     assert_error(done, "08001")
-    assert f"(hint: {hint}" in done.err or f"{hint}which is not" in done.err
+    assert f"(hint: {hint}" in done.err
     misplaced = run("sql", dsn)
     assert misplaced.err.endswith("--help)\n")
     assert "hunter" not in done.out + done.err + misplaced.err
