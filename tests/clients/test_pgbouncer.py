@@ -2,33 +2,24 @@
 
 import asyncio
 import json
-import os
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
 import forgea_pgjobs as pgjobs
-from forgea_pgjobs.embedded.binaries import choose_account
-from forgea_pgjobs.embedded.server import temp_folder
 from forgea_pgjobs.worker import Worker
 from tests.calls import batch, lease, new
 from tests.clients import node, test_asyncpg
-from tests.clients.scenario import HERE, TOLD, settings, told
+from tests.clients.pooler import needs_pgbouncer, pooled
+from tests.clients.scenario import TOLD, told
 from tests.helpers import call, refused, sha
-from tests.python.workers import passing, until
+from tests.python.workers import passing
 
-PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not on PATH")
+pytestmark = needs_pgbouncer
 
 SERVERS = 2
 CLIENTS = 8
@@ -42,39 +33,8 @@ def push() -> dict[str, Any]:
 @pytest.fixture
 def pooled_dsn(host_dsn: str) -> Iterator[str]:
     """The database through a pooler of its own, with two connections for everybody."""
-    assert PGBOUNCER
-    account = choose_account()
-    server = settings(host_dsn)
-    lab = " ".join(f"{name}='{value}'" for name, value in server.items())
-    with TemporaryDirectory(prefix="pgjobs-", dir=temp_folder()) as name, ExitStack() as stack:
-        folder = Path(name)
-        example = (HERE / "pgbouncer.ini").read_text(encoding="utf-8")
-        (folder / "pgbouncer.ini").write_text(
-            example.replace("host=/var/run/postgresql dbname=lab", lab).replace(
-                "/var/run/pgbouncer", name
-            )
-        )
-        (folder / "users.txt").write_text(f'"{server["user"]}" ""\n')
-        account.own(folder)
-        pooler = subprocess.Popen(
-            [*account.prefix, PGBOUNCER, "--quiet", "pgbouncer.ini"],
-            cwd=folder,
-            user=account.uid,
-            group=account.gid,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        stack.callback(pooler.wait)
-        stack.callback(pooler.kill)
-        until(lambda: pooler.poll() is None and answers(folder / ".s.PGSQL.6432"))
-        yield make_conninfo("", host=name, port=6432, dbname="lab", user=server["user"])
-
-
-def answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
-        probe.connect(str(path))
-        return True
-    return False
+    with pooled(host_dsn) as dsn:
+        yield dsn
 
 
 @pytest.fixture
