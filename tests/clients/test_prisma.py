@@ -37,6 +37,14 @@ order by attribute.attnum
 TABLES = """
 select relname from pg_class where relnamespace = 'pgjobs'::regnamespace and relkind = 'r'
 """
+PREVIEW = """
+model Preview {
+  jobId BigInt @id @map("job_id")
+
+  @@map("preview")
+  @@schema("public")
+}
+"""
 NOTHING = "-- This is an empty migration."
 
 
@@ -108,17 +116,32 @@ def test_what_prisma_does_in_the_ledger(generated: Path, host_dsn: str) -> None:
     assert [row.status for row in shown] == ["FAILED", "QUEUED"]
 
 
+def diff(schema: str, dsn: str, *external: str) -> str:
+    """Return what Prisma's engine would do to the database."""
+    return node.run(*TSX, "migrate_diff.ts", schema, *external, dsn=dsn).strip()
+
+
 @needs_node
 def test_prisma_migrate_leaves_the_ledger_alone(generated: Path, host_dsn: str) -> None:
     with psycopg.connect(host_dsn) as conn:
         tables = [f"pgjobs.{row.relname}" for row in helpers.rows(conn, TABLES)]
 
-    def diff(schema: str, *external: str) -> str:
-        return node.run(
-            "node", "--import", "tsx", "migrate_diff.ts", schema, *external, dsn=host_dsn
-        )
-
-    assert diff("schema.prisma").strip() == NOTHING
-    assert diff("pgjobs.prisma", *tables).strip() == NOTHING
+    assert diff("schema.prisma", host_dsn) == NOTHING
+    assert diff("pgjobs.prisma", host_dsn, *tables) == NOTHING
     # What a schema file that lists pgjobs would do without that.
-    assert diff("pgjobs.prisma").count("DROP TABLE") == len(tables)
+    assert diff("pgjobs.prisma", host_dsn).count("DROP TABLE") == len(tables)
+
+
+@needs_node
+def test_a_key_to_a_job_belongs_into_a_schema_that_prisma_does_not_list(
+    generated: Path, host_dsn: str, tmp_path: Path
+) -> None:
+    schema = tmp_path / "schema.prisma"
+    schema.write_text((HERE / "schema.prisma").read_text(encoding="utf-8") + PREVIEW)
+    with psycopg.connect(host_dsn, autocommit=True) as conn:
+        conn.execute("create schema elsewhere; create table preview (job_id bigint primary key)")
+        conn.execute("create table elsewhere.preview (job_id bigint references pgjobs.job)")
+        assert diff(str(schema), host_dsn) == NOTHING
+        conn.execute("alter table preview add foreign key (job_id) references pgjobs.job")
+        with pytest.raises(AssertionError, match="P4002"):
+            diff(str(schema), host_dsn)
