@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from types import NoneType
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from forgea_pgjobs.errors import InvalidArgument
 from forgea_pgjobs.statuses import JobStatus
 
 # A parameter has one type in every function, text unless it stands here. Without its type a number
@@ -38,13 +40,22 @@ PLAIN = [{type_, NoneType} for type_ in (int, UUID, Jsonb)]
 WORDS = {str, JobStatus, NoneType}
 
 
-def prepared(function: str, parameters: Mapping[str, Any]) -> tuple[bytes, dict[str, Any]]:
+def prepared(
+    function: str, model: object, parameters: Mapping[str, Any]
+) -> tuple[bytes, dict[str, Any]]:
     """Return the call of a function by named notation, and its arguments as psycopg takes them.
 
     The parameters are those of a call of ours, its connection among them.
+
+    Raises: InvalidArgument: a time without its zone, which the session would read in its own.
     """
     arguments = dict(parameters)
     del arguments["conn"]
+    for name, value in arguments.items():
+        if isinstance(value, datetime) and value.tzinfo is None:
+            error = InvalidArgument(f"{name} has no time zone: {value}")
+            error.sqlstate = "22023"
+            raise error
     names = tuple(arguments)
     in_binary = []
     for name, form in forms(names):
@@ -52,17 +63,23 @@ def prepared(function: str, parameters: Mapping[str, Any]) -> tuple[bytes, dict[
             value = arguments[name] = form(arguments[name])
             if is_plain(value):
                 in_binary.append(name)
-    return text(function, names, tuple(in_binary)), arguments
+    return text(function, model, names, tuple(in_binary)), arguments
 
 
 @cache
-def text(function: str, names: tuple[str, ...], in_binary: tuple[str, ...] = ()) -> bytes:
-    """Return the call of a function by named notation."""
+def text(
+    function: str, model: object, names: tuple[str, ...], in_binary: tuple[str, ...] = ()
+) -> bytes:
+    """Return the call of a function by named notation, for the columns that the model has.
+
+    A later version may answer more of them.
+    """
+    columns = ", ".join(getattr(model, "__match_args__", "*"))
     arguments = (
         f"{name} => %({name}){'b' if name in in_binary else 's'}::{TYPES.get(name, 'text')}"
         for name in names
     )
-    return f"select * from pgjobs.{function}({', '.join(arguments)})".encode()  # noqa: S608
+    return f"select {columns} from pgjobs.{function}({', '.join(arguments)})".encode()  # noqa: S608
 
 
 @cache

@@ -154,15 +154,21 @@ def is_transient(error: psycopg.Error, *, is_connected: bool) -> bool:
     return error.sqlstate in TRANSIENT or error.sqlstate.startswith("08")
 
 
+# A repetition that finds everything done writes nothing, so its COMMIT waits for no standby and
+# proves nothing. With this record it waits.
+PROOF = b"select pg_logical_emit_message(true, 'pgjobs', '')"
+
+
 class CommitWatch:
     """A notice handler: is the COMMIT that it sees one that may not have reached the standby?
 
-    The server then answers COMMIT with success and this warning: committed here, replicated maybe.
+    The server then answers COMMIT with success and a WARNING, 01000 or 57P01: committed here,
+    replicated maybe (PostgreSQL, src/backend/replication/syncrep.c).
     """
 
     def __init__(self) -> None:
         self.is_unknown = False
 
     def __call__(self, notice: psycopg.errors.Diagnostic) -> None:
-        if notice.severity_nonlocalized == "WARNING" and notice.sqlstate in {"57014", "57P01"}:
-            self.is_unknown = True
+        is_telling = (notice.sqlstate or "").startswith(("01", "57"))
+        self.is_unknown |= is_telling and notice.severity_nonlocalized == "WARNING"

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import Connection
 
-from forgea_pgjobs.errors import CommitWatch, UnknownOutcome, is_transient
+from forgea_pgjobs.errors import PROOF, CommitWatch, UnknownOutcome, is_transient
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ def retry(
         conn = None
         try:
             conn = connect()
-            return _commit(conn, unit)
+            return _commit(conn, unit, is_first=attempt == 1)
         except psycopg.Error as error:
             is_connected = conn is not None and not conn.closed
             if attempt == attempts or not is_transient(error, is_connected=is_connected):
@@ -55,12 +55,19 @@ def retry(
     raise ValueError("attempts must be at least 1")
 
 
-def _commit(conn: Connection[Any], unit: Callable[[Connection[Any]], T]) -> T:
+def _commit(
+    conn: Connection[Any],
+    unit: Callable[[Connection[Any]], T],
+    *,
+    is_first: bool,
+) -> T:
     watch = CommitWatch()
     # Whatever connect left open would make this transaction a mere savepoint.
     conn.commit()
     with conn.transaction():
         answer = unit(conn)
+        if not is_first:
+            conn.execute(PROOF)
         conn.add_notice_handler(watch)
     if watch.is_unknown:
         raise UnknownOutcome("the wait for the synchronous standby was cancelled during COMMIT")

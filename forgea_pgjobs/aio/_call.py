@@ -21,7 +21,7 @@ async def call(
     conn: AsyncConnection[Any], model: Callable[..., T], function: str, parameters: dict[str, Any]
 ) -> list[T]:
     """Return every row of the answer; a model has the columns of its answer, in their order."""
-    query, arguments = prepared(function, parameters)
+    query, arguments = prepared(function, model, parameters)
     with translated():
         # Not conn.cursor(): a raw cursor, say, would not know our placeholders.
         async with AsyncCursor(conn, row_factory=tuple_row) as cursor:

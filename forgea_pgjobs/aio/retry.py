@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import AsyncConnection
 
-from forgea_pgjobs.errors import CommitWatch, UnknownOutcome, is_transient
+from forgea_pgjobs.errors import PROOF, CommitWatch, UnknownOutcome, is_transient
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ async def retry(
         conn = None
         try:
             conn = await connect()
-            return await _commit(conn, unit)
+            return await _commit(conn, unit, is_first=attempt == 1)
         except psycopg.Error as error:
             is_connected = conn is not None and not conn.closed
             if attempt == attempts or not is_transient(error, is_connected=is_connected):
@@ -55,13 +55,18 @@ async def retry(
 
 
 async def _commit(
-    conn: AsyncConnection[Any], unit: Callable[[AsyncConnection[Any]], Awaitable[T]]
+    conn: AsyncConnection[Any],
+    unit: Callable[[AsyncConnection[Any]], Awaitable[T]],
+    *,
+    is_first: bool,
 ) -> T:
     watch = CommitWatch()
     # Whatever connect left open would make this transaction a mere savepoint.
     await conn.commit()
     async with conn.transaction():
         answer = await unit(conn)
+        if not is_first:
+            await conn.execute(PROOF)
         conn.add_notice_handler(watch)
     if watch.is_unknown:
         raise UnknownOutcome("the wait for the synchronous standby was cancelled during COMMIT")

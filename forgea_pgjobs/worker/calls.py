@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,9 +15,16 @@ import psycopg
 from psycopg import Cursor
 from psycopg.rows import tuple_row
 
-from forgea_pgjobs import Claimed, JobStatus, complete, release
+from forgea_pgjobs import Claimed, JobStatus, release
 from forgea_pgjobs._call_text import text
-from forgea_pgjobs.errors import CommitWatch, LeaseLost, VerdictFinal, translated
+from forgea_pgjobs.errors import (
+    PROOF,
+    CommitWatch,
+    JobNotFound,
+    LeaseLost,
+    VerdictFinal,
+    translated,
+)
 
 log = logging.getLogger("forgea_pgjobs.worker")
 
@@ -27,6 +35,9 @@ select job_id, outcome from pgjobs.complete_many(
     %(summaries)b::text[]::jsonb[]
 ) where outcome not in ('completed', 'replayed')
 """
+# A summary may have so many, and no NUL.
+MOST_BYTES = 65_536
+NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,29 +107,64 @@ class Exchanged:
 
 
 def run(handler: Handler, job: Claimed) -> Finished:
-    """Run the handler. An exception is not a verdict: it says that the infrastructure failed."""
+    """Run the handler. An exception is not a verdict: it says that the infrastructure failed.
+
+    Raises: TypeError: an answer that is no verdict; no other run would give one.
+    """
     try:
         said = handler(job)
-        if not isinstance(said, Verdict):
-            return Finished(job, JobStatus(said))
-        summary = None if said.summary is None else json.dumps(said.summary)
-        return Finished(job, JobStatus(said.status), summary)
     except Exception as error:  # whatever it is, the job must be given back
+        log.warning("job %s: the handler failed", job.job_id, exc_info=error)
         return Finished(job, reason=reason_of(error))
+    verdict = said if isinstance(said, Verdict) else Verdict(said)
+    try:
+        status = JobStatus(verdict.status)
+    except ValueError:
+        raise TypeError(f"the handler answered {said!r:.64}, which is no verdict") from None
+    return Finished(job, status, None if verdict.summary is None else storable(verdict.summary))
+
+
+def storable(summary: Any) -> str:
+    """Return a summary as JSON that the database takes: what it cannot store is cut, and marked."""
+    try:
+        try:
+            text = json.dumps(summary, allow_nan=False, ensure_ascii=False)
+        except ValueError:  # it has a NaN, or it has itself
+            text = json.dumps(json.loads(json.dumps(summary), parse_constant=str))
+    except Exception as error:
+        return not_stored(error)
+    data = NUL.sub(r"\1\\ufffd", text).encode(errors="replace")
+    if len(data) > MOST_BYTES:
+        return json.dumps({"cut_of_bytes": len(data), "begins": text[: MOST_BYTES // 8]})
+    return data.decode()
+
+
+def not_stored(error: Exception) -> str:
+    """Return what stands in for a summary that cannot be stored."""
+    return json.dumps({"not_stored": reason_of(error)})
 
 
 def reason_of(error: BaseException) -> str:
     """Return the kind and the first words of an error, as ``release`` takes them."""
-    text = f"{type(error).__name__}: {error}"
+    try:
+        words = str(error)[:200]
+    except Exception as fault:
+        words = f"str() of it raises {type(fault).__name__}"
+    text = f"{type(error).__name__}: {words}"
     return "".join(char if char.isprintable() else " " for char in text)[:200]
 
 
 def exchange(
-    conn: psycopg.Connection[Any], finished: Sequence[Finished], settings: Settings, max_jobs: int
+    conn: psycopg.Connection[Any],
+    finished: Sequence[Finished],
+    settings: Settings,
+    max_jobs: int,
+    *,
+    is_first: bool = True,
 ) -> Exchanged:
     """Write verdicts and claim, in one transaction and, where libpq can, one round trip.
 
-    Repeating it writes nothing twice.
+    Repeating it writes nothing twice; what is not the first try proves that all of it lasts.
 
     Raises: LeaseLost, VerdictFinal: for a single verdict that is not taken.
     """
@@ -132,10 +178,10 @@ def exchange(
     # Around it all: the answer to COMMIT comes last.
     conn.add_notice_handler(watch)
     try:
-        if max_jobs and len(finished) <= 1:
+        if max_jobs and len(finished) <= 1 and is_first:
             claimed = _one_statement(conn, finished, claiming)
         else:
-            claimed, refused = _one_transaction(conn, finished, claiming)
+            claimed, refused = _one_transaction(conn, finished, claiming, is_first=is_first)
     finally:
         conn.remove_notice_handler(watch)
     runs = list(map(Claimed._make, claimed))
@@ -146,7 +192,9 @@ def _one_statement(
     conn: psycopg.Connection[Any], finished: Sequence[Finished], claiming: dict[str, Any]
 ) -> list[tuple[Any, ...]]:
     if not finished:
-        return _execute(conn, text("claim", tuple(claiming)), claiming, binary=True).fetchall()
+        return _execute(
+            conn, text("claim", Claimed, tuple(claiming)), claiming, binary=True
+        ).fetchall()
     [one] = finished
     arguments = {
         "job_id": one.job.job_id,
@@ -155,13 +203,17 @@ def _one_statement(
         "summary": one.summary,
         **claiming,
     }
-    query = text("complete_and_claim", tuple(arguments))
+    query = text("complete_and_claim", Claimed, tuple(arguments))
     with translated():
         return _execute(conn, query, arguments, binary=True).fetchall()
 
 
 def _one_transaction(
-    conn: psycopg.Connection[Any], finished: Sequence[Finished], claiming: dict[str, Any]
+    conn: psycopg.Connection[Any],
+    finished: Sequence[Finished],
+    claiming: dict[str, Any],
+    *,
+    is_first: bool,
 ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     summaries = [one.summary for one in finished]
     verdicts = {
@@ -174,7 +226,11 @@ def _one_transaction(
         with conn.transaction():
             writer = _execute(conn, COMPLETE_MANY, verdicts)
             if claiming["max_jobs"]:
-                claimer = _execute(conn, text("claim", tuple(claiming)), claiming, binary=True)
+                claimer = _execute(
+                    conn, text("claim", Claimed, tuple(claiming)), claiming, binary=True
+                )
+            if not is_first:
+                conn.execute(PROOF)
         return (claimer.fetchall() if claiming["max_jobs"] else []), writer.fetchall()
 
 
@@ -188,30 +244,6 @@ def _execute(
     )
 
 
-def write_singly(conn: psycopg.Connection[Any], finished: Sequence[Finished]) -> WorkerCounts:
-    """Write each verdict by itself; one that the database will not take is no verdict.
-
-    Its job is released instead. So one bad summary does not hold up the verdicts of its batch.
-    """
-    counts = WorkerCounts()
-    for one in finished:
-        try:
-            complete(
-                conn,
-                job_id=one.job.job_id,
-                lease_token=one.job.lease_token,
-                status=one.status,
-                summary=None if one.summary is None else json.loads(one.summary),
-            )
-            counts.written += 1
-        except (LeaseLost, VerdictFinal) as error:
-            lose(one.job.job_id, str(error))
-            counts.lost += 1
-        except psycopg.DataError as error:
-            counts.add(give_back(conn, one.job, reason_of(error)))
-    return counts
-
-
 def give_back(
     conn: psycopg.Connection[Any], job: Claimed, reason: str, retry_after: timedelta | None = None
 ) -> WorkerCounts:
@@ -219,7 +251,7 @@ def give_back(
     lease: dict[str, Any] = {"job_id": job.job_id, "lease_token": job.lease_token}
     try:
         release(conn, **lease, reason=reason, retry_after=retry_after)
-    except (LeaseLost, VerdictFinal) as error:
+    except (JobNotFound, LeaseLost, VerdictFinal) as error:
         lose(job.job_id, str(error))
         return WorkerCounts(lost=1)
     return WorkerCounts(released=1)

@@ -16,7 +16,7 @@ from forgea_pgjobs.models import Claimed
 from forgea_pgjobs.worker.calls import Connect, log, reason_of
 
 BEATS_PER_LEASE = 3
-# Seconds until a beat that failed is tried again.
+# Seconds until a beat that failed is tried again; then twice as long each time.
 AGAIN = 0.1
 
 
@@ -54,6 +54,7 @@ class Heartbeat:
         conn: psycopg.Connection[Any] | None = None
         every = self._lease_for.total_seconds() / BEATS_PER_LEASE
         pause = every
+        again = AGAIN
         seen: set[UUID] = set()
         try:
             while not self.ended.wait(pause):
@@ -69,9 +70,13 @@ class Heartbeat:
                         conn.autocommit = True
                     if conn is not None:
                         self._beat_all(conn, due)
+                    again = AGAIN
                 except Exception as error:  # whatever it is: without beats the leases end
                     log.warning("no heartbeat: %s", reason_of(error))
-                    pause = min(every, AGAIN)
+                    pause = min(every, again)
+                    again *= 2
+                    if conn is not None:
+                        conn.close()  # a server that was demoted stays one
         finally:
             if conn is not None:
                 conn.close()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
+from logging import INFO
 from threading import Event
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import psycopg
 
-from forgea_pgjobs.errors import LeaseLost, VerdictFinal, is_transient
+from forgea_pgjobs.errors import UnknownOutcome
 from forgea_pgjobs.models import Claimed
 from forgea_pgjobs.worker.calls import (
     Exchanged,
@@ -23,9 +26,9 @@ from forgea_pgjobs.worker.calls import (
     give_back,
     log,
     lose,
+    not_stored,
     reason_of,
     run,
-    write_singly,
 )
 from forgea_pgjobs.worker.heartbeat import Heartbeat
 
@@ -37,10 +40,25 @@ FIRST_PAUSE = 0.002
 LOOK = 0.2
 FIRST_REST = 0.1
 LAST_REST = 5.0
+# After so many failures in a row the next claim waits, twice as long each time, in seconds.
+MANY_FAILURES = 5
+LONGEST_BREAK = 60.0
 # How often it is tried again once nobody is to wait for it.
 LAST_TRIES = 8
-# A standby that is not yet promoted, a lock timeout, a statement timeout: these pass as well.
-PASSING = {"25006", "55P03", "57014"}
+# Of one verdict, not of the database: a summary that cannot be stored, a job that is gone, a limit.
+OF_A_VERDICT = ("22", "54", "P0", "23V02", "23V05")
+# What passes even before anything has worked: no connection yet, a standby that is not promoted,
+# no room, a shutdown, a timeout. Later everything does: somebody mends it.
+PASSING = ("08", "25006", "25P0", "40", "53", "55P03", "57")
+
+
+def may_pass(error: Exception) -> bool:
+    """Tell whether a worker that has done nothing yet should wait."""
+    if not isinstance(error, psycopg.Error):
+        return isinstance(error, OSError)
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError)
+    return error.sqlstate.startswith(PASSING)
 
 
 class NothingOwed(Exception):
@@ -58,26 +76,32 @@ class ReconnectingConnection:
     stopping: Event
     patient: bool
     _conn: psycopg.Connection[Any] | None = None
+    _has_worked: bool = False
 
     def run(self, unit: Callable[[psycopg.Connection[Any]], T], *, owing: bool = True) -> T:
         """Run a repeatable unit, again on a new connection where the old one is lost.
 
         For as long as it takes; once told to stop, or not patient, only a few times.
 
-        Raises: NothingOwed: told to stop and not ``owing``. What no repetition mends, at once.
+        Raises: NothingOwed: told to stop and not ``owing``. At once: what is of one verdict; before
+        anything has worked, what no waiting mends.
         """
         rest, tries = FIRST_REST, 0
         while owing or not self.stopping.is_set():
             try:
                 if self._conn is None or self._conn.closed:
                     self._conn = self._open()
-                return unit(self._conn)
-            except psycopg.Error as error:
-                is_connected = self._conn is not None and not self._conn.closed
-                passes = error.sqlstate in PASSING or is_transient(error, is_connected=is_connected)
+                answer = unit(self._conn)
+                self._has_worked = True
+                return answer
+            except (psycopg.Error, OSError) as error:
+                sqlstate = getattr(error, "sqlstate", None) or ""
                 tries += self.stopping.is_set() or not self.patient
-                if not passes or tries > LAST_TRIES:
+                is_lasting = not (self._has_worked or may_pass(error))
+                if sqlstate.startswith(OF_A_VERDICT) or is_lasting or tries > LAST_TRIES:
                     raise
+                if sqlstate == "25006":
+                    self.close()  # a server that was demoted stays one; the primary is elsewhere
                 log.warning("trying again: %s", str(error).partition("\n")[0])
             pause = sleep if owing else self.stopping.wait
             pause(rest * random.uniform(0.5, 1.0))  # noqa: S311  # a pause, not a secret
@@ -90,8 +114,14 @@ class ReconnectingConnection:
             self._conn.close()
 
     def _open(self) -> psycopg.Connection[Any]:
-        conn = self.settings.connect()
-        conn.autocommit = True
+        try:
+            conn = self.settings.connect()
+            conn.rollback()  # what it may have left open
+            conn.autocommit = True
+        except (psycopg.Error, OSError):
+            raise
+        except Exception as error:
+            raise ConnectionError(reason_of(error)) from error
         if self.settings.listen:
             conn.execute("listen pgjobs")
         return conn
@@ -114,6 +144,8 @@ class WorkerThread:
     failure: BaseException | None = field(init=False, default=None)
     _connection: ReconnectingConnection = field(init=False)
     _pause: float = field(init=False, default_factory=lambda: FIRST_PAUSE)
+    _failures: int = field(init=False, default=0)
+    _pid: int = field(init=False, default_factory=os.getpid)
 
     def work(self) -> None:
         """Work; this is what the thread runs."""
@@ -154,13 +186,33 @@ class WorkerThread:
                     self._give_back(unstarted, "worker stopped", timedelta(0))
                 self.heartbeat.drop(runs[number:])
                 break
+            failure: BaseException | None = None
+            start = monotonic()
             try:
-                finished.append(run(self.settings.handler, job))
+                done = run(self.settings.handler, job)
             except BaseException as error:  # sys.exit, say: after what is held is written
-                finished.append(Finished(job, reason=reason_of(error)))
-                self._fail(error)
+                failure, done = error, Finished(job, reason=reason_of(error))
+            if os.getpid() != self._pid:
+                os._exit(70)  # a child that the handler forked must not speak for the worker
+            finished.append(done)
+            self._failures = 0 if done.reason is None else self._failures + 1
+            self._tell(done, monotonic() - start)
+            if failure is not None:
+                self._fail(failure)
                 self.giving_back.set()
         return finished
+
+    def _tell(self, done: Finished, seconds: float) -> None:
+        if log.isEnabledFor(INFO):
+            outcome = done.status or "released"
+            fields = {
+                "lab_session_id": str(done.job.session_id),
+                "verification_job_id": done.job.job_id,
+                "worker_id": self.settings.name,
+                "outcome": outcome,
+                "seconds": seconds,
+            }
+            log.info("job %s: %s after %.3f s", done.job.job_id, outcome, seconds, extra=fields)
 
     def _deliver_and_claim(self, finished: list[Finished]) -> list[Claimed]:
         verdicts = [one for one in finished if one.reason is None]
@@ -168,35 +220,70 @@ class WorkerThread:
             if one.reason is not None:
                 log.warning("job %s: released, %s", one.job.job_id, one.reason)
                 self._give_back(one.job, one.reason)
-        try:
-            done = self._connection.run(
-                lambda conn: self._exchange(conn, verdicts), owing=bool(verdicts)
-            )
-        except (psycopg.DataError, LeaseLost, VerdictFinal):
-            if not verdicts:
-                raise
-            self.counts.add(self._connection.run(lambda conn: write_singly(conn, verdicts)))
+        if self._failures >= MANY_FAILURES:
+            # It may be us and not the jobs, whose runs are few: the others shall have them.
+            if verdicts:
+                self._deliver(verdicts, claims=False)
             self.heartbeat.drop([one.job for one in finished])
-            return self._deliver_and_claim([])
+            self.stopping.wait(min(LONGEST_BREAK, 2.0 ** (self._failures - MANY_FAILURES + 1)))
+            return self._deliver([], claims=True)
+        runs = self._deliver(verdicts, claims=True)
+        self.heartbeat.drop([one.job for one in finished])
+        return runs
+
+    def _deliver(self, verdicts: list[Finished], *, claims: bool) -> list[Claimed]:
+        """Write verdicts, together or else each alone, and claim."""
+        try:
+            return self._write(verdicts, claims=claims)
+        except psycopg.Error as error:
+            if not (verdicts and (error.sqlstate or "").startswith(OF_A_VERDICT)):
+                raise
+            # One bad summary does not hold up the verdicts of its batch.
+            for one in verdicts:
+                self._write_alone(one)
+            return self._write([], claims=claims)
+
+    def _write_alone(self, one: Finished) -> None:
+        """Write a verdict, without its summary if need be; else give the job back."""
+        for last in (False, True):
+            try:
+                self._write([one], claims=False)
+                return
+            except psycopg.Error as error:
+                if not (error.sqlstate or "").startswith(OF_A_VERDICT):
+                    raise
+                log.warning("job %s: refused, %s", one.job.job_id, reason_of(error))
+                if last:
+                    self._give_back(one.job, reason_of(error))
+                one = one._replace(summary=not_stored(error))
+
+    def _write(self, verdicts: list[Finished], *, claims: bool) -> list[Claimed]:
+        """Write verdicts until they are sure to last, and claim."""
+        tries = count()
+
+        def write(conn: psycopg.Connection[Any]) -> Exchanged:
+            max_jobs = self.settings.batch if claims and not self.stopping.is_set() else 0
+            is_first = not verdicts or next(tries) == 0
+            return exchange(conn, verdicts, self.settings, max_jobs, is_first=is_first)
+
+        def prove(conn: psycopg.Connection[Any]) -> None:
+            if not exchange(conn, verdicts, self.settings, max_jobs=0, is_first=False).is_sure:
+                raise UnknownOutcome("the wait for the synchronous standby was cancelled")
+
+        done = self._connection.run(write, owing=bool(verdicts))
+        if verdicts and not done.is_sure:
+            self.heartbeat.hold(done.runs)
+            self._connection.run(prove)
         for job_id, outcome in done.not_taken:
             lose(job_id, outcome)
         lost = len(done.not_taken)
         self.counts.add(WorkerCounts(written=len(verdicts) - lost, lost=lost))
-        self.heartbeat.drop([one.job for one in finished])
         return done.runs
 
     def _give_back(self, job: Claimed, reason: str, retry_after: timedelta | None = None) -> None:
         self.counts.add(
             self._connection.run(lambda conn: give_back(conn, job, reason, retry_after))
         )
-
-    def _exchange(self, conn: psycopg.Connection[Any], verdicts: list[Finished]) -> Exchanged:
-        max_jobs = 0 if self.stopping.is_set() else self.settings.batch
-        done = again = exchange(conn, verdicts, self.settings, max_jobs)
-        while verdicts and not again.is_sure:
-            # The wait for the standby was cancelled: write the same once more.
-            again = exchange(conn, verdicts, self.settings, max_jobs=0)
-        return done
 
     def _wait(self) -> None:
         """Wait for a wake-up or the next poll; polls are dense after work, then ever rarer."""
@@ -209,7 +296,9 @@ class WorkerThread:
 
         def listen(conn: psycopg.Connection[Any]) -> None:
             while not self.stopping.is_set() and (left := end - monotonic()) > 0:
-                for _ in conn.notifies(timeout=min(left, LOOK), stop_after=1):
+                # All that have come meanwhile are one wake-up.
+                if list(conn.notifies(timeout=min(left, LOOK), stop_after=1)):
+                    list(conn.notifies(timeout=0))
                     self._pause = FIRST_PAUSE
                     return
 

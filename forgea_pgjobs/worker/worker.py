@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import socket
@@ -35,6 +36,8 @@ class Worker:
     heartbeat. poll_interval: seconds between two looks at an empty queue; after work the looks are
     dense and become rarer. listen: be woken by ``wake`` as well, which a transaction pooler does
     not pass on.
+
+    Raises: ValueError, TypeError: a setting out of its range, a handler that is a coroutine.
     """
 
     def __init__(  # each is a setting
@@ -49,6 +52,12 @@ class Worker:
         poll_interval: float = 1.0,
         listen: bool = False,
     ) -> None:
+        if inspect.iscoroutinefunction(handler):
+            raise TypeError("the handler is a coroutine function, and would never be awaited")
+        if not (1 <= batch <= 1000 and concurrency >= 1 and poll_interval > 0):
+            raise ValueError("batch is 1 to 1000, concurrency 1 or more, poll_interval above 0")
+        if not timedelta(seconds=1) <= lease_for <= timedelta(days=1):
+            raise ValueError("lease_for is 1 s to 1 day")
         self._settings = Settings(
             connect if callable(connect) else partial(psycopg.connect, connect),
             handler,

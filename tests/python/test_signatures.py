@@ -52,7 +52,7 @@ def test_a_call_has_the_parameters_and_defaults_of_its_function(
 def test_a_call_hands_over_every_parameter(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     handed_over: dict[str, list[str]] = {}
 
-    def recorded(function: str, parameters: dict[str, Any]) -> None:
+    def recorded(function: str, _model: object, parameters: dict[str, Any]) -> None:
         handed_over[function] = list(parameters)
         raise LookupError
 
@@ -119,7 +119,7 @@ def test_a_model_has_the_columns_of_its_answer_in_their_order(
 ) -> None:
     nulls = dict.fromkeys(list(inspect.signature(getattr(forgea_pgjobs, name)).parameters)[1:])
     described = conn.execute(
-        _call_text.text(name, tuple(nulls)) + b" where false", nulls
+        _call_text.text(name, None, tuple(nulls)) + b" where false", nulls
     ).description
     names = getattr(model, "_fields", None) or tuple(field.name for field in fields(model))
     assert tuple(column.name for column in described or []) == names

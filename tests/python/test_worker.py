@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
-from typing import Any
 
 import psycopg
 import pytest
@@ -84,23 +83,6 @@ def test_an_exception_gives_the_job_back_and_is_no_verdict(
         "OSError: no space left",
         200,
     )
-
-
-@pytest.mark.parametrize(
-    "answer",
-    ["MAYBE", None, Verdict("PASSED", {"log": "x" * 70_000}), Verdict("PASSED", {1, 2})],
-    ids=["status", "nothing", "summary_too_long", "summary_no_json"],
-)
-def test_an_answer_that_is_no_verdict_gives_one_job_back_and_holds_up_no_other(
-    fresh_dsn: str, observer: Connection, answer: Any
-) -> None:
-    odd, sound = enqueue(observer), enqueue(observer)
-    worker = Worker(
-        fresh_dsn, lambda run: answer if run.job_id == odd.job_id else "FAILED", batch=2
-    )
-    assert worker.drain() == WorkerCounts(written=1, released=1)
-    assert job(observer, odd.job_id).status == "QUEUED"
-    assert job(observer, sound.job_id).status == "FAILED"
 
 
 def test_threads_run_jobs_side_by_side(fresh_dsn: str, observer: Connection) -> None:
@@ -210,12 +192,6 @@ def test_polling_finds_a_job_without_a_wake(fresh_dsn: str, observer: Connection
         until(lambda: job(observer, queued.job_id).status == "PASSED" or result.done())
         worker.stop()
         assert result.result() == WorkerCounts(written=1)
-
-
-def test_what_no_repetition_mends_is_raised(fresh_dsn: str) -> None:
-    with pytest.raises(psycopg.DataError) as caught:
-        Worker(fresh_dsn, passing, batch=1001).drain()
-    assert caught.value.sqlstate == "22023"
 
 
 def test_a_handler_learns_that_it_judges_again_and_its_answer_amends(

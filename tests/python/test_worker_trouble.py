@@ -195,7 +195,7 @@ def test_a_heartbeat_that_fails_is_tried_again(
     assert opened == 3
 
 
-def test_a_heartbeat_that_failed_does_not_wait_for_the_next_one() -> None:
+def test_a_heartbeat_that_failed_is_tried_again_soon_and_then_ever_later() -> None:
     pauses: list[float] = []
 
     class Ended(Event):
@@ -208,7 +208,7 @@ def test_a_heartbeat_that_failed_does_not_wait_for_the_next_one() -> None:
     now = datetime.now(UTC)
     heartbeat.hold([Claimed(1, 1, uuid4(), sha(), "1", 2, 1, uuid4(), now, now, None, None)])
     heartbeat.beat()
-    assert pauses == [200.0, 200.0, 0.1, 0.1]
+    assert pauses == [200.0, 200.0, 0.1, 0.2]
 
 
 def test_a_verdict_whose_commit_may_not_have_reached_the_standby_is_written_once_more(
@@ -218,7 +218,7 @@ def test_a_verdict_whose_commit_may_not_have_reached_the_standby_is_written_once
         enqueue(observer)
     observer.execute(
         "create function public.warn() returns trigger language plpgsql as $$ begin"
-        " raise warning 'fault' using errcode = '57014'; return null; end $$"
+        " raise warning 'fault' using errcode = '01000'; return null; end $$"
     )
     observer.execute(
         "create constraint trigger warn after insert on pgjobs.verdict"
@@ -226,9 +226,11 @@ def test_a_verdict_whose_commit_may_not_have_reached_the_standby_is_written_once
     )
     calls: list[tuple[int, int]] = []
 
-    def counted(conn: Connection, done: Sequence[Any], settings: Settings, max_jobs: int) -> Any:
+    def counted(
+        conn: Connection, done: Sequence[Any], settings: Settings, max_jobs: int, is_first: bool
+    ) -> Any:
         calls.append((len(done), max_jobs))
-        return exchange(conn, done, settings, max_jobs)
+        return exchange(conn, done, settings, max_jobs, is_first=is_first)
 
     monkeypatch.setattr(thread, "exchange", counted)
     assert Worker(fresh_dsn, passing, batch=2).drain() == WorkerCounts(written=2)
