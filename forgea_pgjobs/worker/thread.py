@@ -298,7 +298,6 @@ class WorkerThread:
             while not self.stopping.is_set() and (left := end - monotonic()) > 0:
                 # All that have come meanwhile are one wake-up.
                 if list(conn.notifies(timeout=min(left, LOOK), stop_after=1)):
-                    list(conn.notifies(timeout=0))
                     self._pause = FIRST_PAUSE
                     return
 

@@ -156,9 +156,10 @@ def test_a_summary_that_the_database_refuses_is_left_out(
     assert second.summary == "short"
 
 
+@pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("batch", [1, 2])
-def test_a_job_that_is_gone_is_lost_and_the_others_are_written(
-    batch: int, fresh_dsn: str, observer: Connection
+def test_a_job_that_is_gone_is_lost_and_no_other(
+    batch: int, fails: bool, fresh_dsn: str, observer: Connection
 ) -> None:
     made = [enqueue(observer) for _ in range(batch)]
 
@@ -172,10 +173,13 @@ def test_a_job_that_is_gone_is_lost_and_the_others_are_written(
                     observer.execute(query.encode(), [claimed.job_id])
                 observer.execute("alter table pgjobs.job enable trigger all")
                 observer.execute("alter table pgjobs.job enable always trigger job_append_only")
+        if fails:
+            raise LookupError
         return "PASSED"
 
     worker = Worker(fresh_dsn, handler, batch=batch)
-    assert worker.drain() == WorkerCounts(written=batch - 1, lost=1)
+    others = {"released" if fails else "written": batch - 1}
+    assert worker.drain() == WorkerCounts(lost=1, **others)
 
 
 @pytest.mark.parametrize(

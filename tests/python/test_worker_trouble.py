@@ -195,6 +195,25 @@ def test_a_heartbeat_that_fails_is_tried_again(
     assert opened == 3
 
 
+def test_a_heartbeat_leaves_a_demoted_server(fresh_dsn: str, observer: Connection) -> None:
+    enqueue(observer)
+    opened = 0
+
+    def connect() -> psycopg.Connection:
+        nonlocal opened
+        opened += 1
+        read_only = " options='-c default_transaction_read_only=on'" if opened == 2 else ""
+        return psycopg.connect(fresh_dsn + read_only)
+
+    def handler(claimed: Claimed) -> str:
+        query = "select from pgjobs.lease where lease_expires_at > %(at)s"
+        until(lambda: rows(observer, query, at=claimed.lease_expires_at))
+        return "PASSED"
+
+    assert Worker(connect, handler, lease_for=SECOND).drain() == WorkerCounts(written=1)
+    assert opened == 3
+
+
 def test_a_heartbeat_that_failed_is_tried_again_soon_and_then_ever_later() -> None:
     pauses: list[float] = []
 
