@@ -10,7 +10,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from forgea_pgjobs.statuses import OUTCOMES, JobStatus, Outcome, ReviewOutcome, WithStatus
+from forgea_pgjobs.statuses import (
+    OUTCOMES,
+    BeatOutcome,
+    JobStatus,
+    Outcome,
+    ReviewOutcome,
+    WithStatus,
+)
 
 __all__ = [
     "Amended",
@@ -28,6 +35,7 @@ __all__ = [
     "EnqueuedElement",
     "Event",
     "Finding",
+    "HeartbeatElement",
     "Recorded",
     "Released",
     "Rescued",
@@ -95,6 +103,19 @@ class Completed(WithStatus):
     status: JobStatus
     completed_at: datetime
     replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatElement:
+    """Answer of ``heartbeat_many`` for one element; no end of the lease where none was set."""
+
+    ordinal: int
+    job_id: int
+    lease_expires_at: datetime | None
+    outcome: BeatOutcome
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outcome", BeatOutcome(self.outcome))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["JobStatus", "Outcome", "ReviewOutcome"]
+__all__ = ["BeatOutcome", "JobStatus", "Outcome", "ReviewOutcome"]
 
 
 class JobStatus(StrEnum):
@@ -25,6 +25,14 @@ class Outcome(StrEnum):
     LEASE_LOST = "lease_lost"
     VERDICT_FINAL = "verdict_final"
     NOT_FOUND = "not_found"
+
+
+class BeatOutcome(StrEnum):
+    """What became of one element of ``heartbeat_many``."""
+
+    HELD = "held"
+    LOCKED = "locked"
+    LEASE_LOST = "lease_lost"
 
 
 class ReviewOutcome(StrEnum):

@@ -65,14 +65,14 @@ drop function
     pgjobs.record_attempt, pgjobs._find_attempt, pgjobs._add_attempt, pgjobs.enqueue,
     pgjobs._enqueue, pgjobs.wake, pgjobs.enqueue_many, pgjobs._enqueue_new, pgjobs.claim,
     pgjobs._take_lease, pgjobs._check_snapshot, pgjobs._refuse_lease, pgjobs._leave_lane,
-    pgjobs._add_ready, pgjobs._promote, pgjobs._next_head, pgjobs.heartbeat, pgjobs.release,
-    pgjobs.rescue, pgjobs._sweep, pgjobs._take_leases, pgjobs._end_run, pgjobs.complete,
-    pgjobs.complete_and_claim, pgjobs._complete, pgjobs.complete_many, pgjobs.cancel,
-    pgjobs.read_artifact, pgjobs.add_artifact, pgjobs._keep_body, pgjobs.expire_artifacts,
-    pgjobs.expire_details, pgjobs._old_bodies, pgjobs._is_shared, pgjobs._old_details,
-    pgjobs._expire, pgjobs._expire_before, pgjobs.reverify, pgjobs._answer_review, pgjobs._is_open,
-    pgjobs.amend, pgjobs._add_amendment, pgjobs._effective_status, pgjobs.get_job, pgjobs.is_passed,
-    pgjobs.timeline, pgjobs.why_waiting;
+    pgjobs._add_ready, pgjobs._promote, pgjobs._next_head, pgjobs.heartbeat, pgjobs.heartbeat_many,
+    pgjobs.release, pgjobs.rescue, pgjobs._sweep, pgjobs._take_leases, pgjobs._end_run,
+    pgjobs.complete, pgjobs.complete_and_claim, pgjobs._complete, pgjobs.complete_many,
+    pgjobs.cancel, pgjobs.read_artifact, pgjobs.add_artifact, pgjobs._keep_body,
+    pgjobs.expire_artifacts, pgjobs.expire_details, pgjobs._old_bodies, pgjobs._is_shared,
+    pgjobs._old_details, pgjobs._expire, pgjobs._expire_before, pgjobs.reverify,
+    pgjobs._answer_review, pgjobs._is_open, pgjobs.amend, pgjobs._add_amendment,
+    pgjobs._effective_status, pgjobs.get_job, pgjobs.is_passed, pgjobs.timeline, pgjobs.why_waiting;
 drop view
     pgjobs.verification_verdict, pgjobs.verification_job, pgjobs.verification_attempt,
     pgjobs.verification_run, pgjobs.verification_artifact, pgjobs.verification_amendment,
@@ -87,10 +87,11 @@ drop sequence
     pgjobs.swept_at, pgjobs.idle_at, pgjobs.low_water_1, pgjobs.low_water_2, pgjobs.low_water_3,
     pgjobs.low_water_4;
 drop type
-    pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed, pgjobs.released,
-    pgjobs.rescued, pgjobs.completed_element, pgjobs.completed, pgjobs.cancelled,
-    pgjobs.artifact_added, pgjobs.artifacts_expired, pgjobs.details_expired,
-    pgjobs.reviewed_element, pgjobs.amended, pgjobs.event, pgjobs.waiting_reason;
+    pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed,
+    pgjobs.heartbeat_element, pgjobs.released, pgjobs.rescued, pgjobs.completed_element,
+    pgjobs.completed, pgjobs.cancelled, pgjobs.artifact_added, pgjobs.artifacts_expired,
+    pgjobs.details_expired, pgjobs.reviewed_element, pgjobs.amended, pgjobs.event,
+    pgjobs.waiting_reason;
 drop domain pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs;
 drop schema pgjobs;
 

@@ -839,8 +839,8 @@ declare
         'is_passed', 'timeline', 'why_waiting'
     ];
     c_worker constant text[] := array[
-        'claim', 'heartbeat', 'complete', 'complete_many', 'complete_and_claim', 'release',
-        'add_artifact'
+        'claim', 'heartbeat', 'heartbeat_many', 'complete', 'complete_many', 'complete_and_claim',
+        'release', 'add_artifact'
     ];
     c_reader constant text[] := array[
         'is_passed', 'timeline', 'why_waiting', 'read_artifact',
@@ -935,7 +935,7 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0002.host', 'c64f73896ce4af25163bfadb60b2a22061d227fc30e61c278740514d7119660b');
+values ('0002.host', 'cf03873d1561f76ba2f8ca93509268cfc0a190dfe4dbb126301d6c134a08080a');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

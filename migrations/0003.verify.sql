@@ -1139,8 +1139,8 @@ declare
         'is_passed', 'timeline', 'why_waiting'
     ];
     c_worker constant text[] := array[
-        'claim', 'heartbeat', 'complete', 'complete_many', 'complete_and_claim', 'release',
-        'add_artifact'
+        'claim', 'heartbeat', 'heartbeat_many', 'complete', 'complete_many', 'complete_and_claim',
+        'release', 'add_artifact'
     ];
     c_reader constant text[] := array[
         'is_passed', 'timeline', 'why_waiting', 'read_artifact',
@@ -1487,6 +1487,8 @@ select '0001.ledger', object.* from (values
         'present', '83f46380d96a9321ce54cca9a12010c0'),
     ('function pgjobs.heartbeat',
         'present', '3087587cdaab312d5a06e49e74759cd1'),
+    ('function pgjobs.heartbeat_many',
+        'present', 'd4e87c79bc217ff0f6ebc3d06505b9a7'),
     ('function pgjobs.is_passed',
         'present', 'c200284d242de3c7241fda89871dd680'),
     ('function pgjobs.read_artifact',
@@ -1530,6 +1532,8 @@ select '0001.ledger', object.* from (values
     ('grant execute on function pgjobs.get_job to pgjobs_app',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.heartbeat to pgjobs_worker',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.heartbeat_many to pgjobs_worker',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.is_passed to pgjobs_app',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
@@ -1775,6 +1779,8 @@ select '0001.ledger', object.* from (values
         'present', '4955ca3aada598bc40f20c3e7f220904'),
     ('type pgjobs.event',
         'present', 'e645fe38524e90ee630eb11659615a11'),
+    ('type pgjobs.heartbeat_element',
+        'present', '0a8d453c22154beafcb0437923f0912d'),
     ('type pgjobs.max_runs',
         'present', 'bc9233b5032bbcc79bdf7168b30f7de3'),
     ('type pgjobs.open_jobs',
@@ -1955,7 +1961,7 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', '58f0b0c4d105a90d3adccfd1e0217a09a9526b2cbcb5d89756a1c9801d0aa63e');
+values ('0003.verify', 'a2c860dab6f40677c5f5df28191e06a9c57bd27a9c33f254bf227177a4c7fe97');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

@@ -14,8 +14,8 @@ declare
         'is_passed', 'timeline', 'why_waiting'
     ];
     c_worker constant text[] := array[
-        'claim', 'heartbeat', 'complete', 'complete_many', 'complete_and_claim', 'release',
-        'add_artifact'
+        'claim', 'heartbeat', 'heartbeat_many', 'complete', 'complete_many', 'complete_and_claim',
+        'release', 'add_artifact'
     ];
     c_reader constant text[] := array[
         'is_passed', 'timeline', 'why_waiting', 'read_artifact',

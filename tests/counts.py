@@ -106,17 +106,15 @@ class Meter:
         [run] = rows(self.conn, "select * from pgjobs.lease")
         return f"{run.job_id}, '{run.lease_token}'"
 
-    def running(self) -> str:
-        """Return the arguments of complete_many for everything that is running."""
+    def running(self, *, verdicts: bool = True, lease_for: str = "'10 minutes'") -> str:
+        """Return the arguments of complete_many, or heartbeat_many, for all that is running."""
         [running] = rows(
             self.conn,
             "select array_agg(job_id)::text as job_ids, array_agg(lease_token)::text as tokens,"
             " count(*) as size from pgjobs.lease",
         )
-        return (
-            f"'{running.job_ids}', '{running.tokens}',"
-            f" array_fill('PASSED'::text, array[{running.size}])"
-        )
+        statuses = f"array_fill('PASSED'::text, array[{running.size}])"
+        return f"'{running.job_ids}', '{running.tokens}', {statuses if verdicts else lease_for}"
 
     def call(self, call: str) -> int:
         """Make a call that is not to be counted; return how many rows it answered."""

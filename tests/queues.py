@@ -97,6 +97,15 @@ def batches(meter: Meter, size: int = 1000) -> None:
     meter.call(f"complete_many({meter.running()})")
 
 
+def beats(meter: Meter) -> None:
+    """Count the beats for a batch, which leave the leases in another order."""
+    meter.call(f"enqueue_many({meter.batch(10)})")
+    meter.call("claim('w', 10)")
+    running = meter.running(verdicts=False)
+    meter.count("heartbeat_many, 10 jobs", f"heartbeat_many({running})", 10)
+    meter.call(f"complete_many({meter.running()})")
+
+
 @contextmanager
 def fresh_meter(pg: Postgres, installed: NoopExecutor) -> Iterator[Meter]:
     """Open a meter in a database of its own, on tables that no vacuum comes to."""

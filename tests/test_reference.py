@@ -18,6 +18,7 @@ REFERENCE = (Path(__file__).parent.parent / "docs/reference.md").read_text(encod
 # Functions that answer any number of rows, which their signature does not say.
 MANY = {
     *("backfill_reconcile", "claim", "complete_and_claim", "complete_many", "enqueue_many"),
+    "heartbeat_many",
     *("expire_details", "get_job", "rescue", "reverify", "timeline", "verify"),
 }
 JOB = """

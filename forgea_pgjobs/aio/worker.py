@@ -15,6 +15,7 @@ from forgea_pgjobs.models import (
     Claimed,
     Completed,
     CompletedElement,
+    HeartbeatElement,
     Released,
 )
 from forgea_pgjobs.statuses import JobStatus
@@ -26,6 +27,7 @@ __all__ = [
     "complete_and_claim",
     "complete_many",
     "heartbeat",
+    "heartbeat_many",
     "release",
 ]
 
@@ -57,6 +59,23 @@ async def heartbeat(
     """
     expires_at: datetime = await call_one(conn, value, "heartbeat", locals())
     return expires_at
+
+
+async def heartbeat_many(
+    conn: AsyncConnection[Any],
+    *,
+    job_ids: Sequence[int],
+    lease_tokens: Sequence[UUID],
+    lease_for: timedelta = LEASE,
+) -> list[HeartbeatElement]:
+    """Beat for 0 … 10,000 leases and return one answer per element, in order.
+
+    Calls ``pgjobs.heartbeat_many``. lease_for: 1 s … 1 day. A lease that is lost, or locked by
+    another transaction and not waited for, is an outcome here, no error.
+
+    Raises: InvalidArgument.
+    """
+    return await call(conn, HeartbeatElement, "heartbeat_many", locals())
 
 
 async def complete(

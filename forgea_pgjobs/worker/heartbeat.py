@@ -10,8 +10,7 @@ from uuid import UUID
 
 import psycopg
 
-from forgea_pgjobs import heartbeat
-from forgea_pgjobs.errors import JobNotFound, LeaseLost, VerdictFinal
+from forgea_pgjobs import BeatOutcome, heartbeat_many
 from forgea_pgjobs.models import Claimed
 from forgea_pgjobs.worker.calls import Connect, log, reason_of
 
@@ -68,7 +67,7 @@ class Heartbeat:
                     if due and (conn is None or conn.closed):
                         conn = self._connect()
                         conn.autocommit = True
-                    if conn is not None:
+                    if conn is not None and due:
                         self._beat_all(conn, due)
                     again = AGAIN
                 except Exception as error:  # whatever it is: without beats the leases end
@@ -82,12 +81,15 @@ class Heartbeat:
                 conn.close()
 
     def _beat_all(self, conn: psycopg.Connection[Any], due: Sequence[Claimed]) -> None:
-        for run in due:
-            try:
-                lease: dict[str, Any] = {"job_id": run.job_id, "lease_token": run.lease_token}
-                heartbeat(conn, **lease, lease_for=self._lease_for)
-            except (LeaseLost, VerdictFinal, JobNotFound) as error:
+        beats = heartbeat_many(
+            conn,
+            job_ids=[run.job_id for run in due],
+            lease_tokens=[run.lease_token for run in due],
+            lease_for=self._lease_for,
+        )
+        for run, beat in zip(due, beats, strict=True):
+            if beat.outcome is BeatOutcome.LEASE_LOST:
                 with self._lock:
                     if run.lease_token in self._held:
                         self._lost.add(run.lease_token)
-                        log.warning("job %s: %s", run.job_id, error)
+                        log.warning("job %s: its lease is lost", run.job_id)

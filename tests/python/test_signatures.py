@@ -96,6 +96,7 @@ def test_the_package_exports_every_twin() -> None:
         "claim": forgea_pgjobs.Claimed,
         "complete": forgea_pgjobs.Completed,
         "complete_many": forgea_pgjobs.CompletedElement,
+        "heartbeat_many": forgea_pgjobs.HeartbeatElement,
         "complete_and_claim": forgea_pgjobs.Claimed,
         "release": forgea_pgjobs.Released,
         "rescue": forgea_pgjobs.Rescued,

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from threading import Event
 from typing import Any
 from uuid import uuid4
@@ -15,10 +16,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from forgea_pgjobs import Claimed
-from forgea_pgjobs.worker import Worker, WorkerCounts, thread
+from forgea_pgjobs import Claimed, heartbeat_many
+from forgea_pgjobs.worker import Worker, WorkerCounts, heartbeat, thread
 from forgea_pgjobs.worker.calls import Settings, exchange
 from forgea_pgjobs.worker.heartbeat import Heartbeat
+from tests.calls import add
 from tests.conftest import Connect
 from tests.helpers import Connection, call, enqueue, job, let_time_pass, rows, sha
 from tests.python.faults import Pauses
@@ -195,6 +197,56 @@ def test_a_heartbeat_that_fails_is_tried_again(
     assert opened == 3
 
 
+def test_a_lease_that_is_locked_holds_up_the_beats_of_no_other(
+    fresh_dsn: str, observer: Connection, connect: Connect
+) -> None:
+    locked, _other = enqueue(observer), enqueue(observer)
+    adding, is_locked, is_beaten = connect(), Event(), Event()
+
+    def handler(claimed: Claimed) -> str:
+        if claimed.job_id == locked.job_id:
+            add(adding, claimed, name="log", content=b"log")  # and leaves its transaction open
+            is_locked.set()
+            assert is_beaten.wait(PATIENCE)
+            adding.commit()
+        else:
+            assert is_locked.wait(PATIENCE)
+            query = "select from pgjobs.lease where job_id = %(id)s and lease_expires_at > %(at)s"
+            for _ in range(2):  # the first beat may have been on its way before the lock
+                [(end,)] = rows(
+                    observer,
+                    "select lease_expires_at from pgjobs.lease where job_id = %(id)s",
+                    id=claimed.job_id,
+                )
+                until(partial(rows, observer, query, at=end, id=claimed.job_id))
+            is_beaten.set()
+        return "PASSED"
+
+    worker = Worker(fresh_dsn, handler, concurrency=2, lease_for=SECOND)
+    assert worker.drain() == WorkerCounts(written=2)
+
+
+def test_all_leases_are_beaten_by_one_statement(
+    fresh_dsn: str, observer: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(200):
+        enqueue(observer)
+    beats: list[int] = []
+
+    def counted(*args: Any, **how: Any) -> Any:
+        beats.append(len(how["job_ids"]))
+        return heartbeat_many(*args, **how)
+
+    def handler(_job: Claimed) -> str:
+        until(lambda: 200 in beats or len(beats) > 1)
+        return "PASSED"
+
+    monkeypatch.setattr(heartbeat, "heartbeat_many", counted)
+    worker = Worker(fresh_dsn, handler, batch=200, lease_for=SECOND)
+    assert worker.drain() == WorkerCounts(written=200)
+    assert beats[0] == 200
+
+
 def test_a_heartbeat_leaves_a_demoted_server(fresh_dsn: str, observer: Connection) -> None:
     enqueue(observer)
     opened = 0
@@ -222,11 +274,11 @@ def test_a_heartbeat_that_failed_is_tried_again_soon_and_then_ever_later() -> No
             pauses.append(timeout or 0.0)
             return len(pauses) == 4
 
-    heartbeat = Heartbeat(refuse, 600 * SECOND)
-    heartbeat.ended = Ended()
+    beating = Heartbeat(refuse, 600 * SECOND)
+    beating.ended = Ended()
     now = datetime.now(UTC)
-    heartbeat.hold([Claimed(1, 1, uuid4(), sha(), "1", 2, 1, uuid4(), now, now, None, None)])
-    heartbeat.beat()
+    beating.hold([Claimed(1, 1, uuid4(), sha(), "1", 2, 1, uuid4(), now, now, None, None)])
+    beating.beat()
     assert pauses == [200.0, 200.0, 0.1, 0.2]
 
 

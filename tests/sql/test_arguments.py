@@ -26,6 +26,11 @@ GOOD: dict[str, dict[str, Any]] = {
     "get_job": {"commit_sha": sha(1)},
     "claim": {"worker": "w", "max_jobs": 1, "lease_for": "1 minute"},
     "heartbeat": {**LEASE, "lease_for": "1 minute"},
+    "heartbeat_many": {
+        "job_ids": [1] * 2,
+        "lease_tokens": [ID] * 2,
+        "lease_for": "1 minute",
+    },
     "complete": {**LEASE, "status": "PASSED"},
     "complete_many": {"job_ids": [1] * 2, "lease_tokens": [ID] * 2, "statuses": ["PASSED"] * 2},
     "complete_and_claim": {**LEASE, "status": "PASSED", "worker": "w"},
@@ -150,12 +155,14 @@ BAD: dict[tuple[str, ...], dict[str, Any]] = {
     ("expire_details", "kinds"): KINDS,
     ("verify_bodies", "max_bodies"): numbers(-1, 0, 10_001),
     ("amend", "status"): STATUSES,
+    ("heartbeat_many", "job_ids"): {"nested": [[1], [2]], "10001": [1] * 10_001},
+    ("heartbeat_many", "lease_tokens"): {"three": [ID] * 3},
     ("reverify", "job_ids"): {"nested": [[1], [2]], "10001": [1] * 10_001},
     ("reverify", "priority"): numbers(-1, 0, 5, 32_768),
     **{(f, "priority"): numbers(-1, 0, 5, 32_768) for f in ("enqueue", "enqueue_many")},
     **{(f, "max_runs"): numbers(-1, 0, 26, 32_768) for f in ("enqueue", "enqueue_many")},
     **{(f, "max_jobs"): numbers(-1, 0, 1001) for f in ("claim", "rescue")},
-    **{(f, "lease_for"): LEASES for f in ("claim", "heartbeat")},
+    **{(f, "lease_for"): LEASES for f in ("claim", "heartbeat", "heartbeat_many")},
     ("release", "retry_after"): {"negative": "-1 microsecond", "over_a_day": "1 day 1 second"},
     ("enqueue", "available_at"): {**TIMES, "far": "3000-01-01"},
     **{(f, "pushed_at"): TIMES for f in ("enqueue", "record_attempt")},
@@ -219,6 +226,7 @@ NULLS = {
     "get_job": ("commit_sha",),
     "claim": ("worker", "max_jobs", "lease_for"),
     "heartbeat": ("job_id", "lease_token", "lease_for"),
+    "heartbeat_many": ("job_ids", "lease_tokens", "lease_for"),
     "complete": ("job_id", "lease_token", "status"),
     "complete_many": ("job_ids", "lease_tokens", "statuses"),
     "complete_and_claim": (
@@ -247,7 +255,8 @@ def test_a15_null_is_refused(conn: Connection, function: str, argument: str) -> 
     before = scans(conn)
     with refused("22004", f"{function}_{argument}_check"), conn.transaction():
         call(conn, function, **{**GOOD[function], argument: None})
-    if function in ("enqueue_many", "complete_many", "reverify") and argument in ARRAYS:
+    batches = ("enqueue_many", "heartbeat_many", "complete_many", "reverify")
+    if function in batches and argument in ARRAYS:
         value = [GOOD[function][argument][0], None]
         with refused("22004", f"{function}_{argument}_check") as caught, conn.transaction():
             call(conn, function, **{**GOOD[function], argument: value})

@@ -12,6 +12,7 @@ from tests.queues import (
     COME_AND_GO,
     QUEUE,
     batches,
+    beats,
     evidence,
     fresh_meter,
     held_snapshot,
@@ -37,6 +38,7 @@ COUNTS = {
     "complete, last of its session": Count(1, "-lane -lease +verdict", 0, 466, 28),
     "enqueue_many": Count(1000, "+job +lab_attempt +lane +ready", 2, 1290, 31),
     "claim, 500 jobs": Count(500, "+lease -ready", 0, 410, 12),
+    "heartbeat_many, 10 jobs": Count(10, "~lease", 0, 295, 15),
     "complete_many": Count(500, "-lane -lease +verdict", 0, 535, 25),
     # A hundred bytes and more are for pages that the 500 before have left to be pruned.
     "claim, 10 jobs": Count(10, "+lease -ready", 0, 530, 15),
@@ -109,6 +111,8 @@ def counts(pg: Postgres, installed: NoopExecutor) -> dict[str, Count]:
             batches(meter)
         for _ in range(ROUNDS):
             evidence(meter)
+        for _ in range(6 + ROUNDS):
+            beats(meter)
         counts = meter.counts()
     with warm_meter(pg, installed) as meter:
         for size in (10_000, 100_000, 1_000_000) if LONG else (10_000, 100_000):

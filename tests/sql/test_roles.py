@@ -8,7 +8,15 @@ ASK = {"is_passed", "timeline", "why_waiting"}
 EXECUTE = {
     "pgjobs_app": {"enqueue", "enqueue_many", "record_attempt", "get_job", "wake", *ASK},
     "pgjobs_worker": {
-        *("claim", "heartbeat", "complete", "complete_many", "complete_and_claim", "release"),
+        *(
+            "claim",
+            "heartbeat",
+            "heartbeat_many",
+            "complete",
+            "complete_many",
+            "complete_and_claim",
+            "release",
+        ),
         "add_artifact",
     },
     "pgjobs_operator": {
