@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import timedelta
 from threading import Event, Lock
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -29,24 +31,29 @@ class Heartbeat:
         # By token: a job that was taken away may be claimed again by the same worker.
         self._held: dict[UUID, Claimed] = {}
         self._lost: set[UUID] = set()
+        # By our own clock: from then on a lease may have been taken, whatever we hear.
+        self._ends: dict[UUID, float] = {}
         self.ended = Event()
 
     def hold(self, runs: Sequence[Claimed]) -> None:
         """Beat for these from now on."""
         with self._lock:
             self._held.update((run.lease_token, run) for run in runs)
+            self._ends |= dict.fromkeys((run.lease_token for run in runs), self._end())
 
     def drop(self, runs: Sequence[Claimed]) -> None:
         """Beat for these no more."""
         with self._lock:
             for run in runs:
                 self._held.pop(run.lease_token, None)
+                self._ends.pop(run.lease_token, None)
                 self._lost.discard(run.lease_token)
 
     def is_lost(self, job: Claimed) -> bool:
-        """Tell whether the lease of a held job is known to be gone."""
+        """Tell whether the lease of a held job is known to be gone, or over by our own clock."""
         with self._lock:
-            return job.lease_token in self._lost
+            is_over = self._ends.get(job.lease_token, math.inf) < monotonic()
+            return is_over or job.lease_token in self._lost
 
     def beat(self) -> None:
         """Beat until ``ended``; connect for the first beat, which a short job never needs."""
@@ -81,6 +88,7 @@ class Heartbeat:
                 conn.close()
 
     def _beat_all(self, conn: psycopg.Connection[Any], due: Sequence[Claimed]) -> None:
+        end = self._end()
         beats = heartbeat_many(
             conn,
             job_ids=[run.job_id for run in due],
@@ -88,8 +96,14 @@ class Heartbeat:
             lease_for=self._lease_for,
         )
         for run, beat in zip(due, beats, strict=True):
-            if beat.outcome is BeatOutcome.LEASE_LOST:
-                with self._lock:
-                    if run.lease_token in self._held:
-                        self._lost.add(run.lease_token)
-                        log.warning("job %s: its lease is lost", run.job_id)
+            with self._lock:
+                if run.lease_token not in self._held:
+                    continue
+                if beat.outcome is BeatOutcome.HELD:
+                    self._ends[run.lease_token] = end
+                elif beat.outcome is BeatOutcome.LEASE_LOST:
+                    self._lost.add(run.lease_token)
+                    log.warning("job %s: its lease is lost", run.job_id)
+
+    def _end(self) -> float:
+        return monotonic() + self._lease_for.total_seconds()

@@ -11,16 +11,39 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from types import FrameType
+from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from forgea_pgjobs.models import Claimed
 from forgea_pgjobs.worker.calls import Connect, Handler, Settings, WorkerCounts
 from forgea_pgjobs.worker.heartbeat import Heartbeat
 from forgea_pgjobs.worker.thread import LOOK, WorkerThread
+
+# A connection of ours notices within seconds that nobody answers.
+BOUNDS = {
+    "client_encoding": "UTF8",
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,  # milliseconds
+}
+LAST_SIGNAL = 3
+EXIT_CODE = 128 + signal.SIGTERM
+LAST_WAIT = 5.0  # seconds
+
+
+def open_connection(dsn: str) -> psycopg.Connection[Any]:
+    """Open a connection that does not wait for a dead network, unless the string says otherwise."""
+    given = conninfo_to_dict(dsn)
+    bounds: dict[str, Any] = {name: BOUNDS[name] for name in BOUNDS.keys() - given.keys()}
+    return psycopg.connect(dsn, **bounds)
 
 
 class Worker:
@@ -59,7 +82,7 @@ class Worker:
         if not timedelta(seconds=1) <= lease_for <= timedelta(days=1):
             raise ValueError("lease_for is 1 s to 1 day")
         self._settings = Settings(
-            connect if callable(connect) else partial(psycopg.connect, connect),
+            connect if callable(connect) else partial(open_connection, connect),
             handler,
             name or f"{socket.gethostname()}:{os.getpid()}",
             batch,
@@ -76,8 +99,8 @@ class Worker:
         """Work until ``stop``, SIGTERM or SIGINT, and return what was done.
 
         The first signal: no further claim; what is claimed is finished, since a claim counts as a
-        run. The second: what has not begun is released at once. Signals are heeded in the main
-        thread only, and their handlers put back at the end.
+        run. The second: what has not begun is released at once. The third ends the process. Signals
+        are heeded in the main thread only, and their handlers put back at the end.
 
         Raises: what the database says and no repetition mends, such as InvalidArgument.
         """
@@ -136,7 +159,8 @@ class Worker:
                 self._heartbeat.ended.set()
                 for thread in threads:
                     if thread.is_alive():
-                        thread.join()
+                        # The heartbeat may hang on its connection; it owes nothing.
+                        thread.join(LAST_WAIT if thread is threads[0] else None)
         # Not at the beginning: a stop that comes before it is meant for this run.
         for event in (self._stopping, self._giving_back, self._heartbeat.ended):
             event.clear()
@@ -154,7 +178,11 @@ def _heeding_signals(tell: Callable[[], None]) -> Iterator[None]:
         yield
         return
 
+    heeded = count(1)
+
     def heed(_signum: int, _frame: FrameType | None) -> None:
+        if next(heeded) == LAST_SIGNAL:
+            os._exit(EXIT_CODE)
         tell()
 
     former = {signum: signal.signal(signum, heed) for signum in (signal.SIGTERM, signal.SIGINT)}

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from threading import Event
+from time import sleep
 from typing import Any
 from uuid import uuid4
 
@@ -18,8 +19,10 @@ import pytest
 
 from forgea_pgjobs import Claimed, heartbeat_many
 from forgea_pgjobs.worker import Worker, WorkerCounts, heartbeat, thread
+from forgea_pgjobs.worker import worker as worker_module
 from forgea_pgjobs.worker.calls import Settings, exchange
 from forgea_pgjobs.worker.heartbeat import Heartbeat
+from forgea_pgjobs.worker.worker import BOUNDS, open_connection
 from tests.calls import add
 from tests.conftest import Connect
 from tests.helpers import Connection, call, enqueue, job, let_time_pass, rows, sha
@@ -363,3 +366,55 @@ def test_sigterm(
     assert rest[-2] == said
     assert [job(observer, job_id).status for job_id in queued] == statuses
     assert job(observer, later).status == "QUEUED"
+
+
+def test_a_third_signal_ends_the_process(fresh_dsn: str, observer: Connection) -> None:
+    queued = [enqueue(observer).job_id for _ in range(3)]
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, fresh_dsn],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"{queued[0]}\n"
+        for _ in range(2):
+            process.send_signal(signal.SIGTERM)
+            assert process.stdout.readline() == "stop\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 143
+    assert [job(observer, job_id).status for job_id in queued] == ["RUNNING"] * 3
+
+
+def test_a_heartbeat_that_hangs_leaves_no_lease_unknown_and_ends_nobody(
+    fresh_dsn: str, observer: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enqueue(observer)
+    monkeypatch.setattr(worker_module, "LAST_WAIT", 0.1)
+    hangs, known = Event(), Event()
+
+    def connect() -> psycopg.Connection:
+        if hangs.is_set():
+            assert known.wait(PATIENCE)
+            sleep(PATIENCE)
+        hangs.set()
+        return psycopg.connect(fresh_dsn)
+
+    def handler(claimed: Claimed) -> str:
+        until(lambda: worker.is_lost(claimed))
+        known.set()
+        return "PASSED"
+
+    worker = Worker(connect, handler, lease_for=SECOND)
+    # Nobody has taken the lease, so its token still works.
+    assert worker.drain() == WorkerCounts(written=1)
+
+
+def test_a_connection_of_its_own_does_not_wait_for_a_dead_network(fresh_dsn: str) -> None:
+    with open_connection(f"{fresh_dsn} keepalives_idle=7") as conn:
+        parameters = conn.info.get_parameters()
+        assert {name: parameters[name] for name in BOUNDS} == {
+            **{name: str(value) for name, value in BOUNDS.items()},
+            "keepalives_idle": "7",
+        }
