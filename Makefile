@@ -28,7 +28,7 @@ test-long: $(READY) $(OLDEST) ## races and crashes at full length, reads of 10 m
 		tests/sql/test_claim_counts.py tests/sql/test_freezing.py $(PYTEST)
 
 # A migration is one statement, which the linters do not look into: they get the statements of sql/.
-# Four functions are an expression each: pgspot cannot read those, and their names are bound already.
+# Five functions are an expression each: pgspot cannot read those, and their names are bound already.
 lint: $(READY) ## ruff, mypy --strict, pgspot and squawk
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

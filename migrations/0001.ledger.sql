@@ -304,7 +304,8 @@ declare
                 then 'a one-dimensional array as long as the first, of at most 10000 elements'
             when argument in ('commit_sha', 'commit_shas')
                 then '40 or 64 lower-case hex digits, not all zeros'
-            when argument = 'approver' and lower(v_value) = lower(arguments ->> 'actor')
+            when argument = 'approver'
+                and pgjobs._is_same_person(v_value, arguments ->> 'actor')
                 then 'another person than actor'
             when argument in (
                 'lab_version', 'lab_versions', 'delivery_id', 'delivery_ids', 'author', 'branch',
@@ -375,6 +376,16 @@ create function pgjobs._is_text(value text)
         and value collate "C" ~ '[^ \u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]';
 comment on function pgjobs._is_text is
     'Whether it is 1 to 200 characters, not blank, without U+0000-001F and U+007F-009F.';
+
+
+-- Two names that look the same are one person: by case, blanks, and the forms of Unicode.
+create function pgjobs._is_same_person(value text, other text)
+    returns boolean
+    language sql immutable parallel safe
+    return lower(translate(normalize(value, nfkc), u&' \200b\200c\200d\200e\200f\2060\feff', ''))
+        = lower(translate(normalize(other, nfkc), u&' \200b\200c\200d\200e\200f\2060\feff', ''));
+comment on function pgjobs._is_same_person is
+    'Whether two names differ at most in case, blanks, marks without width and Unicode form.';
 
 
 create function pgjobs._is_document(value jsonb)
@@ -494,7 +505,7 @@ begin
         when pgjobs._is_text(approver) is not true then 'approver'
         when pgjobs._is_text(ticket) is not true then 'ticket'
         when not pgjobs._is_text(lab_version) then 'lab_version'
-        when lower(actor) = lower(approver) then 'approver'
+        when pgjobs._is_same_person(actor, approver) then 'approver'
     end;
 end
 $$;
@@ -3537,7 +3548,7 @@ create table pgjobs.review (
     constraint review_review_id_pkey primary key (review_id),
     constraint review_job_id_review_no_key unique (job_id, review_no),
     constraint review_job_id_fkey foreign key (job_id) references pgjobs.verdict (job_id),
-    constraint review_approver_check check (lower(actor) <> lower(approver))
+    constraint review_approver_check check (not pgjobs._is_same_person(actor, approver))
 );
 
 comment on table pgjobs.review is
@@ -3843,7 +3854,7 @@ create table pgjobs.amendment (
     constraint amendment_review_id_fkey foreign key (review_id)
         references pgjobs.review_result (review_id),
     constraint amendment_status_check check (status in ('PASSED', 'FAILED', 'ERROR')),
-    constraint amendment_approver_check check (lower(actor) <> lower(approver))
+    constraint amendment_approver_check check (not pgjobs._is_same_person(actor, approver))
 );
 
 -- Serves "the newest 50 whose effective status is ...", beside the verdict's.
@@ -5070,7 +5081,7 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '78147e582bd1800deece3b4b53149429b1ee84409f1f825485087cf196a52cc0');
+values ('0001.ledger', '564608d277bc1d532ef8419769a1196ed272b62bede9c1ce573df02575ff06b3');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

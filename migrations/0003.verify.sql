@@ -1250,7 +1250,7 @@ select '0001.ledger', object.* from (values
     ('constraint amendment_amendment_id_pkey on pgjobs.amendment',
         'present', '0f1f4bf3e06e95e278b00dbfa117850c'),
     ('constraint amendment_approver_check on pgjobs.amendment',
-        'present', '18a782c85c895011ec6db0f62a28d205'),
+        'present', 'a1d591b0de03e1c9c95f38191a92910c'),
     ('constraint amendment_job_id_amendment_no_key on pgjobs.amendment',
         'present', '8491e52bf6dd98cffff4527c355d4a4c'),
     ('constraint amendment_job_id_fkey on pgjobs.amendment',
@@ -1344,7 +1344,7 @@ select '0001.ledger', object.* from (values
     ('constraint ready_job_id_pkey on pgjobs.ready',
         'present', '29678e1c3ab7cd9b0fc3d750121a0c25'),
     ('constraint review_approver_check on pgjobs.review',
-        'present', '18a782c85c895011ec6db0f62a28d205'),
+        'present', 'a1d591b0de03e1c9c95f38191a92910c'),
     ('constraint review_job_id_fkey on pgjobs.review',
         'present', 'edcdba21937007feda90efa2a2263a1b'),
     ('constraint review_job_id_review_no_key on pgjobs.review',
@@ -1392,7 +1392,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._bad_claim',
         'present', 'ef2d636e24a84dd3df133918d116f89c'),
     ('function pgjobs._bad_decision',
-        'present', 'a7d88d41cee92a2469091e599fade26a'),
+        'present', 'f32b87c1bc8797f19a882f3607256489'),
     ('function pgjobs._bad_push',
         'present', '5ab7fe31a7dc3fcf4bae33e22bfd6820'),
     ('function pgjobs._bad_verdict',
@@ -1431,6 +1431,8 @@ select '0001.ledger', object.* from (values
         'present', '60414445d50f757d31f1f61265866ca2'),
     ('function pgjobs._is_open',
         'present', '80bf5a49fe5d4560a2d05e7514f66ea1'),
+    ('function pgjobs._is_same_person',
+        'present', 'c73802af9d3c76acb6e42011fd2d9716'),
     ('function pgjobs._is_shared',
         'present', 'b73879aeb4baea2d408c199168ec0668'),
     ('function pgjobs._is_text',
@@ -1450,7 +1452,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._refuse',
         'present', 'd5f35a45987d8c1f2e5508ad0571af99'),
     ('function pgjobs._refuse_argument',
-        'present', '8e79e2daf0f066ad35082623471d23c2'),
+        'present', 'c915221fcbb9cc1a29c8bff01a1a5fda'),
     ('function pgjobs._refuse_lease',
         'present', '90e8a6a8b49df2b0d08fe2531b1e6bd5'),
     ('function pgjobs._status',
@@ -1961,7 +1963,7 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', 'a2c860dab6f40677c5f5df28191e06a9c57bd27a9c33f254bf227177a4c7fe97');
+values ('0003.verify', '77201431375288ab771a0d426e1285b2f567c25dad8ef7e0f27e9078b9aa578a');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

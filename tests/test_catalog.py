@@ -20,7 +20,7 @@ STABLE = {
     *("_has_size", "_bad_push", "_bad_claim", "_bad_verdict", "_bad_decision", "_expire_before"),
 }
 # Rules of a value, in SQL: planned into whatever asks.
-INLINED = {"_is_commit_sha", "_is_text", "_is_document", "_is_duration"}
+INLINED = {"_is_commit_sha", "_is_text", "_is_same_person", "_is_document", "_is_duration"}
 
 OURS = "'pgjobs'::regnamespace"
 FUNCTIONS = f"select * from pg_proc where pronamespace = {OURS}"

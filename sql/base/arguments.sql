@@ -26,6 +26,16 @@ comment on function pgjobs._is_text is
     'Whether it is 1 to 200 characters, not blank, without U+0000-001F and U+007F-009F.';
 
 
+-- Two names that look the same are one person: by case, blanks, and the forms of Unicode.
+create function pgjobs._is_same_person(value text, other text)
+    returns boolean
+    language sql immutable parallel safe
+    return lower(translate(normalize(value, nfkc), u&' \200b\200c\200d\200e\200f\2060\feff', ''))
+        = lower(translate(normalize(other, nfkc), u&' \200b\200c\200d\200e\200f\2060\feff', ''));
+comment on function pgjobs._is_same_person is
+    'Whether two names differ at most in case, blanks, marks without width and Unicode form.';
+
+
 create function pgjobs._is_document(value jsonb)
     returns boolean
     language sql stable parallel safe
@@ -143,7 +153,7 @@ begin
         when pgjobs._is_text(approver) is not true then 'approver'
         when pgjobs._is_text(ticket) is not true then 'ticket'
         when not pgjobs._is_text(lab_version) then 'lab_version'
-        when lower(actor) = lower(approver) then 'approver'
+        when pgjobs._is_same_person(actor, approver) then 'approver'
     end;
 end
 $$;

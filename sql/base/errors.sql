@@ -114,7 +114,8 @@ declare
                 then 'a one-dimensional array as long as the first, of at most 10000 elements'
             when argument in ('commit_sha', 'commit_shas')
                 then '40 or 64 lower-case hex digits, not all zeros'
-            when argument = 'approver' and lower(v_value) = lower(arguments ->> 'actor')
+            when argument = 'approver'
+                and pgjobs._is_same_person(v_value, arguments ->> 'actor')
                 then 'another person than actor'
             when argument in (
                 'lab_version', 'lab_versions', 'delivery_id', 'delivery_ids', 'author', 'branch',

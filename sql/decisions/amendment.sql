@@ -24,7 +24,7 @@ create table pgjobs.amendment (
     constraint amendment_review_id_fkey foreign key (review_id)
         references pgjobs.review_result (review_id),
     constraint amendment_status_check check (status in ('PASSED', 'FAILED', 'ERROR')),
-    constraint amendment_approver_check check (lower(actor) <> lower(approver))
+    constraint amendment_approver_check check (not pgjobs._is_same_person(actor, approver))
 );
 
 -- Serves "the newest 50 whose effective status is ...", beside the verdict's.

@@ -19,7 +19,7 @@ create table pgjobs.review (
     constraint review_review_id_pkey primary key (review_id),
     constraint review_job_id_review_no_key unique (job_id, review_no),
     constraint review_job_id_fkey foreign key (job_id) references pgjobs.verdict (job_id),
-    constraint review_approver_check check (lower(actor) <> lower(approver))
+    constraint review_approver_check check (not pgjobs._is_same_person(actor, approver))
 );
 
 comment on table pgjobs.review is

@@ -50,6 +50,16 @@ GOOD: dict[str, dict[str, Any]] = {
     "backfill_verification_log": {"batch_size": 1, "dry_run": True},
 }
 
+# Names that look like the actor's, who is "ada".
+PERSONS = {
+    "same": "ada",
+    "case": "Ada",
+    "blanks": " ada ",
+    "no_break_space": "ada\u00a0",
+    "no_width": "a\u200bda",
+    "byte_order_mark": "\ufeffada",
+    "full_width": "\uff41\uff44\uff41",
+}
 HEX = sha(0xABCDEF)
 SHAS = {
     "l01_upper_case": HEX.upper(),
@@ -142,7 +152,7 @@ BAD: dict[tuple[str, ...], dict[str, Any]] = {
         for f in ("amend", "reverify")
         for a in ("reason", "actor", "approver", "ticket", "lab_version")
     },
-    **{(f, "approver"): {"same": "ada", "same_but_for_case": "Ada"} for f in ("amend", "reverify")},
+    **{(f, "approver"): PERSONS for f in ("amend", "reverify")},
     ("add_artifact", "name"): NAMES,
     ("add_artifact", "media_type"): TEXTS,
     ("add_artifact", "kind"): {"lower_case": "log", "other": "BINARY", "empty": ""},
