@@ -27,6 +27,9 @@ def retry(
 ) -> T:
     """Run ``unit`` in a transaction of its own, on a connection of its own, until that committed.
 
+    connect: opens a connection, which is closed after each try; a pool's ``getconn`` would be
+    emptied.
+
     It is run again after a serialization failure (40001), a deadlock (40P01), the loss of the
     connection, and a COMMIT of which the server says that the wait for its synchronous standby was
     cancelled; at most ``attempts`` times, after pauses of ``delay`` seconds, doubled up to

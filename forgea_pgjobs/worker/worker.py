@@ -52,7 +52,8 @@ class Worker:
     ``handler`` gets a ``Claimed`` and returns PASSED, FAILED or ERROR, or a ``Verdict`` with a
     summary. An exception is no verdict: the job is released with its kind and first words.
 
-    connect: a connection string, or a function that opens a connection for the worker alone.
+    connect: a connection string, or a function that opens a connection for the worker alone, which
+    closes it: no pool's ``getconn``.
     name: who claims, 1 … 200 characters; host and process by default. batch: jobs a claim, 1 …
     1000; those behind the first wait for it. concurrency: threads, each with a connection and a
     batch of its own; the handler must bear it. lease_for: 1 s … 1 day; a third of it is the
