@@ -53,6 +53,8 @@ if exists (select from pgjobs.migration where migration_id > '{name}') then
                      'select migration_id from pgjobs.migration.';
 end if;
 """
+# By their triggers and constraints, so these are dropped after them.
+NEEDED_BY_TABLES = ("pgjobs._guard_ledger", "pgjobs._guard_detail", "pgjobs._is_same_person")
 DOWNS = {
     "0001.ledger": """\
 -- Undoes 0001.ledger. Refuses while a later migration is there; and while there are ledger rows,
@@ -80,7 +82,7 @@ drop view
 {view};
 drop table
 {table};
-drop function pgjobs._guard_ledger, pgjobs._guard_detail;
+drop function {needed};
 drop sequence
 {sequence};
 drop type
@@ -144,10 +146,11 @@ def down(name: str, text: str) -> str:
     kinds = {}
     for kind in ("function", "view", "table", "sequence", "type"):
         found = re.findall(rf"^create {kind} (pgjobs\.\w+)", text, re.MULTILINE)
-        names = ", ".join(each for each in found if not each.startswith("pgjobs._guard"))
+        names = ", ".join(each for each in found if each not in NEEDED_BY_TABLES)
         kinds[kind] = textwrap.fill(names, 100, initial_indent=" " * 4, subsequent_indent=" " * 4)
     head, body = DOWNS[name].split("\n\n", 1)
-    body = body.format(later=LATER.format(name=name), **kinds)
+    needed = ", ".join(NEEDED_BY_TABLES)
+    body = body.format(later=LATER.format(name=name), needed=needed, **kinds)
     return f"{head}\n\n{framed(body)}"
 
 

@@ -60,20 +60,19 @@ end if;
 
 drop function
     pgjobs._refuse, pgjobs._refuse_argument, pgjobs._is_commit_sha, pgjobs._is_text,
-    pgjobs._is_same_person, pgjobs._is_document, pgjobs._is_duration, pgjobs._has_size,
-    pgjobs._bad_push, pgjobs._bad_claim, pgjobs._bad_verdict, pgjobs._bad_decision,
-    pgjobs._find_job, pgjobs._status, pgjobs.record_attempt, pgjobs._find_attempt,
-    pgjobs._add_attempt, pgjobs.enqueue, pgjobs._enqueue, pgjobs.wake, pgjobs.enqueue_many,
-    pgjobs._enqueue_new, pgjobs.claim, pgjobs._take_lease, pgjobs._check_snapshot,
-    pgjobs._refuse_lease, pgjobs._leave_lane, pgjobs._add_ready, pgjobs._promote, pgjobs._next_head,
-    pgjobs.heartbeat, pgjobs.heartbeat_many, pgjobs.release, pgjobs.rescue, pgjobs._sweep,
-    pgjobs._take_leases, pgjobs._end_run, pgjobs.complete, pgjobs.complete_and_claim,
-    pgjobs._complete, pgjobs.complete_many, pgjobs.cancel, pgjobs.read_artifact,
-    pgjobs.add_artifact, pgjobs._keep_body, pgjobs.expire_artifacts, pgjobs.expire_details,
-    pgjobs._old_bodies, pgjobs._is_shared, pgjobs._old_details, pgjobs._expire,
-    pgjobs._expire_before, pgjobs.reverify, pgjobs._answer_review, pgjobs._is_open, pgjobs.amend,
-    pgjobs._add_amendment, pgjobs._effective_status, pgjobs.get_job, pgjobs.is_passed,
-    pgjobs.timeline, pgjobs.why_waiting;
+    pgjobs._is_document, pgjobs._is_duration, pgjobs._has_size, pgjobs._bad_push, pgjobs._bad_claim,
+    pgjobs._bad_verdict, pgjobs._bad_decision, pgjobs._find_job, pgjobs._status,
+    pgjobs.record_attempt, pgjobs._find_attempt, pgjobs._add_attempt, pgjobs.enqueue,
+    pgjobs._enqueue, pgjobs.wake, pgjobs.enqueue_many, pgjobs._enqueue_new, pgjobs.claim,
+    pgjobs._take_lease, pgjobs._check_snapshot, pgjobs._refuse_lease, pgjobs._leave_lane,
+    pgjobs._add_ready, pgjobs._promote, pgjobs._next_head, pgjobs.heartbeat, pgjobs.heartbeat_many,
+    pgjobs.release, pgjobs.rescue, pgjobs._sweep, pgjobs._take_leases, pgjobs._end_run,
+    pgjobs.complete, pgjobs.complete_and_claim, pgjobs._complete, pgjobs.complete_many,
+    pgjobs.cancel, pgjobs.read_artifact, pgjobs.add_artifact, pgjobs._keep_body,
+    pgjobs.expire_artifacts, pgjobs.expire_details, pgjobs._old_bodies, pgjobs._is_shared,
+    pgjobs._old_details, pgjobs._expire, pgjobs._expire_before, pgjobs.reverify,
+    pgjobs._answer_review, pgjobs._is_open, pgjobs.amend, pgjobs._add_amendment,
+    pgjobs._effective_status, pgjobs.get_job, pgjobs.is_passed, pgjobs.timeline, pgjobs.why_waiting;
 drop view
     pgjobs.verification_verdict, pgjobs.verification_job, pgjobs.verification_attempt,
     pgjobs.verification_run, pgjobs.verification_artifact, pgjobs.verification_amendment,
@@ -83,7 +82,7 @@ drop table
     pgjobs.verdict_summary, pgjobs.aborted_run, pgjobs.backfill, pgjobs.migration, pgjobs.lane,
     pgjobs.ready, pgjobs.lease, pgjobs.waiting, pgjobs.artifact, pgjobs.body, pgjobs.expiry,
     pgjobs.review, pgjobs.review_result, pgjobs.review_summary, pgjobs.amendment;
-drop function pgjobs._guard_ledger, pgjobs._guard_detail;
+drop function pgjobs._guard_ledger, pgjobs._guard_detail, pgjobs._is_same_person;
 drop sequence
     pgjobs.swept_at, pgjobs.idle_at, pgjobs.low_water_1, pgjobs.low_water_2, pgjobs.low_water_3,
     pgjobs.low_water_4;

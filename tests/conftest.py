@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Generator, Iterator
@@ -30,6 +31,8 @@ from pytest_postgresql import factories
 from pytest_postgresql.executors import NoopExecutor
 
 from forgea_pgjobs import embedded, schema
+from forgea_pgjobs.embedded import server
+from forgea_pgjobs.embedded.binaries import Account
 from tests.races.rivals import LONG
 
 SETTINGS: dict[str, str | int] = {
@@ -152,8 +155,29 @@ class Connect(Protocol):
     ) -> psycopg.Connection: ...
 
 
+@pytest.fixture(scope="session", autouse=True)
+def copied_clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let a server begin with a copy of what initdb has made for an earlier one of its binaries."""
+    made: dict[str, Path] = {}
+    run = server._run
+
+    def copied(account: Account, folder: Path, argv: list[str]) -> None:
+        if Path(argv[0]).name != "initdb" or account.uid is not None:
+            run(account, folder, argv)
+        elif argv[0] in made:
+            shutil.copytree(made[argv[0]], argv[-1])
+        else:
+            run(account, folder, argv)
+            made[argv[0]] = tmp_path_factory.mktemp("cluster") / "data"
+            shutil.copytree(argv[-1], made[argv[0]])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "_run", copied)
+        yield
+
+
 @pytest.fixture(scope="session")
-def pg() -> Iterator[Postgres]:
+def pg(copied_clusters: None) -> Iterator[Postgres]:
     """The server: ``pg.dsn(dbname)`` for the superuser, ``pg.database()`` for an empty database."""
     with server_under_test() as postgres:
         yield postgres
