@@ -12,11 +12,18 @@ import pytest
 
 import forgea_pgjobs as pgjobs
 from forgea_pgjobs import embedded, schema
+from forgea_pgjobs.errors import PROOF
 from forgea_pgjobs.worker import Worker, WorkerCounts
 from tests.helpers import Connection, enqueue, rows, sha
 from tests.python.workers import until
 
-WAITING = "select pid, query_start from pg_stat_activity where wait_event = 'SyncRep'"
+WAITING = """
+select pid, query_start from pg_stat_activity
+where wait_event = 'SyncRep' and application_name <> 'probe'
+"""
+PROBE = """
+select from pg_stat_activity where wait_event = 'SyncRep' and application_name = 'probe'
+"""
 ENDS = ["pg_cancel_backend", "pg_terminate_backend"]
 
 
@@ -36,7 +43,22 @@ def primary() -> Iterator[Connection]:
 def need_standby(primary: Connection, name: str) -> None:
     primary.execute(f"alter system set synchronous_standby_names = '{name}'".encode())
     primary.execute("select pg_reload_conf()")
-    until(lambda: rows(primary, "show synchronous_standby_names") == [(name,)])
+    until(lambda: waits(primary) == bool(name))
+
+
+def waits(primary: Connection) -> bool:
+    """Tell whether a COMMIT waits for a standby, which the checkpointer decides in its own time."""
+    with (
+        psycopg.connect(primary.info.dsn, autocommit=True, application_name="probe") as conn,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        probe = pool.submit(conn.execute, PROOF)
+        until(lambda: probe.done() or rows(primary, PROBE))
+        if probe.done():
+            return False
+        primary.execute("select pg_cancel_backend(%s)", [conn.info.backend_pid])
+        probe.result()
+        return True
 
 
 def cut_short(primary: Connection, end: str, run: Future[Any]) -> None:
