@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from types import NoneType
 from typing import Any
 from uuid import UUID
@@ -47,15 +47,10 @@ def prepared(
 
     The parameters are those of a call of ours, its connection among them.
 
-    Raises: InvalidArgument: a time without its zone, which the session would read in its own.
+    Raises: InvalidArgument: a time without its zone.
     """
     arguments = dict(parameters)
     del arguments["conn"]
-    for name, value in arguments.items():
-        if isinstance(value, datetime) and value.tzinfo is None:
-            error = InvalidArgument(f"{name} has no time zone: {value}")
-            error.sqlstate = "22023"
-            raise error
     names = tuple(arguments)
     in_binary = []
     for name, form in forms(names):
@@ -84,13 +79,13 @@ def text(
 
 @cache
 def forms(names: tuple[str, ...]) -> list[tuple[str, Callable[[Any], Any]]]:
-    """Return what makes a list or JSON of those arguments that are one."""
+    """Return what makes a list or JSON of those arguments that are one, and looks at the times."""
     wanted: dict[str, Callable[[Any], Any]] = {"jsonb": Jsonb, "jsonb[]": _documents}
     types = {name: TYPES[name] for name in names if name in TYPES}
     return [
-        (name, wanted.get(sql_type, list))
+        (name, partial(_zoned, name) if sql_type == "timestamptz" else wanted.get(sql_type, list))
         for name, sql_type in types.items()
-        if sql_type in wanted or sql_type.endswith("[]")
+        if sql_type in wanted or sql_type.endswith("[]") or sql_type == "timestamptz"
     ]
 
 
@@ -105,6 +100,15 @@ def is_plain(value: Any) -> bool:
     if types <= WORDS:
         return "\0" not in "".join(filter(None, value))
     return any(types <= plain for plain in PLAIN)
+
+
+def _zoned(name: str, moment: Any) -> Any:
+    # Without its zone the session would read it in its own.
+    if isinstance(moment, datetime) and moment.tzinfo is None:
+        error = InvalidArgument(f"{name} has no time zone: {moment}")
+        error.sqlstate = "22023"
+        raise error
+    return moment
 
 
 def _documents(values: Sequence[Any]) -> list[Jsonb | None]:

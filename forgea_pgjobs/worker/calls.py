@@ -192,9 +192,7 @@ def _one_statement(
     conn: psycopg.Connection[Any], finished: Sequence[Finished], claiming: dict[str, Any]
 ) -> list[tuple[Any, ...]]:
     if not finished:
-        return _execute(
-            conn, text("claim", Claimed, tuple(claiming)), claiming, binary=True
-        ).fetchall()
+        return _claim(conn, claiming).fetchall()
     [one] = finished
     arguments = {
         "job_id": one.job.job_id,
@@ -226,12 +224,14 @@ def _one_transaction(
         with conn.transaction():
             writer = _execute(conn, COMPLETE_MANY, verdicts)
             if claiming["max_jobs"]:
-                claimer = _execute(
-                    conn, text("claim", Claimed, tuple(claiming)), claiming, binary=True
-                )
+                claimer = _claim(conn, claiming)
             if not is_first:
                 conn.execute(PROOF)
         return (claimer.fetchall() if claiming["max_jobs"] else []), writer.fetchall()
+
+
+def _claim(conn: psycopg.Connection[Any], claiming: dict[str, Any]) -> Cursor[tuple[Any, ...]]:
+    return _execute(conn, text("claim", Claimed, tuple(claiming)), claiming, binary=True)
 
 
 def _execute(

@@ -52,6 +52,11 @@ OF_A_VERDICT = ("22", "54", "P0", "23V02", "23V05")
 PASSING = ("08", "25006", "25P0", "40", "53", "55P03", "57")
 
 
+def is_of_a_verdict(error: Exception) -> bool:
+    """Tell whether a refusal is of one verdict, which the others need not share."""
+    return (getattr(error, "sqlstate", None) or "").startswith(OF_A_VERDICT)
+
+
 def may_pass(error: Exception) -> bool:
     """Tell whether a worker that has done nothing yet should wait."""
     if not isinstance(error, psycopg.Error):
@@ -95,12 +100,11 @@ class ReconnectingConnection:
                 self._has_worked = True
                 return answer
             except (psycopg.Error, OSError) as error:
-                sqlstate = getattr(error, "sqlstate", None) or ""
                 tries += self.stopping.is_set() or not self.patient
                 is_lasting = not (self._has_worked or may_pass(error))
-                if sqlstate.startswith(OF_A_VERDICT) or is_lasting or tries > LAST_TRIES:
+                if is_of_a_verdict(error) or is_lasting or tries > LAST_TRIES:
                     raise
-                if sqlstate == "25006":
+                if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
                     self.close()  # a server that was demoted stays one; the primary is elsewhere
                 log.warning("trying again: %s", str(error).partition("\n")[0])
             pause = sleep if owing else self.stopping.wait
@@ -236,7 +240,7 @@ class WorkerThread:
         try:
             return self._write(verdicts, claims=claims)
         except psycopg.Error as error:
-            if not (verdicts and (error.sqlstate or "").startswith(OF_A_VERDICT)):
+            if not (verdicts and is_of_a_verdict(error)):
                 raise
             # One bad summary does not hold up the verdicts of its batch.
             for one in verdicts:
@@ -250,7 +254,7 @@ class WorkerThread:
                 self._write([one], claims=False)
                 return
             except psycopg.Error as error:
-                if not (error.sqlstate or "").startswith(OF_A_VERDICT):
+                if not is_of_a_verdict(error):
                     raise
                 log.warning("job %s: refused, %s", one.job.job_id, reason_of(error))
                 if last:
