@@ -307,8 +307,12 @@ declare
             when argument = 'approver'
                 and pgjobs._is_same_person(v_value, arguments ->> 'actor')
                 then 'another person than actor'
+            when argument = 'branch'
+                then '1 to 200 characters or 255 bytes, not blank, without control characters'
+            when argument in ('reason', 'reasons') and routine like 'complete%'
+                then 'of an ERROR, 1 to 200 characters, not blank, without control characters'
             when argument in (
-                'lab_version', 'lab_versions', 'delivery_id', 'delivery_ids', 'author', 'branch',
+                'lab_version', 'lab_versions', 'delivery_id', 'delivery_ids', 'author',
                 'worker', 'reason', 'actor', 'approver', 'ticket', 'name', 'media_type'
             ) then '1 to 200 characters, not blank, without control characters'
             when argument in ('payload', 'payloads', 'summary', 'summaries')
@@ -435,7 +439,12 @@ as $$
 begin
     return case
         when not pgjobs._is_text(author) then 'author'
-        when not pgjobs._is_text(branch) then 'branch'
+        -- Of git a branch may have 255 bytes, which may be more than 200 characters.
+        when not (
+            pgjobs._is_text(left(branch, 200))
+            and pgjobs._is_text(right(branch, 200))
+            and (char_length(branch) <= 200 or octet_length(branch) <= 255)
+        ) then 'branch'
         when not isfinite(pushed_at) then 'pushed_at'
         when changed_files is not null and (
             cardinality(changed_files) <= 3000
@@ -470,7 +479,13 @@ $$;
 comment on function pgjobs._bad_claim is 'The first bad argument of claim, or null.';
 
 
-create function pgjobs._bad_verdict(job_id bigint, lease_token uuid, status text, summary jsonb)
+create function pgjobs._bad_verdict(
+    job_id bigint,
+    lease_token uuid,
+    status text,
+    summary jsonb,
+    reason text
+)
     returns text
     language plpgsql stable
     set search_path = pg_catalog, pg_temp
@@ -481,6 +496,8 @@ begin
         when lease_token is null then 'lease_token'
         when status in ('PASSED', 'FAILED', 'ERROR') is not true then 'status'
         when not pgjobs._is_document(summary) then 'summary'
+        when reason is not null and not (pgjobs._is_text(reason) and status = 'ERROR')
+            then 'reason'
     end;
 end
 $$;
@@ -718,7 +735,7 @@ comment on column pgjobs.verdict.worker is
 comment on column pgjobs.verdict.error_reason is
     'REPORTED by the worker, RUNS_EXHAUSTED, CANCELLED or BACKFILL_UNKNOWN; null unless ERROR.';
 comment on column pgjobs.verdict.error_detail is
-    'The reason given to release or cancel, or what a backfill knew instead.';
+    'The reason given to complete, release or cancel, or what a backfill knew instead.';
 comment on column pgjobs.verdict.login is
     'The database login, session_user, of who cancelled or backfilled.';
 comment on column pgjobs.verdict.summary_sha256 is
@@ -757,12 +774,16 @@ create table pgjobs.aborted_run (
     constraint aborted_run_job_id_run_no_pkey primary key (job_id, run_no),
     constraint aborted_run_job_id_fkey foreign key (job_id) references pgjobs.job (job_id),
     constraint aborted_run_run_no_check check (run_no >= 1),
-    constraint aborted_run_outcome_check check (outcome in ('LEASE_LOST', 'RELEASED')),
-    constraint aborted_run_reason_check check ((outcome = 'RELEASED') = (reason is not null))
+    constraint aborted_run_outcome_check check (
+        outcome in ('LEASE_LOST', 'RELEASED', 'INTERRUPTED')
+    ),
+    constraint aborted_run_reason_check check ((outcome = 'LEASE_LOST') = (reason is null))
 );
 
 comment on table pgjobs.aborted_run is 'Ledger: a run that ended without a verdict.';
 comment on column pgjobs.aborted_run.ended_at is 'When the lease was taken away or given back.';
+comment on column pgjobs.aborted_run.outcome is
+    'LEASE_LOST, RELEASED, or INTERRUPTED: released, and not counted against max_runs.';
 
 
 -- backfill: what became of a log of the host's history (backfill.sql). Guarantees: a log is looked
@@ -869,6 +890,7 @@ create table pgjobs.ready (
     run_no smallint,
     last_run_no smallint not null,
     worker text collate "C",
+    lease_lost boolean,
     constraint ready_job_id_pkey primary key (job_id)
 );
 
@@ -893,6 +915,8 @@ comment on column pgjobs.ready.run_no is 'How many runs the job has had; null wi
 comment on column pgjobs.ready.last_run_no is
     'The run that ends the job, or its review, when it is lost or released.';
 comment on column pgjobs.ready.worker is 'Who claimed the latest run; null without one.';
+comment on column pgjobs.ready.lease_lost is
+    'Whether the latest run lost its lease; null without one.';
 
 
 -- lease: the head of a session while a worker runs it. Guarantees: one running job per session
@@ -1739,9 +1763,11 @@ begin
             if v_ready_no not between v_low_water + 1 and v_low_water + c_mark_step then
                 perform setval(c_low_water[v_priority], v_ready_no - 1);
             end if;
+            -- What lost its lease may have killed its worker: it takes no other with it.
+            exit when v_head[1].lease_lost and v_rows <> '{}';
             v_rows := v_rows || v_row;
             v_heads := v_heads || v_head;
-            exit when cardinality(v_rows) = max_jobs;
+            exit when v_head[1].lease_lost or cardinality(v_rows) = max_jobs;
             select v_rows || array_agg(place.ctid), v_heads || array_agg(place.head)
             into v_rows, v_heads
             from (
@@ -1749,6 +1775,7 @@ begin
                 from pgjobs.ready as ready
                 where ready.priority = (select v_priority)
                     and ready.ready_no > (select v_ready_no)
+                    and ready.lease_lost is not true
                 order by ready.ready_no
                 limit (select max_jobs - cardinality(v_rows))
                 for update skip locked
@@ -1821,8 +1848,8 @@ $$;
 comment on function pgjobs.claim is
     'Starts a run of up to max_jobs (1 to 1000) claimable jobs, by priority, then those first that '
     'have been claimable longest, one per session, under a lease of lease_for (1 s to 1 day); no '
-    'rows when there is nothing to do. Also rescues lost leases. Never waits. Errors: 22023, '
-    '22004.';
+    'rows when there is nothing to do. A job whose last lease was lost comes alone. Also rescues '
+    'lost leases. Never waits. Errors: 22023, 22004.';
 
 
 -- The lane: who is the session's head, and who comes next. Whoever calls these holds the lane's
@@ -2179,7 +2206,8 @@ create function pgjobs.release(
     job_id bigint,
     lease_token uuid,
     reason text,
-    retry_after interval default null
+    retry_after interval default null,
+    count_run boolean default true
 )
     returns pgjobs.released
     language plpgsql volatile security definer
@@ -2187,9 +2215,12 @@ create function pgjobs.release(
 as $$
 #variable_conflict use_column
 declare
+    -- A job whose worker is stopped time and again shall end some day.
+    c_most_interruptions constant integer := 20;
     v_bad text;
     v_job pgjobs.job;
     v_lease pgjobs.lease;
+    v_is_counted boolean := count_run;
 begin
     v_bad := case
         when release.job_id is null then 'job_id'
@@ -2197,6 +2228,7 @@ begin
         when pgjobs._is_text(release.reason) is not true then 'reason'
         when retry_after is not null and not pgjobs._is_duration(retry_after, 0, 86400)
             then 'retry_after'
+        when count_run is null then 'count_run'
     end;
     if v_bad is not null then
         perform pgjobs._refuse_argument('release', v_bad, jsonb_build_object(
@@ -2226,10 +2258,16 @@ begin
     if not found then
         perform pgjobs._refuse_lease(v_job.session_id, release.job_id);
     end if;
+    if not v_is_counted then
+        select count(*) >= c_most_interruptions into v_is_counted
+        from pgjobs.aborted_run as run
+        where run.job_id = release.job_id and run.outcome = 'INTERRUPTED';
+    end if;
     return pgjobs._end_run(
-        v_lease, 'RELEASED', release.reason,
+        v_lease, case when v_is_counted then 'RELEASED' else 'INTERRUPTED' end, release.reason,
         coalesce(
             make_interval(secs => extract(epoch from retry_after)),
+            case when not v_is_counted then interval '0' end,
             -- The default backoff, by how many runs of this job or review there were.
             least(
                 interval '30 seconds'
@@ -2243,7 +2281,9 @@ $$;
 comment on function pgjobs.release is
     'Gives the job back because the infrastructure failed: QUEUED again after retry_after (0 to '
     '1 day; default 30 s, doubled with every run, at most 15 min), or ERROR when its runs are '
-    'used up. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';
+    'used up. count_run false, for a worker that is being stopped: the run is not one of them, and '
+    'the job is claimable at once, at most 20 times a job. Errors: 22023, 22004, P0002, 23V02, '
+    '23V05, 40001.';
 
 
 create type pgjobs.rescued as (
@@ -2368,6 +2408,7 @@ create function pgjobs._end_run(
 as $$
 declare
     v_ended_at timestamptz := greatest(lease.started_at, clock_timestamp());
+    v_last_run_no smallint := lease.last_run_no + (outcome = 'INTERRUPTED')::integer;
     v_detail text := coalesce(_end_run.reason, 'the lease of the last run was lost');
     v_status text := 'ERROR';
     v_available_at timestamptz;
@@ -2380,19 +2421,19 @@ begin
     );
     delete from pgjobs.lease as ended where ended.session_id = lease.session_id;
 
-    if lease.run_no < lease.last_run_no then
+    if lease.run_no < v_last_run_no then
         v_available_at := greatest(lease.available_at, clock_timestamp()) + retry_after;
         if retry_after = interval '0' then
             v_ready_no := nextval('pgjobs.job_job_id_seq');
         end if;
         insert into pgjobs.ready (
             job_id, session_id, attempt_id, available_at, ready_no, review_id, started_at, priority,
-            run_no, last_run_no, worker
+            run_no, last_run_no, worker, lease_lost
         )
         values (
             lease.job_id, lease.session_id, lease.attempt_id, v_available_at, v_ready_no,
-            lease.review_id, lease.started_at, lease.priority, lease.run_no, lease.last_run_no,
-            lease.worker
+            lease.review_id, lease.started_at, lease.priority, lease.run_no, v_last_run_no,
+            lease.worker, _end_run.outcome = 'LEASE_LOST'
         );
         return (lease.job_id, 'QUEUED', lease.run_no, v_available_at)::pgjobs.released;
     end if;
@@ -2451,22 +2492,23 @@ create function pgjobs.complete(
     job_id bigint,
     lease_token uuid,
     status text,
-    summary jsonb default null
+    summary jsonb default null,
+    reason text default null
 )
     returns pgjobs.completed
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_bad text := pgjobs._bad_verdict(job_id, lease_token, status, summary);
+    v_bad text := pgjobs._bad_verdict(job_id, lease_token, status, summary, reason);
     v_answer pgjobs.completed_element;
 begin
     if v_bad is not null then
-        perform pgjobs._refuse_argument(
-            'complete', v_bad, jsonb_build_object('status', status, 'summary', summary)
-        );
+        perform pgjobs._refuse_argument('complete', v_bad, jsonb_build_object(
+            'status', status, 'summary', summary, 'reason', reason
+        ));
     end if;
-    v_answer := pgjobs._complete(job_id, lease_token, status, summary);
+    v_answer := pgjobs._complete(job_id, lease_token, status, summary, reason);
     case v_answer.outcome
         when 'completed', 'replayed' then
             return (
@@ -2483,7 +2525,8 @@ end
 $$;
 comment on function pgjobs.complete is
     'Writes the verdict (PASSED, FAILED or ERROR) under the current lease, or the amendment of a '
-    'review; repeating the same call answers replayed = true. Errors: 22023, 22004, P0002, 23V02, '
+    'review; repeating the same call answers replayed = true. reason: of an ERROR, becomes '
+    'error_detail. Errors: 22023, 22004, P0002, 23V02, '
     '23V05, 40001.';
 
 
@@ -2496,7 +2539,8 @@ create function pgjobs.complete_and_claim(
     worker text,
     summary jsonb default null,
     max_jobs integer default 1,
-    lease_for interval default '5 minutes'
+    lease_for interval default '5 minutes',
+    reason text default null
 )
     returns setof pgjobs.claimed
     language plpgsql volatile security definer rows 1
@@ -2504,17 +2548,17 @@ create function pgjobs.complete_and_claim(
 as $$
 declare
     v_bad text := coalesce(
-        pgjobs._bad_verdict(job_id, lease_token, status, summary),
+        pgjobs._bad_verdict(job_id, lease_token, status, summary, reason),
         pgjobs._bad_claim(worker, max_jobs, lease_for)
     );
 begin
     if v_bad is not null then
         perform pgjobs._refuse_argument('complete_and_claim', v_bad, jsonb_build_object(
             'status', status, 'summary', summary, 'worker', worker, 'max_jobs', max_jobs,
-            'lease_for', lease_for
+            'lease_for', lease_for, 'reason', reason
         ));
     end if;
-    perform pgjobs.complete(job_id, lease_token, status, summary);
+    perform pgjobs.complete(job_id, lease_token, status, summary, reason);
     return query select claimed.* from pgjobs.claim(worker, max_jobs, lease_for) as claimed;
 end
 $$;
@@ -2532,6 +2576,7 @@ create function pgjobs._complete(
     lease_token uuid,
     status text,
     summary jsonb,
+    reason text,
     ordinal integer default null
 )
     returns pgjobs.completed_element
@@ -2557,16 +2602,19 @@ begin
     if v_lease.job_id is not null then
         v_completed_at := greatest(v_lease.started_at, clock_timestamp());
         if v_lease.review_id is not null then
-            perform pgjobs._answer_review(v_lease, v_completed_at, status, summary);
+            perform pgjobs._answer_review(
+                v_lease, v_completed_at, status, summary, reason
+            );
         else
             insert into pgjobs.verdict (
                 job_id, completed_at, started_at, lease_token, run_no, status, worker,
-                error_reason, summary_sha256
+                error_reason, error_detail, summary_sha256
             )
             values (
                 _complete.job_id, v_completed_at, v_lease.started_at, v_lease.lease_token,
                 v_lease.run_no, _complete.status, v_lease.worker,
-                case when _complete.status = 'ERROR' then 'REPORTED' end, v_summary_sha256
+                case when _complete.status = 'ERROR' then 'REPORTED' end, _complete.reason,
+                v_summary_sha256
             );
             if summary is not null then
                 insert into pgjobs.verdict_summary (job_id, summary)
@@ -2585,6 +2633,7 @@ begin
     elsif v_verdict.lease_token = lease_token
         and v_verdict.status = status
         and v_verdict.summary_sha256 is not distinct from v_summary_sha256
+        and v_verdict.error_detail is not distinct from reason
         -- A cancel keeps the token of the run that it ends.
         and v_verdict.actor is null
     then
@@ -2605,6 +2654,7 @@ begin
     if v_result.lease_token = lease_token
         and v_result.outcome = status
         and v_result.summary_sha256 is not distinct from v_summary_sha256
+        and v_result.detail is not distinct from reason
     then
         return (
             ordinal, job_id, status, v_result.ended_at, 'replayed'
@@ -2631,7 +2681,8 @@ create function pgjobs.complete_many(
     job_ids bigint[],
     lease_tokens uuid[],
     statuses text[],
-    summaries jsonb[] default null
+    summaries jsonb[] default null,
+    reasons text[] default null
 )
     returns setof pgjobs.completed_element
     language plpgsql volatile security definer
@@ -2657,6 +2708,7 @@ begin
         when not pgjobs._has_size(lease_tokens, v_size) then 'lease_tokens'
         when not pgjobs._has_size(statuses, v_size) then 'statuses'
         when summaries is not null and not pgjobs._has_size(summaries, v_size) then 'summaries'
+        when reasons is not null and not pgjobs._has_size(reasons, v_size) then 'reasons'
     end;
     if v_bad is null then
         select bad.argument, bad.ordinal into v_bad, v_bad_ordinal
@@ -2669,9 +2721,12 @@ begin
                     when element.status in ('PASSED', 'FAILED', 'ERROR') is not true
                         then 'statuses'
                     when not pgjobs._is_document(element.summary) then 'summaries'
+                    when element.reason is not null
+                        and not (pgjobs._is_text(element.reason) and element.status = 'ERROR')
+                        then 'reasons'
                 end as argument
-            from unnest(job_ids, lease_tokens, statuses, summaries)
-                with ordinality as element (job_id, lease_token, status, summary, ordinal)
+            from unnest(job_ids, lease_tokens, statuses, summaries, reasons)
+                with ordinality as element (job_id, lease_token, status, summary, reason, ordinal)
         ) as bad
         where bad.argument is not null
         order by bad.ordinal
@@ -2680,7 +2735,7 @@ begin
     if v_bad is not null then
         perform pgjobs._refuse_argument('complete_many', v_bad, jsonb_build_object(
             'job_ids', job_ids, 'lease_tokens', lease_tokens, 'statuses', statuses,
-            'summaries', summaries
+            'summaries', summaries, 'reasons', reasons
         ), v_bad_ordinal);
     end if;
 
@@ -2728,18 +2783,19 @@ begin
         v_now := clock_timestamp();
         insert into pgjobs.verdict (
             job_id, completed_at, started_at, lease_token, run_no, status, worker,
-            error_reason, summary_sha256
+            error_reason, error_detail, summary_sha256
         )
         select
             ended.job_id, greatest(ended.started_at, v_now), ended.started_at, ended.lease_token,
             ended.run_no, element.status, ended.worker,
-            case when element.status = 'ERROR' then 'REPORTED' end,
+            case when element.status = 'ERROR' then 'REPORTED' end, element.reason,
             sha256(convert_to(element.summary::text, 'UTF8'))
         from unnest((select v_ended)) with ordinality as ended
         cross join lateral (
             select
                 statuses[v_ordinals[ended.ordinality]] as status,
-                summaries[v_ordinals[ended.ordinality]] as summary
+                summaries[v_ordinals[ended.ordinality]] as summary,
+                reasons[v_ordinals[ended.ordinality]] as reason
         ) as element
         order by ended.job_id;
         insert into pgjobs.verdict_summary (job_id, summary)
@@ -2766,8 +2822,8 @@ begin
     if v_size > coalesce(cardinality(v_ended), 0) then
         for v_element in
             select element.*
-            from unnest(job_ids, lease_tokens, statuses, summaries)
-                with ordinality as element (job_id, lease_token, status, summary, ordinal)
+            from unnest(job_ids, lease_tokens, statuses, summaries, reasons)
+                with ordinality as element (job_id, lease_token, status, summary, reason, ordinal)
             where element.ordinal in (
                 select generate_series(1, v_size)
                 except
@@ -2777,7 +2833,7 @@ begin
         loop
             v_answers := v_answers || pgjobs._complete(
                 v_element.job_id, v_element.lease_token, v_element.status, v_element.summary,
-                v_element.ordinal::integer
+                v_element.reason, v_element.ordinal::integer
             );
         end loop;
     end if;
@@ -3771,7 +3827,8 @@ create function pgjobs._answer_review(
     lease pgjobs.lease,
     ended_at timestamptz,
     status text,
-    summary jsonb
+    summary jsonb,
+    detail text
 )
     returns void
     language plpgsql volatile
@@ -3785,11 +3842,11 @@ begin
     where review.review_id = lease.review_id;
     insert into pgjobs.review_result (
         review_id, job_id, ended_at, started_at, lease_token, run_no, outcome, worker,
-        summary_sha256
+        detail, summary_sha256
     )
     values (
         lease.review_id, lease.job_id, _answer_review.ended_at, lease.started_at, lease.lease_token,
-        lease.run_no, _answer_review.status, lease.worker,
+        lease.run_no, _answer_review.status, lease.worker, _answer_review.detail,
         sha256(convert_to(_answer_review.summary::text, 'UTF8'))
     );
     if summary is not null then
@@ -4270,8 +4327,8 @@ from pgjobs.review_result as result
 where result.lease_token is not null;
 
 comment on view pgjobs.verification_run is
-    'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED or CANCELLED. '
-    'Read-only.';
+    'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED, '
+    'INTERRUPTED or CANCELLED. Read-only.';
 
 
 -- verification_artifact: all of an artifact but its bytes, which read_artifact answers.
@@ -5081,7 +5138,7 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '564608d277bc1d532ef8419769a1196ed272b62bede9c1ce573df02575ff06b3');
+values ('0001.ledger', 'f5bb59f9e727ec01c378040b065e0c8be59a0a81df1660b959e6751869b253dd');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

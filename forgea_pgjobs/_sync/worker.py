@@ -86,10 +86,12 @@ def complete(
     lease_token: UUID,
     status: JobStatus | str,
     summary: Any = None,
+    reason: str | None = None,
 ) -> Completed:
     """Write the verdict; repeating the same call after a lost answer is safe (``replayed``).
 
     Calls ``pgjobs.complete``. status: PASSED, FAILED or ERROR. summary: JSON, at most 64 KiB.
+    reason: of an ERROR, becomes its ``error_detail``.
 
     Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost.
     """
@@ -103,6 +105,7 @@ def complete_many(
     lease_tokens: Sequence[UUID],
     statuses: Sequence[JobStatus | str],
     summaries: Sequence[Any] | None = None,
+    reasons: Sequence[str | None] | None = None,
 ) -> list[CompletedElement]:
     """Write 0 … 10,000 verdicts and return one answer per element, in order.
 
@@ -123,6 +126,7 @@ def complete_and_claim(
     summary: Any = None,
     max_jobs: int = 1,
     lease_for: timedelta = LEASE,
+    reason: str | None = None,
 ) -> list[Claimed]:
     """Write the verdict and start the next runs in one call: both or neither.
 
@@ -142,11 +146,14 @@ def release(
     lease_token: UUID,
     reason: str,
     retry_after: timedelta | None = None,
+    count_run: bool = True,
 ) -> Released:
     """Give the job back because the infrastructure failed; it is no verdict about the commit.
 
     Calls ``pgjobs.release``. retry_after: 0 … 1 day, None for 30 s doubled with every run, at most
-    15 min. The answer is QUEUED, or ERROR when the job's runs are used up.
+    15 min. The answer is QUEUED, or ERROR when the job's runs are used up. ``count_run`` False, for
+    a worker that is being stopped: the run is not one of them, and the job is claimable at once, at
+    most 20 times a job.
 
     Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost.
     """

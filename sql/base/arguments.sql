@@ -83,7 +83,12 @@ as $$
 begin
     return case
         when not pgjobs._is_text(author) then 'author'
-        when not pgjobs._is_text(branch) then 'branch'
+        -- Of git a branch may have 255 bytes, which may be more than 200 characters.
+        when not (
+            pgjobs._is_text(left(branch, 200))
+            and pgjobs._is_text(right(branch, 200))
+            and (char_length(branch) <= 200 or octet_length(branch) <= 255)
+        ) then 'branch'
         when not isfinite(pushed_at) then 'pushed_at'
         when changed_files is not null and (
             cardinality(changed_files) <= 3000
@@ -118,7 +123,13 @@ $$;
 comment on function pgjobs._bad_claim is 'The first bad argument of claim, or null.';
 
 
-create function pgjobs._bad_verdict(job_id bigint, lease_token uuid, status text, summary jsonb)
+create function pgjobs._bad_verdict(
+    job_id bigint,
+    lease_token uuid,
+    status text,
+    summary jsonb,
+    reason text
+)
     returns text
     language plpgsql stable
     set search_path = pg_catalog, pg_temp
@@ -129,6 +140,8 @@ begin
         when lease_token is null then 'lease_token'
         when status in ('PASSED', 'FAILED', 'ERROR') is not true then 'status'
         when not pgjobs._is_document(summary) then 'summary'
+        when reason is not null and not (pgjobs._is_text(reason) and status = 'ERROR')
+            then 'reason'
     end;
 end
 $$;

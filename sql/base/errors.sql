@@ -117,8 +117,12 @@ declare
             when argument = 'approver'
                 and pgjobs._is_same_person(v_value, arguments ->> 'actor')
                 then 'another person than actor'
+            when argument = 'branch'
+                then '1 to 200 characters or 255 bytes, not blank, without control characters'
+            when argument in ('reason', 'reasons') and routine like 'complete%'
+                then 'of an ERROR, 1 to 200 characters, not blank, without control characters'
             when argument in (
-                'lab_version', 'lab_versions', 'delivery_id', 'delivery_ids', 'author', 'branch',
+                'lab_version', 'lab_versions', 'delivery_id', 'delivery_ids', 'author',
                 'worker', 'reason', 'actor', 'approver', 'ticket', 'name', 'media_type'
             ) then '1 to 200 characters, not blank, without control characters'
             when argument in ('payload', 'payloads', 'summary', 'summaries')

@@ -242,7 +242,8 @@ create function pgjobs._answer_review(
     lease pgjobs.lease,
     ended_at timestamptz,
     status text,
-    summary jsonb
+    summary jsonb,
+    detail text
 )
     returns void
     language plpgsql volatile
@@ -256,11 +257,11 @@ begin
     where review.review_id = lease.review_id;
     insert into pgjobs.review_result (
         review_id, job_id, ended_at, started_at, lease_token, run_no, outcome, worker,
-        summary_sha256
+        detail, summary_sha256
     )
     values (
         lease.review_id, lease.job_id, _answer_review.ended_at, lease.started_at, lease.lease_token,
-        lease.run_no, _answer_review.status, lease.worker,
+        lease.run_no, _answer_review.status, lease.worker, _answer_review.detail,
         sha256(convert_to(_answer_review.summary::text, 'UTF8'))
     );
     if summary is not null then

@@ -12,9 +12,13 @@ create table pgjobs.aborted_run (
     constraint aborted_run_job_id_run_no_pkey primary key (job_id, run_no),
     constraint aborted_run_job_id_fkey foreign key (job_id) references pgjobs.job (job_id),
     constraint aborted_run_run_no_check check (run_no >= 1),
-    constraint aborted_run_outcome_check check (outcome in ('LEASE_LOST', 'RELEASED')),
-    constraint aborted_run_reason_check check ((outcome = 'RELEASED') = (reason is not null))
+    constraint aborted_run_outcome_check check (
+        outcome in ('LEASE_LOST', 'RELEASED', 'INTERRUPTED')
+    ),
+    constraint aborted_run_reason_check check ((outcome = 'LEASE_LOST') = (reason is null))
 );
 
 comment on table pgjobs.aborted_run is 'Ledger: a run that ended without a verdict.';
 comment on column pgjobs.aborted_run.ended_at is 'When the lease was taken away or given back.';
+comment on column pgjobs.aborted_run.outcome is
+    'LEASE_LOST, RELEASED, or INTERRUPTED: released, and not counted against max_runs.';

@@ -63,7 +63,7 @@ comment on column pgjobs.verdict.worker is
 comment on column pgjobs.verdict.error_reason is
     'REPORTED by the worker, RUNS_EXHAUSTED, CANCELLED or BACKFILL_UNKNOWN; null unless ERROR.';
 comment on column pgjobs.verdict.error_detail is
-    'The reason given to release or cancel, or what a backfill knew instead.';
+    'The reason given to complete, release or cancel, or what a backfill knew instead.';
 comment on column pgjobs.verdict.login is
     'The database login, session_user, of who cancelled or backfilled.';
 comment on column pgjobs.verdict.summary_sha256 is

@@ -108,9 +108,11 @@ begin
             if v_ready_no not between v_low_water + 1 and v_low_water + c_mark_step then
                 perform setval(c_low_water[v_priority], v_ready_no - 1);
             end if;
+            -- What lost its lease may have killed its worker: it takes no other with it.
+            exit when v_head[1].lease_lost and v_rows <> '{}';
             v_rows := v_rows || v_row;
             v_heads := v_heads || v_head;
-            exit when cardinality(v_rows) = max_jobs;
+            exit when v_head[1].lease_lost or cardinality(v_rows) = max_jobs;
             select v_rows || array_agg(place.ctid), v_heads || array_agg(place.head)
             into v_rows, v_heads
             from (
@@ -118,6 +120,7 @@ begin
                 from pgjobs.ready as ready
                 where ready.priority = (select v_priority)
                     and ready.ready_no > (select v_ready_no)
+                    and ready.lease_lost is not true
                 order by ready.ready_no
                 limit (select max_jobs - cardinality(v_rows))
                 for update skip locked
@@ -190,5 +193,5 @@ $$;
 comment on function pgjobs.claim is
     'Starts a run of up to max_jobs (1 to 1000) claimable jobs, by priority, then those first that '
     'have been claimable longest, one per session, under a lease of lease_for (1 s to 1 day); no '
-    'rows when there is nothing to do. Also rescues lost leases. Never waits. Errors: 22023, '
-    '22004.';
+    'rows when there is nothing to do. A job whose last lease was lost comes alone. Also rescues '
+    'lost leases. Never waits. Errors: 22023, 22004.';

@@ -24,22 +24,23 @@ create function pgjobs.complete(
     job_id bigint,
     lease_token uuid,
     status text,
-    summary jsonb default null
+    summary jsonb default null,
+    reason text default null
 )
     returns pgjobs.completed
     language plpgsql volatile security definer
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_bad text := pgjobs._bad_verdict(job_id, lease_token, status, summary);
+    v_bad text := pgjobs._bad_verdict(job_id, lease_token, status, summary, reason);
     v_answer pgjobs.completed_element;
 begin
     if v_bad is not null then
-        perform pgjobs._refuse_argument(
-            'complete', v_bad, jsonb_build_object('status', status, 'summary', summary)
-        );
+        perform pgjobs._refuse_argument('complete', v_bad, jsonb_build_object(
+            'status', status, 'summary', summary, 'reason', reason
+        ));
     end if;
-    v_answer := pgjobs._complete(job_id, lease_token, status, summary);
+    v_answer := pgjobs._complete(job_id, lease_token, status, summary, reason);
     case v_answer.outcome
         when 'completed', 'replayed' then
             return (
@@ -56,7 +57,8 @@ end
 $$;
 comment on function pgjobs.complete is
     'Writes the verdict (PASSED, FAILED or ERROR) under the current lease, or the amendment of a '
-    'review; repeating the same call answers replayed = true. Errors: 22023, 22004, P0002, 23V02, '
+    'review; repeating the same call answers replayed = true. reason: of an ERROR, becomes '
+    'error_detail. Errors: 22023, 22004, P0002, 23V02, '
     '23V05, 40001.';
 
 
@@ -69,7 +71,8 @@ create function pgjobs.complete_and_claim(
     worker text,
     summary jsonb default null,
     max_jobs integer default 1,
-    lease_for interval default '5 minutes'
+    lease_for interval default '5 minutes',
+    reason text default null
 )
     returns setof pgjobs.claimed
     language plpgsql volatile security definer rows 1
@@ -77,17 +80,17 @@ create function pgjobs.complete_and_claim(
 as $$
 declare
     v_bad text := coalesce(
-        pgjobs._bad_verdict(job_id, lease_token, status, summary),
+        pgjobs._bad_verdict(job_id, lease_token, status, summary, reason),
         pgjobs._bad_claim(worker, max_jobs, lease_for)
     );
 begin
     if v_bad is not null then
         perform pgjobs._refuse_argument('complete_and_claim', v_bad, jsonb_build_object(
             'status', status, 'summary', summary, 'worker', worker, 'max_jobs', max_jobs,
-            'lease_for', lease_for
+            'lease_for', lease_for, 'reason', reason
         ));
     end if;
-    perform pgjobs.complete(job_id, lease_token, status, summary);
+    perform pgjobs.complete(job_id, lease_token, status, summary, reason);
     return query select claimed.* from pgjobs.claim(worker, max_jobs, lease_for) as claimed;
 end
 $$;
@@ -105,6 +108,7 @@ create function pgjobs._complete(
     lease_token uuid,
     status text,
     summary jsonb,
+    reason text,
     ordinal integer default null
 )
     returns pgjobs.completed_element
@@ -130,16 +134,19 @@ begin
     if v_lease.job_id is not null then
         v_completed_at := greatest(v_lease.started_at, clock_timestamp());
         if v_lease.review_id is not null then
-            perform pgjobs._answer_review(v_lease, v_completed_at, status, summary);
+            perform pgjobs._answer_review(
+                v_lease, v_completed_at, status, summary, reason
+            );
         else
             insert into pgjobs.verdict (
                 job_id, completed_at, started_at, lease_token, run_no, status, worker,
-                error_reason, summary_sha256
+                error_reason, error_detail, summary_sha256
             )
             values (
                 _complete.job_id, v_completed_at, v_lease.started_at, v_lease.lease_token,
                 v_lease.run_no, _complete.status, v_lease.worker,
-                case when _complete.status = 'ERROR' then 'REPORTED' end, v_summary_sha256
+                case when _complete.status = 'ERROR' then 'REPORTED' end, _complete.reason,
+                v_summary_sha256
             );
             if summary is not null then
                 insert into pgjobs.verdict_summary (job_id, summary)
@@ -158,6 +165,7 @@ begin
     elsif v_verdict.lease_token = lease_token
         and v_verdict.status = status
         and v_verdict.summary_sha256 is not distinct from v_summary_sha256
+        and v_verdict.error_detail is not distinct from reason
         -- A cancel keeps the token of the run that it ends.
         and v_verdict.actor is null
     then
@@ -178,6 +186,7 @@ begin
     if v_result.lease_token = lease_token
         and v_result.outcome = status
         and v_result.summary_sha256 is not distinct from v_summary_sha256
+        and v_result.detail is not distinct from reason
     then
         return (
             ordinal, job_id, status, v_result.ended_at, 'replayed'

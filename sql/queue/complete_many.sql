@@ -2,7 +2,8 @@ create function pgjobs.complete_many(
     job_ids bigint[],
     lease_tokens uuid[],
     statuses text[],
-    summaries jsonb[] default null
+    summaries jsonb[] default null,
+    reasons text[] default null
 )
     returns setof pgjobs.completed_element
     language plpgsql volatile security definer
@@ -28,6 +29,7 @@ begin
         when not pgjobs._has_size(lease_tokens, v_size) then 'lease_tokens'
         when not pgjobs._has_size(statuses, v_size) then 'statuses'
         when summaries is not null and not pgjobs._has_size(summaries, v_size) then 'summaries'
+        when reasons is not null and not pgjobs._has_size(reasons, v_size) then 'reasons'
     end;
     if v_bad is null then
         select bad.argument, bad.ordinal into v_bad, v_bad_ordinal
@@ -40,9 +42,12 @@ begin
                     when element.status in ('PASSED', 'FAILED', 'ERROR') is not true
                         then 'statuses'
                     when not pgjobs._is_document(element.summary) then 'summaries'
+                    when element.reason is not null
+                        and not (pgjobs._is_text(element.reason) and element.status = 'ERROR')
+                        then 'reasons'
                 end as argument
-            from unnest(job_ids, lease_tokens, statuses, summaries)
-                with ordinality as element (job_id, lease_token, status, summary, ordinal)
+            from unnest(job_ids, lease_tokens, statuses, summaries, reasons)
+                with ordinality as element (job_id, lease_token, status, summary, reason, ordinal)
         ) as bad
         where bad.argument is not null
         order by bad.ordinal
@@ -51,7 +56,7 @@ begin
     if v_bad is not null then
         perform pgjobs._refuse_argument('complete_many', v_bad, jsonb_build_object(
             'job_ids', job_ids, 'lease_tokens', lease_tokens, 'statuses', statuses,
-            'summaries', summaries
+            'summaries', summaries, 'reasons', reasons
         ), v_bad_ordinal);
     end if;
 
@@ -99,18 +104,19 @@ begin
         v_now := clock_timestamp();
         insert into pgjobs.verdict (
             job_id, completed_at, started_at, lease_token, run_no, status, worker,
-            error_reason, summary_sha256
+            error_reason, error_detail, summary_sha256
         )
         select
             ended.job_id, greatest(ended.started_at, v_now), ended.started_at, ended.lease_token,
             ended.run_no, element.status, ended.worker,
-            case when element.status = 'ERROR' then 'REPORTED' end,
+            case when element.status = 'ERROR' then 'REPORTED' end, element.reason,
             sha256(convert_to(element.summary::text, 'UTF8'))
         from unnest((select v_ended)) with ordinality as ended
         cross join lateral (
             select
                 statuses[v_ordinals[ended.ordinality]] as status,
-                summaries[v_ordinals[ended.ordinality]] as summary
+                summaries[v_ordinals[ended.ordinality]] as summary,
+                reasons[v_ordinals[ended.ordinality]] as reason
         ) as element
         order by ended.job_id;
         insert into pgjobs.verdict_summary (job_id, summary)
@@ -137,8 +143,8 @@ begin
     if v_size > coalesce(cardinality(v_ended), 0) then
         for v_element in
             select element.*
-            from unnest(job_ids, lease_tokens, statuses, summaries)
-                with ordinality as element (job_id, lease_token, status, summary, ordinal)
+            from unnest(job_ids, lease_tokens, statuses, summaries, reasons)
+                with ordinality as element (job_id, lease_token, status, summary, reason, ordinal)
             where element.ordinal in (
                 select generate_series(1, v_size)
                 except
@@ -148,7 +154,7 @@ begin
         loop
             v_answers := v_answers || pgjobs._complete(
                 v_element.job_id, v_element.lease_token, v_element.status, v_element.summary,
-                v_element.ordinal::integer
+                v_element.reason, v_element.ordinal::integer
             );
         end loop;
     end if;

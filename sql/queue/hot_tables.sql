@@ -33,6 +33,7 @@ create table pgjobs.ready (
     run_no smallint,
     last_run_no smallint not null,
     worker text collate "C",
+    lease_lost boolean,
     constraint ready_job_id_pkey primary key (job_id)
 );
 
@@ -57,6 +58,8 @@ comment on column pgjobs.ready.run_no is 'How many runs the job has had; null wi
 comment on column pgjobs.ready.last_run_no is
     'The run that ends the job, or its review, when it is lost or released.';
 comment on column pgjobs.ready.worker is 'Who claimed the latest run; null without one.';
+comment on column pgjobs.ready.lease_lost is
+    'Whether the latest run lost its lease; null without one.';
 
 
 -- lease: the head of a session while a worker runs it. Guarantees: one running job per session

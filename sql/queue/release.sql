@@ -12,7 +12,8 @@ create function pgjobs.release(
     job_id bigint,
     lease_token uuid,
     reason text,
-    retry_after interval default null
+    retry_after interval default null,
+    count_run boolean default true
 )
     returns pgjobs.released
     language plpgsql volatile security definer
@@ -20,9 +21,12 @@ create function pgjobs.release(
 as $$
 #variable_conflict use_column
 declare
+    -- A job whose worker is stopped time and again shall end some day.
+    c_most_interruptions constant integer := 20;
     v_bad text;
     v_job pgjobs.job;
     v_lease pgjobs.lease;
+    v_is_counted boolean := count_run;
 begin
     v_bad := case
         when release.job_id is null then 'job_id'
@@ -30,6 +34,7 @@ begin
         when pgjobs._is_text(release.reason) is not true then 'reason'
         when retry_after is not null and not pgjobs._is_duration(retry_after, 0, 86400)
             then 'retry_after'
+        when count_run is null then 'count_run'
     end;
     if v_bad is not null then
         perform pgjobs._refuse_argument('release', v_bad, jsonb_build_object(
@@ -59,10 +64,16 @@ begin
     if not found then
         perform pgjobs._refuse_lease(v_job.session_id, release.job_id);
     end if;
+    if not v_is_counted then
+        select count(*) >= c_most_interruptions into v_is_counted
+        from pgjobs.aborted_run as run
+        where run.job_id = release.job_id and run.outcome = 'INTERRUPTED';
+    end if;
     return pgjobs._end_run(
-        v_lease, 'RELEASED', release.reason,
+        v_lease, case when v_is_counted then 'RELEASED' else 'INTERRUPTED' end, release.reason,
         coalesce(
             make_interval(secs => extract(epoch from retry_after)),
+            case when not v_is_counted then interval '0' end,
             -- The default backoff, by how many runs of this job or review there were.
             least(
                 interval '30 seconds'
@@ -76,7 +87,9 @@ $$;
 comment on function pgjobs.release is
     'Gives the job back because the infrastructure failed: QUEUED again after retry_after (0 to '
     '1 day; default 30 s, doubled with every run, at most 15 min), or ERROR when its runs are '
-    'used up. Errors: 22023, 22004, P0002, 23V02, 23V05, 40001.';
+    'used up. count_run false, for a worker that is being stopped: the run is not one of them, and '
+    'the job is claimable at once, at most 20 times a job. Errors: 22023, 22004, P0002, 23V02, '
+    '23V05, 40001.';
 
 
 create type pgjobs.rescued as (
@@ -201,6 +214,7 @@ create function pgjobs._end_run(
 as $$
 declare
     v_ended_at timestamptz := greatest(lease.started_at, clock_timestamp());
+    v_last_run_no smallint := lease.last_run_no + (outcome = 'INTERRUPTED')::integer;
     v_detail text := coalesce(_end_run.reason, 'the lease of the last run was lost');
     v_status text := 'ERROR';
     v_available_at timestamptz;
@@ -213,19 +227,19 @@ begin
     );
     delete from pgjobs.lease as ended where ended.session_id = lease.session_id;
 
-    if lease.run_no < lease.last_run_no then
+    if lease.run_no < v_last_run_no then
         v_available_at := greatest(lease.available_at, clock_timestamp()) + retry_after;
         if retry_after = interval '0' then
             v_ready_no := nextval('pgjobs.job_job_id_seq');
         end if;
         insert into pgjobs.ready (
             job_id, session_id, attempt_id, available_at, ready_no, review_id, started_at, priority,
-            run_no, last_run_no, worker
+            run_no, last_run_no, worker, lease_lost
         )
         values (
             lease.job_id, lease.session_id, lease.attempt_id, v_available_at, v_ready_no,
-            lease.review_id, lease.started_at, lease.priority, lease.run_no, lease.last_run_no,
-            lease.worker
+            lease.review_id, lease.started_at, lease.priority, lease.run_no, v_last_run_no,
+            lease.worker, _end_run.outcome = 'LEASE_LOST'
         );
         return (lease.job_id, 'QUEUED', lease.run_no, v_available_at)::pgjobs.released;
     end if;

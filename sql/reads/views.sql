@@ -64,8 +64,8 @@ from pgjobs.review_result as result
 where result.lease_token is not null;
 
 comment on view pgjobs.verification_run is
-    'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED or CANCELLED. '
-    'Read-only.';
+    'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED, '
+    'INTERRUPTED or CANCELLED. Read-only.';
 
 
 -- verification_artifact: all of an artifact but its bytes, which read_artifact answers.

@@ -31,7 +31,8 @@ class Job:
 
     def set_back(self, place: str, outcome: str) -> Job:
         """Return the job after a run without a verdict: in this place, unless it was the last."""
-        return self.ended("RUNS_EXHAUSTED" if len(self.runs) == MAX_RUNS else place, outcome)
+        counted = sum(outcome != "INTERRUPTED" for _, outcome in self.runs)
+        return self.ended("RUNS_EXHAUSTED" if counted == MAX_RUNS else place, outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,9 @@ def actions(state: State) -> Iterator[Action]:
         for run in range(len(job.runs)):
             for name in ("complete", "complete_many", "release", "heartbeat"):
                 yield Action(name, job=number, run=run)
+            # Once a job: more of them are more of the same.
+            if "INTERRUPTED" not in (outcome for _, outcome in job.runs):
+                yield Action("interrupt", job=number, run=run)
 
 
 def put(state: State, number: int, job: Job) -> State:
@@ -116,6 +120,9 @@ def on_lease(state: State, action: Action) -> tuple[State, Answer]:
         job = job.set_back("delayed", "RELEASED")
         said = ("QUEUED" if job.is_open else "ERROR", len(job.runs))
         return put(state, action.job, job), said
+    if name == "interrupt":
+        job = job.ended("claimable", "INTERRUPTED")
+        return put(state, action.job, job), ("QUEUED", len(job.runs))
     return put(state, action.job, replace(job, place="running")), ()
 
 

@@ -135,7 +135,8 @@ class Client:
         return lambda: None
 
     def release(self) -> Callable[[], None]:
-        call(self.conn, "release", **self.lease(), reason="why", retry_after="0 s")
+        said = {**self.lease(), "reason": "why", "count_run": self.dice.random() < 0.5}
+        call(self.conn, "release", **said, retry_after="0 s")
         return lambda: None
 
     def heartbeat(self) -> Callable[[], None]:

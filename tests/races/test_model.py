@@ -80,6 +80,11 @@ class Ledger:
         [answer] = call(self.conn, "release", **self._lease(action), reason="why")
         return answer.status, answer.run_no
 
+    def _interrupt(self, action: model.Action) -> model.Answer:
+        said = {**self._lease(action), "reason": "why", "count_run": False}
+        [answer] = call(self.conn, "release", **said)
+        return answer.status, answer.run_no
+
     def _heartbeat(self, action: model.Action) -> model.Answer:
         call(self.conn, "heartbeat", **self._lease(action))
         return ()

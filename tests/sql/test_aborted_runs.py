@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.calls import release, start, start_many
+from tests.calls import finish, release, reverify, start, start_many
 from tests.helpers import Connection, call, claim, complete, enqueue, job, let_time_pass, rows
 
 
@@ -12,6 +12,12 @@ def seconds_ahead(conn: Connection, job_id: int) -> float:
     shown = job(conn, job_id)
     [row] = rows(conn, "select clock_timestamp() as now")
     return float((shown.available_at - row.now).total_seconds())
+
+
+def batches(conn: Connection, number: int) -> list[list[int]]:
+    """Return the jobs of so many claims of ten."""
+    claims = [call(conn, "claim", worker="w", max_jobs=10) for _ in range(number)]
+    return [[run.job_id for run in claim] for claim in claims]
 
 
 def test_the_backoff_doubles_from_30_seconds_to_15_minutes(conn: Connection) -> None:
@@ -65,6 +71,55 @@ def test_the_last_release_ends_the_job_with_error(conn: Connection) -> None:
         (1, "RELEASED", "first"),
         (2, "RELEASED", "second"),
     ]
+
+
+def test_an_interrupted_run_does_not_count(conn: Connection) -> None:
+    queued = enqueue(conn, max_runs=1)
+    for run_no in range(1, 21):
+        answer = release(conn, claim(conn), reason="stopped", count_run=False)
+        assert (answer.status, answer.run_no) == ("QUEUED", run_no)
+    # Twenty times is not the job's bad luck any more.
+    assert release(conn, claim(conn), reason="stopped", count_run=False).status == "ERROR"
+    shown = job(conn, queued.job_id)
+    assert (shown.error_reason, shown.run_no, shown.max_runs) == ("RUNS_EXHAUSTED", 21, 1)
+    outcomes = "select outcome, count(*) from pgjobs.verification_run group by outcome order by 1"
+    assert rows(conn, outcomes) == [("INTERRUPTED", 20), ("RELEASED", 1)]
+
+
+def test_an_interrupted_run_does_not_lengthen_the_backoff(conn: Connection) -> None:
+    queued = enqueue(conn)
+    release(conn, claim(conn), count_run=False)
+    release(conn, claim(conn), count_run=False, retry_after="1 minute")
+    assert 55 < seconds_ahead(conn, queued.job_id) <= 60, "asked for, it is waited for"
+    let_time_pass(conn, "1 minute")
+    release(conn, claim(conn))
+    assert 25 < seconds_ahead(conn, queued.job_id) <= 30
+
+
+def test_an_interrupted_review_has_all_its_runs(conn: Connection) -> None:
+    run = finish(conn, max_runs=1)
+    reverify(conn, run.job_id)
+    release(conn, claim(conn), count_run=False)
+    assert complete(conn, claim(conn), "FAILED").status == "FAILED"
+    assert job(conn, run.job_id).effective_status == "FAILED"
+
+
+def test_a_job_that_lost_its_lease_is_claimed_alone(conn: Connection) -> None:
+    """What kills its worker takes a run of no other job with it more than once."""
+    lost = [run.job_id for run in start_many(conn, 3)]
+    let_time_pass(conn, "1 hour")
+    urgent, fresh = enqueue(conn, priority=1).job_id, enqueue(conn).job_id
+    call(conn, "rescue")
+    last = enqueue(conn).job_id
+    assert batches(conn, 5) == [[urgent, fresh, last], *([job_id] for job_id in lost), []]
+
+
+def test_a_lost_head_is_claimed_before_those_behind_it(conn: Connection) -> None:
+    lost = [run.job_id for run in start_many(conn, 2)]
+    let_time_pass(conn, "1 hour")
+    call(conn, "rescue")
+    behind = [enqueue(conn).job_id for _ in range(2)]
+    assert batches(conn, 4) == [*([job_id] for job_id in lost), behind, []]
 
 
 def test_rescue_takes_only_leases_that_are_over(conn: Connection) -> None:

@@ -98,6 +98,13 @@ TEXTS = {
     "l14_201_characters": "x" * 201,
     **{f"l14_control_{ord(c):02x}": f"a{c}" for c in "\x01\t\n\r\x1f\x7f\x80\x85\x9f"},
 }
+BRANCHES = {
+    **{name: text for name, text in TEXTS.items() if name != "l14_201_characters"},
+    "256_bytes": "x" * 256,
+    "201_characters_402_bytes": "é" * 201,
+    "a_control_behind_200_characters": "x" * 200 + "\n",
+    "a_control_before_200_characters": "\n" + "x" * 200,
+}
 BIG = Jsonb("x" * 65_535)
 FILES = {
     "3001_entries": ["a"] * 3001,
@@ -141,11 +148,14 @@ BAD: dict[tuple[str, ...], dict[str, Any]] = {
         for f in ("enqueue", "record_attempt", "get_job", "is_passed", "timeline")
     },
     ("enqueue_many", "commit_shas"): behind(sha(1), SHAS),
-    **{("enqueue", a): TEXTS for a in ("lab_version", "delivery_id", "author", "branch")},
-    **{("record_attempt", a): TEXTS for a in ("delivery_id", "author", "branch")},
+    **{("enqueue", a): TEXTS for a in ("lab_version", "delivery_id", "author")},
+    **{("record_attempt", a): TEXTS for a in ("delivery_id", "author")},
+    **{(f, "branch"): BRANCHES for f in ("enqueue", "record_attempt")},
     **{("enqueue_many", a): behind("a", TEXTS) for a in ("lab_versions", "delivery_ids")},
     ("claim", "worker"): TEXTS,
     ("release", "reason"): TEXTS,
+    **{(f, "reason"): {**TEXTS, "of_passed": "r"} for f in ("complete", "complete_and_claim")},
+    ("complete_many", "reasons"): {"of_passed": [None, "r"], "three": [None] * 3},
     **{("cancel", a): TEXTS for a in ("reason", "actor")},
     **{
         (f, a): TEXTS
@@ -243,7 +253,7 @@ NULLS = {
         *("job_id", "lease_token", "status"),
         *("worker", "max_jobs", "lease_for"),
     ),
-    "release": ("job_id", "lease_token", "reason"),
+    "release": ("job_id", "lease_token", "reason", "count_run"),
     "rescue": ("max_jobs",),
     "cancel": ("job_id", "reason", "actor"),
     "add_artifact": ("job_id", "lease_token", "kind", "name", "media_type", "truncated"),

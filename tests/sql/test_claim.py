@@ -91,7 +91,7 @@ def test_a_delayed_head_keeps_its_place_and_the_session_waits(conn: Connection) 
 
     assert claimed(conn) == [other.job_id]
     let_time_pass(conn, "1 day")
-    assert later.job_id not in claimed(conn)
+    assert later.job_id not in claimed(conn) + claimed(conn)  # the lost one comes alone
     assert job(conn, head.job_id).status == "RUNNING"
     assert job(conn, later.job_id).status == "QUEUED"
 
@@ -131,7 +131,7 @@ def test_at_most_max_jobs_are_claimed(conn: Connection, size: int) -> None:
 def test_tokens_are_random_and_new_for_every_run(conn: Connection) -> None:
     tokens = {run.lease_token for run in start_many(conn, 50)}
     let_time_pass(conn, "1 hour")
-    tokens |= {run.lease_token for run in call(conn, "claim", worker="w", max_jobs=50)}
+    tokens |= {claim(conn).lease_token for _ in range(50)}
     assert len(tokens) == 100
     assert {token.version for token in tokens} == {4}
 

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from psycopg.types.json import Jsonb
 
-from tests.calls import start, start_many
+from tests.calls import lease, start, start_many
 from tests.helpers import Connection, call, complete, job, refused
 from tests.races.ledger import open_places
 
@@ -44,6 +44,21 @@ def test_every_outcome_is_answered_in_input_order(conn: Connection) -> None:
         ("PASSED", None),
         ("FAILED", {"a": 1}),
     ]
+
+
+def test_the_reasons_of_errors_are_their_details(conn: Connection) -> None:
+    error, failed, replayed = start_many(conn, 3)
+    call(conn, "complete", **lease(replayed), status="ERROR", reason="no disk")
+    answers = complete_many(
+        conn,
+        (error.job_id, error.lease_token, "ERROR"),
+        (failed.job_id, failed.lease_token, "FAILED"),
+        (replayed.job_id, replayed.lease_token, "ERROR"),
+        reasons=["no image", None, "no disk"],
+    )
+    assert [answer.outcome for answer in answers] == ["completed", "completed", "replayed"]
+    details = [job(conn, run.job_id).error_detail for run in (error, failed, replayed)]
+    assert details == ["no image", None, "no disk"]
 
 
 def test_a_job_named_twice_is_answered_in_order(conn: Connection) -> None:

@@ -150,3 +150,9 @@ def test_priority_delay_runs_and_push_time_are_not_compared(conn: Connection) ->
     first = enqueue(conn, **request)
     other = {"priority": 4, "max_runs": 9, "available_at": "tomorrow", "pushed_at": "yesterday"}
     assert enqueue(conn, **request, **other).job_id == first.job_id
+
+
+@pytest.mark.parametrize("branch", ["b" * 255, "\U0001f98a" * 200, "é" * 127 + "b"])
+def test_a_branch_of_255_bytes_or_200_characters_is_recorded(conn: Connection, branch: str) -> None:
+    enqueue(conn, branch=branch)
+    assert rows(conn, "select branch from pgjobs.verification_attempt") == [(branch,)]

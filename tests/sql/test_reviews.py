@@ -117,6 +117,17 @@ def test_while_it_is_reviewed_a_job_is_shown_once_with_its_verdict(conn: Connect
         call(conn, "claim", worker="w", max_jobs=2)
 
 
+def test_the_reason_of_an_error_is_its_detail_and_part_of_the_call(conn: Connection) -> None:
+    run = finish(conn, "FAILED")
+    reverify(conn, run.job_id)
+    again = claim(conn)
+    said = {**lease(again), "status": "ERROR", "reason": "no image"}
+    assert [call(conn, "complete", **said)[0].replayed for _ in range(2)] == [False, True]
+    with refused("23V02"), conn.transaction():
+        call(conn, "complete", **{**said, "reason": "another"})
+    assert rows(conn, "select detail from pgjobs.verification_review") == [("no image",)]
+
+
 def test_the_same_answer_again_is_replayed_and_another_refused(conn: Connection) -> None:
     done = finish(conn, "FAILED")
     reverify(conn, done.job_id)

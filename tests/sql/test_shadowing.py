@@ -157,7 +157,7 @@ def call_everything(conn: Connection) -> None:
     let_time_pass(conn, "2 days")
     become_mallory(conn)
     assert call(conn, "rescue") == [(answers[0].job_id, "QUEUED")]
-    assert len(call(conn, "claim", worker="w", max_jobs=9)) == 2
+    assert [len(call(conn, "claim", worker="w", max_jobs=9)) for _ in range(2)] == [1, 1]
     assert cancel(conn, answers[0].job_id).status == "ERROR"
     assert call(conn, "get_job", commit_sha=push["commit_sha"])[0].status == "PASSED"
 
