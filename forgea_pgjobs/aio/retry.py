@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 import psycopg
@@ -16,7 +17,7 @@ T = TypeVar("T")
 
 
 async def retry(
-    connect: Callable[[], Awaitable[AsyncConnection[Any]]],
+    connect: Callable[[], Awaitable[AbstractAsyncContextManager[AsyncConnection[Any]]]],
     unit: Callable[[AsyncConnection[Any]], Awaitable[T]],
     *,
     attempts: int = 8,
@@ -26,8 +27,8 @@ async def retry(
 ) -> T:
     """Run ``unit`` in a transaction of its own, on a connection of its own, until that committed.
 
-    connect: opens a connection, which is closed after each try; a pool's ``getconn`` would be
-    emptied.
+    connect: opens a connection, whose ``with`` block a try is: one of psycopg is closed then, one
+    of a pool's ``connection()`` goes back; ``getconn`` would empty the pool.
 
     It is run again after a serialization failure (40001), a deadlock (40P01), the loss of the
     connection, and a COMMIT of which the server says that the wait for its synchronous standby was
@@ -41,17 +42,16 @@ async def retry(
     """
     pause = min(delay, max_delay)
     for attempt in range(1, attempts + 1):
-        conn = None
+        is_connected = False
         try:
-            conn = await connect()
-            return await _commit(conn, unit, is_first=attempt == 1)
+            async with await connect() as conn:
+                try:
+                    return await _commit(conn, unit, is_first=attempt == 1)
+                finally:
+                    is_connected = not conn.closed
         except psycopg.Error as error:
-            is_connected = conn is not None and not conn.closed
             if attempt == attempts or not is_transient(error, is_connected=is_connected):
                 raise
-        finally:
-            if conn is not None:
-                await conn.close()
         await sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # a pause, not a secret
         pause = min(2 * pause, max_delay)
     raise ValueError("attempts must be at least 1")

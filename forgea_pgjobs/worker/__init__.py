@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from forgea_pgjobs.worker.calls import Verdict, WorkerCounts
+from forgea_pgjobs.worker.connection import open_connection
+from forgea_pgjobs.worker.run import Again, Run, Verdict
+from forgea_pgjobs.worker.thread import WorkerCounts
 from forgea_pgjobs.worker.worker import Worker
 
-__all__ = ["Verdict", "Worker", "WorkerCounts"]
+__all__ = ["Again", "Run", "Verdict", "Worker", "WorkerCounts", "open_connection"]

@@ -1,30 +1,24 @@
-"""What a handler says, and what a worker says to the database: finished runs against new ones."""
+"""What a worker says to the database: finished runs against new ones."""
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from os import PathLike
+from typing import Any
 
 import psycopg
 from psycopg import Cursor
 from psycopg.rows import tuple_row
 
-from forgea_pgjobs import Claimed, JobStatus, release
+from forgea_pgjobs import release
 from forgea_pgjobs._call_text import text
-from forgea_pgjobs.errors import (
-    PROOF,
-    CommitWatch,
-    JobNotFound,
-    LeaseLost,
-    VerdictFinal,
-    translated,
-)
+from forgea_pgjobs.errors import PROOF, CommitWatch, translated
+from forgea_pgjobs.models import Claimed
+from forgea_pgjobs.worker.run import Finished, Handler, Run
 
 log = logging.getLogger("forgea_pgjobs.worker")
 
@@ -32,24 +26,15 @@ log = logging.getLogger("forgea_pgjobs.worker")
 COMPLETE_MANY = b"""
 select job_id, outcome from pgjobs.complete_many(
     %(job_ids)b::bigint[], %(lease_tokens)b::uuid[], %(statuses)b::text[],
-    %(summaries)b::text[]::jsonb[]
+    %(summaries)b::text[]::jsonb[], %(reasons)b::text[]
 ) where outcome not in ('completed', 'replayed')
 """
-# A summary may have so many, and no NUL.
-MOST_BYTES = 65_536
-NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+# For what was put aside: while a session stays locked, it must not hold up the others.
+BRIEFLY = b"set local lock_timeout = '100ms'"
 
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The answer of a handler: PASSED, FAILED or ERROR, and a summary, JSON of at most 64 KiB."""
-
-    status: JobStatus | str
-    summary: Any = None
-
-
-Handler = Callable[[Claimed], Verdict | JobStatus | str]
 Connect = Callable[[], psycopg.Connection[Any]]
+# Called with None when a run begins, and with its outcome and its seconds when it has ended.
+Hook = Callable[[Run, str | None, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,96 +47,20 @@ class Settings:
     batch: int
     concurrency: int
     lease_for: timedelta
+    time_limit: float
     poll_interval: float
     listen: bool
-
-
-@dataclass(slots=True)
-class WorkerCounts:
-    """What a worker has done: verdicts written, jobs released, results whose lease was lost."""
-
-    written: int = 0
-    released: int = 0
-    lost: int = 0
-
-    def add(self, other: WorkerCounts) -> None:
-        """Count what another has done as well."""
-        self.written += other.written
-        self.released += other.released
-        self.lost += other.lost
-
-
-class Finished(NamedTuple):
-    """A run that has ended: its verdict as the database takes it, or why there is none."""
-
-    job: Claimed
-    status: str = ""
-    summary: str | None = None
-    reason: str | None = None
-
-
-class NotTaken(NamedTuple):
-    """A job whose verdict was not taken, and what became of it instead."""
-
-    job_id: int
-    outcome: str
+    hook: Hook | None
+    alive: PathLike[str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """The new runs, the verdicts that were not taken, and whether the COMMIT is sure to last."""
+    """The new runs, what became of verdicts that were not taken, and whether COMMIT is sure."""
 
-    runs: list[Claimed]
-    not_taken: list[NotTaken]
+    runs: list[Run]
+    not_taken: dict[int, str]
     is_sure: bool
-
-
-def run(handler: Handler, job: Claimed) -> Finished:
-    """Run the handler. An exception is not a verdict: it says that the infrastructure failed.
-
-    Raises: TypeError: an answer that is no verdict; no other run would give one.
-    """
-    try:
-        said = handler(job)
-    except Exception as error:  # whatever it is, the job must be given back
-        log.warning("job %s: the handler failed", job.job_id, exc_info=error)
-        return Finished(job, reason=reason_of(error))
-    verdict = said if isinstance(said, Verdict) else Verdict(said)
-    try:
-        status = JobStatus(verdict.status)
-    except ValueError:
-        raise TypeError(f"the handler answered {said!r:.64}, which is no verdict") from None
-    return Finished(job, status, None if verdict.summary is None else storable(verdict.summary))
-
-
-def storable(summary: Any) -> str:
-    """Return a summary as JSON that the database takes: what it cannot store is cut, and marked."""
-    try:
-        try:
-            text = json.dumps(summary, allow_nan=False, ensure_ascii=False)
-        except ValueError:  # it has a NaN, or it has itself
-            text = json.dumps(json.loads(json.dumps(summary), parse_constant=str))
-    except Exception as error:
-        return not_stored(error)
-    data = NUL.sub(r"\1\\ufffd", text).encode(errors="replace")
-    if len(data) > MOST_BYTES:
-        return json.dumps({"cut_of_bytes": len(data), "begins": text[: MOST_BYTES // 8]})
-    return data.decode()
-
-
-def not_stored(error: Exception) -> str:
-    """Return what stands in for a summary that cannot be stored."""
-    return json.dumps({"not_stored": reason_of(error)})
-
-
-def reason_of(error: BaseException) -> str:
-    """Return the kind and the first words of an error, as ``release`` takes them."""
-    try:
-        words = str(error)[:200]
-    except Exception as fault:
-        words = f"str() of it raises {type(fault).__name__}"
-    text = f"{type(error).__name__}: {words}"
-    return "".join(char if char.isprintable() else " " for char in text)[:200]
 
 
 def exchange(
@@ -161,10 +70,12 @@ def exchange(
     max_jobs: int,
     *,
     is_first: bool = True,
+    briefly: bool = False,
 ) -> Exchanged:
     """Write verdicts and claim, in one transaction and, where libpq can, one round trip.
 
     Repeating it writes nothing twice; what is not the first try proves that all of it lasts.
+    briefly: without waiting for a locked session.
 
     Raises: LeaseLost, VerdictFinal: for a single verdict that is not taken.
     """
@@ -174,18 +85,19 @@ def exchange(
         "max_jobs": max_jobs,
         "lease_for": settings.lease_for,
     }
-    refused: list[tuple[Any, ...]] = []
     # Around it all: the answer to COMMIT comes last.
     conn.add_notice_handler(watch)
+    refused: list[tuple[Any, ...]] = []
     try:
         if max_jobs and len(finished) <= 1 and is_first:
             claimed = _one_statement(conn, finished, claiming)
         else:
-            claimed, refused = _one_transaction(conn, finished, claiming, is_first=is_first)
+            claimed, refused = _one_transaction(
+                conn, finished, claiming, is_first=is_first, briefly=briefly
+            )
     finally:
         conn.remove_notice_handler(watch)
-    runs = list(map(Claimed._make, claimed))
-    return Exchanged(runs, list(map(NotTaken._make, refused)), not watch.is_unknown)
+    return Exchanged(list(map(Run._make, claimed)), dict(refused), not watch.is_unknown)
 
 
 def _one_statement(
@@ -195,10 +107,11 @@ def _one_statement(
         return _claim(conn, claiming).fetchall()
     [one] = finished
     arguments = {
-        "job_id": one.job.job_id,
-        "lease_token": one.job.lease_token,
+        "job_id": one.run.job_id,
+        "lease_token": one.run.lease_token,
         "status": one.status,
         "summary": one.summary,
+        "reason": one.reason,
         **claiming,
     }
     query = text("complete_and_claim", Claimed, tuple(arguments))
@@ -212,16 +125,21 @@ def _one_transaction(
     claiming: dict[str, Any],
     *,
     is_first: bool,
+    briefly: bool,
 ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     summaries = [one.summary for one in finished]
+    reasons = [one.reason for one in finished]
     verdicts = {
-        "job_ids": [one.job.job_id for one in finished],
-        "lease_tokens": [one.job.lease_token for one in finished],
+        "job_ids": [one.run.job_id for one in finished],
+        "lease_tokens": [one.run.lease_token for one in finished],
         "statuses": [one.status for one in finished],
         "summaries": summaries if any(summaries) else None,
+        "reasons": reasons if any(reasons) else None,
     }
     with conn.pipeline() if psycopg.Pipeline.is_supported() else nullcontext():
         with conn.transaction():
+            if briefly:
+                conn.execute(BRIEFLY)
             writer = _execute(conn, COMPLETE_MANY, verdicts)
             if claiming["max_jobs"]:
                 claimer = _claim(conn, claiming)
@@ -244,19 +162,18 @@ def _execute(
     )
 
 
-def give_back(
-    conn: psycopg.Connection[Any], job: Claimed, reason: str, retry_after: timedelta | None = None
-) -> WorkerCounts:
-    """Release a run; one that was taken away meanwhile is somebody else's now."""
-    lease: dict[str, Any] = {"job_id": job.job_id, "lease_token": job.lease_token}
-    try:
-        release(conn, **lease, reason=reason, retry_after=retry_after)
-    except (JobNotFound, LeaseLost, VerdictFinal) as error:
-        lose(job.job_id, str(error))
-        return WorkerCounts(lost=1)
-    return WorkerCounts(released=1)
+def give_back(conn: psycopg.Connection[Any], one: Finished) -> None:
+    """Release a run, without waiting for a locked session.
 
-
-def lose(job_id: int, why: str) -> None:
-    """Say that a result was dropped."""
-    log.warning("job %s: the result is dropped, %s", job_id, why)
+    Raises: JobNotFound, LeaseLost, VerdictFinal: it was taken away meanwhile.
+    """
+    with conn.transaction():
+        conn.execute(BRIEFLY)
+        release(
+            conn,
+            job_id=one.run.job_id,
+            lease_token=one.run.lease_token,
+            reason=one.reason or "no verdict",
+            retry_after=one.after,
+            count_run=one.count_run,
+        )

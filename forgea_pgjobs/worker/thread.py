@@ -3,132 +3,56 @@
 from __future__ import annotations
 
 import os
-import random
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from itertools import count
-from logging import INFO
-from threading import Event
+from logging import INFO, WARNING
+from threading import Event, Lock
 from time import monotonic, sleep
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 
-from forgea_pgjobs.errors import UnknownOutcome
-from forgea_pgjobs.models import Claimed
-from forgea_pgjobs.worker.calls import (
-    Exchanged,
-    Finished,
-    Settings,
-    WorkerCounts,
-    exchange,
-    give_back,
-    log,
-    lose,
-    not_stored,
-    reason_of,
-    run,
+from forgea_pgjobs.errors import JobNotFound, LeaseLost, UnknownOutcome, VerdictFinal
+from forgea_pgjobs.worker.calls import Exchanged, Settings, exchange, give_back, log
+from forgea_pgjobs.worker.connection import (
+    LAST_TRIES,
+    NothingOwed,
+    ReconnectingConnection,
+    is_of_a_verdict,
 )
 from forgea_pgjobs.worker.heartbeat import Heartbeat
+from forgea_pgjobs.worker.run import Finished, Run, judge, not_stored, reason_of
 
-T = TypeVar("T")
-
-# All in seconds: the first pause between two polls, the longest time that a stop goes unseen, and
-# the first and the longest rest before the database is tried again.
+# All in seconds: the first pause between two polls, the longest time that a stop goes unseen, how
+# long a handler has to heed its time limit, and how often what was put aside is tried again.
 FIRST_PAUSE = 0.002
 LOOK = 0.2
-FIRST_REST = 0.1
-LAST_REST = 5.0
+GRACE = 10.0
+ASIDE_EVERY = 1.0
 # After so many failures in a row the next claim waits, twice as long each time, in seconds.
 MANY_FAILURES = 5
 LONGEST_BREAK = 60.0
-# How often it is tried again once nobody is to wait for it.
-LAST_TRIES = 8
-# Of one verdict, not of the database: a summary that cannot be stored, a job that is gone, a limit.
-OF_A_VERDICT = ("22", "54", "P0", "23V02", "23V05")
-# What passes even before anything has worked: no connection yet, a standby that is not promoted,
-# no room, a shutdown, a timeout. Later everything does: somebody mends it.
-PASSING = ("08", "25006", "25P0", "40", "53", "55P03", "57")
 
 
-def is_of_a_verdict(error: Exception) -> bool:
-    """Tell whether a refusal is of one verdict, which the others need not share."""
-    return (getattr(error, "sqlstate", None) or "").startswith(OF_A_VERDICT)
+@dataclass(slots=True)
+class WorkerCounts:
+    """What a worker has done: verdicts written, runs given back, results whose lease was lost."""
+
+    written: int = 0
+    released: int = 0
+    lost: int = 0
+
+    def add(self, other: WorkerCounts) -> None:
+        """Count what another has done as well."""
+        self.written += other.written
+        self.released += other.released
+        self.lost += other.lost
 
 
-def may_pass(error: Exception) -> bool:
-    """Tell whether a worker that has done nothing yet should wait."""
-    if not isinstance(error, psycopg.Error):
-        return isinstance(error, OSError)
-    if error.sqlstate is None:
-        return isinstance(error, psycopg.OperationalError)
-    return error.sqlstate.startswith(PASSING)
-
-
-class NothingOwed(Exception):
-    """Told to stop, and no verdict waits to be written: the database need not be asked."""
-
-
-@dataclass(eq=False, slots=True)
-class ReconnectingConnection:
-    """Runs units on a connection, opened again when lost, for as long as it is needed.
-
-    ``patient`` is false where nobody is to wait for a database.
-    """
-
-    settings: Settings
-    stopping: Event
-    patient: bool
-    _conn: psycopg.Connection[Any] | None = None
-    _has_worked: bool = False
-
-    def run(self, unit: Callable[[psycopg.Connection[Any]], T], *, owing: bool = True) -> T:
-        """Run a repeatable unit, again on a new connection where the old one is lost.
-
-        For as long as it takes; once told to stop, or not patient, only a few times.
-
-        Raises: NothingOwed: told to stop and not ``owing``. At once: what is of one verdict; before
-        anything has worked, what no waiting mends.
-        """
-        rest, tries = FIRST_REST, 0
-        while owing or not self.stopping.is_set():
-            try:
-                if self._conn is None or self._conn.closed:
-                    self._conn = self._open()
-                answer = unit(self._conn)
-                self._has_worked = True
-                return answer
-            except (psycopg.Error, OSError) as error:
-                tries += self.stopping.is_set() or not self.patient
-                is_lasting = not (self._has_worked or may_pass(error))
-                if is_of_a_verdict(error) or is_lasting or tries > LAST_TRIES:
-                    raise
-                if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
-                    self.close()  # a server that was demoted stays one; the primary is elsewhere
-                log.warning("trying again: %s", str(error).partition("\n")[0])
-            pause = sleep if owing else self.stopping.wait
-            pause(rest * random.uniform(0.5, 1.0))  # noqa: S311  # a pause, not a secret
-            rest = min(2 * rest, LAST_REST)
-        raise NothingOwed
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._conn is not None:
-            self._conn.close()
-
-    def _open(self) -> psycopg.Connection[Any]:
-        try:
-            conn = self.settings.connect()
-            conn.rollback()  # what it may have left open
-            conn.autocommit = True
-        except (psycopg.Error, OSError):
-            raise
-        except Exception as error:
-            raise ConnectionError(reason_of(error)) from error
-        if self.settings.listen:
-            conn.execute("listen pgjobs")
-        return conn
+class Replaced(Exception):
+    """The handler came back after its run was taken from it: another thread goes on."""
 
 
 @dataclass(eq=False, slots=True)
@@ -136,7 +60,7 @@ class WorkerThread:
     """Works until ``stopping`` or, with ``until_empty``, until a claim answers nothing.
 
     What has not begun is given back on ``giving_back``. What ends it otherwise is its ``failure``,
-    and stops the others.
+    and stops the others. Its thread is replaced where a handler does not come back.
     """
 
     settings: Settings
@@ -146,33 +70,68 @@ class WorkerThread:
     until_empty: bool
     counts: WorkerCounts = field(init=False, default_factory=WorkerCounts)
     failure: BaseException | None = field(init=False, default=None)
+    # Claimed, and not begun; ended, and not said; said, but of a session that somebody has locked.
+    _pending: deque[Run] = field(init=False, default_factory=deque)
+    _finished: list[Finished] = field(init=False, default_factory=list)
+    _aside: list[Finished] = field(init=False, default_factory=list)
+    _aside_at: float = field(init=False, default=0.0)
+    _aside_tries: int = field(init=False, default=0)
+    # The run that the handler has, and since when; guarded against who takes it away.
+    _lock: Lock = field(init=False, default_factory=Lock)
+    _current: tuple[Run, float] | None = field(init=False, default=None)
+    _generation: int = field(init=False, default=0)
     _connection: ReconnectingConnection = field(init=False)
-    _pause: float = field(init=False, default_factory=lambda: FIRST_PAUSE)
+    _pause: float = field(init=False, default=FIRST_PAUSE)
     _failures: int = field(init=False, default=0)
     _pid: int = field(init=False, default_factory=os.getpid)
 
-    def work(self) -> None:
-        """Work; this is what the thread runs."""
-        self._connection = ReconnectingConnection(
-            self.settings, self.stopping, patient=not self.until_empty
+    def work(self) -> bool:
+        """Work; this is what the thread runs. False when another does so in its place."""
+        connection = self._connection = ReconnectingConnection(
+            self.settings.connect, self.settings.listen, self.stopping, not self.until_empty
         )
         try:
-            self._work()
+            self._work(self._generation)
         except NothingOwed:
             pass
+        except Replaced:
+            return False
         except BaseException as error:  # raised again in the caller's thread
             self._fail(error)
         finally:
-            self._connection.close()
+            connection.close()
+        return True
 
-    def _work(self) -> None:
-        finished: list[Finished] = []
-        while finished or not self.stopping.is_set():
-            runs = self._deliver_and_claim(finished)
-            finished = self._run_all(runs)
+    def replace(self) -> bool:
+        """Take a run away whose handler does not heed its time limit; the thread is not ours then.
+
+        Called by another thread, which starts a new one when told True.
+        """
+        with self._lock:
+            if self._current is None:
+                return False
+            run, start = self._current
+            seconds = monotonic() - start
+            if seconds < self.settings.time_limit + GRACE:
+                return False
+            self._generation += 1
+            self._failures += 1
+            self._current = None
+            self._finished.append(Finished(run, reason="over its time limit", seconds=seconds))
+            return True
+
+    def _work(self, generation: int) -> None:
+        while True:
+            while self._pending:
+                self._run_next(generation)
+            if self.stopping.is_set() and not (self._finished or self._aside):
+                return
+            runs = self._deliver_and_claim()
+            self.heartbeat.hold(runs)
+            self._pending.extend(runs)
             if runs:
                 self._pause = FIRST_PAUSE
-            elif self.until_empty:
+            elif self.until_empty and not self._aside:
                 return
             else:
                 self._wait()
@@ -181,62 +140,62 @@ class WorkerThread:
         self.failure = error
         self.stopping.set()
 
-    def _run_all(self, runs: list[Claimed]) -> list[Finished]:
-        self.heartbeat.hold(runs)
-        finished = []
-        for number, job in enumerate(runs):
-            if self.giving_back.is_set():
-                for unstarted in runs[number:]:
-                    self._give_back(unstarted, "worker stopped", timedelta(0))
-                self.heartbeat.drop(runs[number:])
-                break
-            failure: BaseException | None = None
-            start = monotonic()
-            try:
-                done = run(self.settings.handler, job)
-            except BaseException as error:  # sys.exit, say: after what is held is written
-                failure, done = error, Finished(job, reason=reason_of(error))
-            if os.getpid() != self._pid:
-                os._exit(70)  # a child that the handler forked must not speak for the worker
-            finished.append(done)
-            self._failures = 0 if done.reason is None else self._failures + 1
-            self._tell(done, monotonic() - start)
-            if failure is not None:
-                self._fail(failure)
-                self.giving_back.set()
-        return finished
+    def _run_next(self, generation: int) -> None:
+        run = self._pending.popleft()
+        if self.giving_back.is_set():
+            reason = "the worker was stopped before it began"
+            self._finished.append(Finished(run, reason=reason, count_run=False))
+            return
+        failure: BaseException | None = None
+        start = monotonic()
+        run._connection, run._is_stopped = self._connection, self._is_stopped(start)
+        if self.settings.hook is not None:
+            self.settings.hook(run, None, 0.0)
+        self._current = run, start
+        try:
+            done = judge(self.settings.handler, run)
+        except BaseException as error:  # sys.exit, say: after what is held is written
+            failure, done = error, Finished(run, reason=reason_of(error))
+        if os.getpid() != self._pid:
+            os._exit(70)  # a child that the handler forked must not speak for the worker
+        if self.stopping.is_set() and not done.status and failure is None:
+            done = done._replace(count_run=False, after=None, error=None)
+        with self._lock:
+            if self._generation != generation:
+                raise Replaced
+            self._current = None
+            self._finished.append(done._replace(seconds=monotonic() - start))
+        self._failures = 0 if done.status else self._failures + 1
+        if failure is not None:
+            self.giving_back.set()
+            self._fail(failure)
 
-    def _tell(self, done: Finished, seconds: float) -> None:
-        if log.isEnabledFor(INFO):
-            outcome = done.status or "released"
-            fields = {
-                "lab_session_id": str(done.job.session_id),
-                "verification_job_id": done.job.job_id,
-                "worker_id": self.settings.name,
-                "outcome": outcome,
-                "seconds": seconds,
-            }
-            log.info("job %s: %s after %.3f s", done.job.job_id, outcome, seconds, extra=fields)
+    def _is_stopped(self, start: float) -> Callable[[Run], bool]:
+        end = start + self.settings.time_limit
+        return lambda run: (
+            self.stopping.is_set() or monotonic() > end or self.heartbeat.is_lost(run)
+        )
 
-    def _deliver_and_claim(self, finished: list[Finished]) -> list[Claimed]:
-        verdicts = [one for one in finished if one.reason is None]
+    def _deliver_and_claim(self) -> list[Run]:
+        finished, self._finished = self._finished, []
+        verdicts = [one for one in finished if one.status]
         for one in finished:
-            if one.reason is not None:
-                log.warning("job %s: released, %s", one.job.job_id, one.reason)
-                self._give_back(one.job, one.reason)
-        if self._failures >= MANY_FAILURES:
-            # It may be us and not the jobs, whose runs are few: the others shall have them.
-            if verdicts:
-                self._deliver(verdicts, claims=False)
-            self.heartbeat.drop([one.job for one in finished])
-            self.stopping.wait(min(LONGEST_BREAK, 2.0 ** (self._failures - MANY_FAILURES + 1)))
-            return self._deliver([], claims=True)
-        runs = self._deliver(verdicts, claims=True)
-        self.heartbeat.drop([one.job for one in finished])
-        return runs
+            if not one.status:
+                self._settle(one)
+        if self._aside and monotonic() >= self._aside_at:
+            self._settle_aside()
+        if self._failures < MANY_FAILURES:
+            return self._deliver(verdicts, claims=True)
+        # It may be us and not the jobs, whose runs are few: the others shall have them.
+        if verdicts:
+            self._deliver(verdicts, claims=False)
+        self.stopping.wait(min(LONGEST_BREAK, 2.0 ** (self._failures - MANY_FAILURES + 1)))
+        return self._deliver([], claims=True)
 
-    def _deliver(self, verdicts: list[Finished], *, claims: bool) -> list[Claimed]:
+    def _deliver(self, verdicts: Sequence[Finished], *, claims: bool) -> list[Run]:
         """Write verdicts, together or else each alone, and claim."""
+        if not verdicts and self.stopping.is_set():
+            return []
         try:
             return self._write(verdicts, claims=claims)
         except psycopg.Error as error:
@@ -244,31 +203,54 @@ class WorkerThread:
                 raise
             # One bad summary does not hold up the verdicts of its batch.
             for one in verdicts:
-                self._write_alone(one)
-            return self._write([], claims=claims)
+                self._settle(one)
+            return self._deliver([], claims=claims)
 
-    def _write_alone(self, one: Finished) -> None:
-        """Write a verdict, without its summary if need be; else give the job back."""
-        for last in (False, True):
-            try:
-                self._write([one], claims=False)
+    def _settle(self, one: Finished, *, is_last: bool = False) -> None:
+        """Write a verdict alone, at last without its summary, or give the run back."""
+        try:
+            if not one.status:
+                self._connection.run(lambda conn: give_back(conn, one))
+                self._tell(one, "RELEASED" if one.count_run else "INTERRUPTED")
                 return
-            except psycopg.Error as error:
-                if not is_of_a_verdict(error):
-                    raise
-                log.warning("job %s: refused, %s", one.job.job_id, reason_of(error))
-                if last:
-                    self._give_back(one.job, reason_of(error))
-                one = one._replace(summary=not_stored(error))
+            self._write([one], claims=False, briefly=True)
+        except psycopg.errors.LockNotAvailable:
+            self._aside.append(one)
+            self._aside_at = monotonic() + ASIDE_EVERY
+        except (JobNotFound, LeaseLost, VerdictFinal) as error:
+            self._tell(one, "LOST", words=str(error))
+        except psycopg.Error as error:
+            if not is_of_a_verdict(error) or not one.status:
+                raise
+            log.warning("job %s: refused, %s", one.run.job_id, reason_of(error))
+            if is_last:
+                self._settle(one._replace(status="", reason=reason_of(error)))
+            else:
+                self._settle(one._replace(summary=not_stored(error)), is_last=True)
 
-    def _write(self, verdicts: list[Finished], *, claims: bool) -> list[Claimed]:
+    def _settle_aside(self) -> None:
+        """Try once more what was put aside; give it up where nobody is to wait any longer."""
+        aside, self._aside = self._aside, []
+        for one in aside:
+            self._settle(one)
+        self._aside_tries += self.stopping.is_set() or self.until_empty
+        if self._aside_tries > LAST_TRIES:
+            for one in self._aside:
+                self._tell(one, "LOST", words="its session is locked")
+            self._aside = []
+
+    def _write(
+        self, verdicts: Sequence[Finished], *, claims: bool, briefly: bool = False
+    ) -> list[Run]:
         """Write verdicts until they are sure to last, and claim."""
         tries = count()
 
         def write(conn: psycopg.Connection[Any]) -> Exchanged:
             max_jobs = self.settings.batch if claims and not self.stopping.is_set() else 0
             is_first = not verdicts or next(tries) == 0
-            return exchange(conn, verdicts, self.settings, max_jobs, is_first=is_first)
+            return exchange(
+                conn, verdicts, self.settings, max_jobs, is_first=is_first, briefly=briefly
+            )
 
         def prove(conn: psycopg.Connection[Any]) -> None:
             if not exchange(conn, verdicts, self.settings, max_jobs=0, is_first=False).is_sure:
@@ -278,26 +260,51 @@ class WorkerThread:
         if verdicts and not done.is_sure:
             self.heartbeat.hold(done.runs)
             self._connection.run(prove)
-        for job_id, outcome in done.not_taken:
-            lose(job_id, outcome)
-        lost = len(done.not_taken)
-        self.counts.add(WorkerCounts(written=len(verdicts) - lost, lost=lost))
+        for one in verdicts:
+            refusal = done.not_taken.get(one.run.job_id)
+            self._tell(one, "LOST" if refusal else one.status, words=refusal)
         return done.runs
 
-    def _give_back(self, job: Claimed, reason: str, retry_after: timedelta | None = None) -> None:
-        self.counts.add(
-            self._connection.run(lambda conn: give_back(conn, job, reason, retry_after))
-        )
+    def _tell(self, done: Finished, outcome: str, *, words: str | None = None) -> None:
+        """Count, log and report a run that has ended, and beat for it no more."""
+        self.heartbeat.drop([done.run])
+        if outcome == "LOST":
+            self.counts.lost += 1
+        elif done.status:
+            self.counts.written += 1
+        else:
+            self.counts.released += 1
+        level = INFO if outcome == done.status else WARNING
+        if log.isEnabledFor(level):
+            run, why = done.run, words or done.reason
+            log.log(
+                level,
+                "job %s: %s after %.3f s%s",
+                *(run.job_id, outcome, done.seconds, f", {why}" if why else ""),
+                exc_info=done.error,
+                extra={
+                    "lab_session_id": str(run.session_id),
+                    "verification_job_id": run.job_id,
+                    "worker_id": self.settings.name,
+                    "outcome": outcome,
+                    "seconds": done.seconds,
+                },
+            )
+        if self.settings.hook is not None:
+            self.settings.hook(done.run, outcome, done.seconds)
 
     def _wait(self) -> None:
         """Wait for a wake-up or the next poll; polls are dense after work, then ever rarer."""
         pause = self._pause
         self._pause = min(2 * pause, self.settings.poll_interval)
-        if not self.settings.listen:
+        if self.stopping.is_set():
+            sleep(LOOK)  # what was put aside is still owed
+        elif not self.settings.listen:
             self.stopping.wait(pause)
-            return
-        end = monotonic() + pause
+        else:
+            self._listen(monotonic() + pause)
 
+    def _listen(self, end: float) -> None:
         def listen(conn: psycopg.Connection[Any]) -> None:
             while not self.stopping.is_set() and (left := end - monotonic()) > 0:
                 # All that have come meanwhile are one wake-up.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import signal
 import socket
@@ -12,54 +13,40 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from itertools import count
+from os import PathLike
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from types import FrameType
-from typing import Any
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
-
-from forgea_pgjobs.models import Claimed
-from forgea_pgjobs.worker.calls import Connect, Handler, Settings, WorkerCounts
+from forgea_pgjobs.worker.calls import Connect, Hook, Settings
+from forgea_pgjobs.worker.connection import open_connection
 from forgea_pgjobs.worker.heartbeat import Heartbeat
-from forgea_pgjobs.worker.thread import LOOK, WorkerThread
+from forgea_pgjobs.worker.run import Handler
+from forgea_pgjobs.worker.thread import LOOK, WorkerCounts, WorkerThread
 
-# A connection of ours notices within seconds that nobody answers.
-BOUNDS = {
-    "client_encoding": "UTF8",
-    "connect_timeout": 10,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,  # milliseconds
-}
 LAST_SIGNAL = 3
 EXIT_CODE = 128 + signal.SIGTERM
 LAST_WAIT = 5.0  # seconds
 
 
-def open_connection(dsn: str) -> psycopg.Connection[Any]:
-    """Open a connection that does not wait for a dead network, unless the string says otherwise."""
-    given = conninfo_to_dict(dsn)
-    bounds: dict[str, Any] = {name: BOUNDS[name] for name in BOUNDS.keys() - given.keys()}
-    return psycopg.connect(dsn, **bounds)
-
-
 class Worker:
     """Runs a handler for one claimed job after the other until it is stopped.
 
-    ``handler`` gets a ``Claimed`` and returns PASSED, FAILED or ERROR, or a ``Verdict`` with a
-    summary. An exception is no verdict: the job is released with its kind and first words.
+    ``handler`` gets a ``Run`` and returns PASSED, FAILED or ERROR, or a ``Verdict``. An exception
+    is no verdict: the run is given back with its kind and first words, and not counted where the
+    worker is stopping. ``Again`` says when the next run may begin.
 
     connect: a connection string, or a function that opens a connection for the worker alone, which
     closes it: no pool's ``getconn``.
     name: who claims, 1 … 200 characters; host and process by default. batch: jobs a claim, 1 …
     1000; those behind the first wait for it. concurrency: threads, each with a connection and a
-    batch of its own; the handler must bear it. lease_for: 1 s … 1 day; a third of it is the
-    heartbeat. poll_interval: seconds between two looks at an empty queue; after work the looks are
-    dense and become rarer. listen: be woken by ``wake`` as well, which a transaction pooler does
-    not pass on.
+    batch of its own; the handler must bear it. lease_for: 1 s … 1 day; a third of it, at most 15 s,
+    is the heartbeat. time_limit: above 0, None for none; then ``Run.is_stopped``, and 10 s later
+    the run is given back and another thread goes on. poll_interval: seconds between two looks at an
+    empty queue; after work the looks are dense and become rarer. listen: be woken by ``wake`` as
+    well, which a transaction pooler does not pass on. hook: called with the run, None and 0 when
+    one begins, with its outcome and seconds when it has ended; must not raise. alive: a file,
+    touched at every heartbeat.
 
     Raises: ValueError, TypeError: a setting out of its range, a handler that is a coroutine.
     """
@@ -73,15 +60,20 @@ class Worker:
         batch: int = 1,
         concurrency: int = 1,
         lease_for: timedelta = timedelta(minutes=5),
+        time_limit: timedelta | None = timedelta(hours=1),
         poll_interval: float = 1.0,
         listen: bool = False,
+        hook: Hook | None = None,
+        alive: PathLike[str] | None = None,
     ) -> None:
         if inspect.iscoroutinefunction(handler):
-            raise TypeError("the handler is a coroutine function, and would never be awaited")
+            raise TypeError("the handler is a coroutine function: run it in one, by asyncio.run")
         if not (1 <= batch <= 1000 and concurrency >= 1 and poll_interval > 0):
             raise ValueError("batch is 1 to 1000, concurrency 1 or more, poll_interval above 0")
         if not timedelta(seconds=1) <= lease_for <= timedelta(days=1):
             raise ValueError("lease_for is 1 s to 1 day")
+        if time_limit is not None and time_limit <= timedelta(0):
+            raise ValueError("time_limit is above 0, or None")
         self._settings = Settings(
             connect if callable(connect) else partial(open_connection, connect),
             handler,
@@ -89,19 +81,22 @@ class Worker:
             batch,
             concurrency,
             lease_for,
+            math.inf if time_limit is None else time_limit.total_seconds(),
             poll_interval,
             listen,
+            hook,
+            alive,
         )
         self._stopping = Event()
         self._giving_back = Event()
-        self._heartbeat = Heartbeat(self._settings.connect, lease_for)
 
     def run(self) -> WorkerCounts:
         """Work until ``stop``, SIGTERM or SIGINT, and return what was done.
 
-        The first signal: no further claim; what is claimed is finished, since a claim counts as a
-        run. The second: what has not begun is released at once. The third ends the process. Signals
-        are heeded in the main thread only, and their handlers put back at the end.
+        The first signal: no further claim; what is claimed is finished, or given back uncounted by
+        a handler that heeds ``Run.is_stopped``. The second: what has not begun is given back at
+        once. The third ends the process. Signals are heeded in the main thread only, and their
+        handlers put back at the end.
 
         Raises: what the database says and no repetition mends, such as InvalidArgument.
         """
@@ -112,58 +107,33 @@ class Worker:
         return self._work(until_empty=True)
 
     def stop(self) -> None:
-        """Claim no more; a second call also releases what has not begun."""
+        """Claim no more; a second call also gives back what has not begun."""
         if self._stopping.is_set():
             self._giving_back.set()
         self._stopping.set()
-
-    def is_lost(self, job: Claimed) -> bool:
-        """Tell a handler whether its job is known to have lost its lease: its result is dropped."""
-        return self._heartbeat.is_lost(job)
 
     def _work(self, *, until_empty: bool) -> WorkerCounts:
         # What happens to the waiting thread: another has ended, or None, a signal. A queue of this
         # kind may be put to by a signal handler; an Event may not, its lock may be held.
         happened: SimpleQueue[WorkerThread | None] = SimpleQueue()
-
-        def work(worker: WorkerThread) -> None:
-            worker.work()
-            happened.put(worker)
-
+        heartbeat = Heartbeat(self._settings)
         workers = [
-            WorkerThread(
-                self._settings, self._heartbeat, self._stopping, self._giving_back, until_empty
-            )
+            WorkerThread(self._settings, heartbeat, self._stopping, self._giving_back, until_empty)
             for _ in range(self._settings.concurrency)
         ]
-        threads = [
-            Thread(target=self._heartbeat.beat, name="pgjobs heartbeat", daemon=True),
-            *(
-                Thread(target=work, args=[worker], name=f"pgjobs worker {number}", daemon=True)
-                for number, worker in enumerate(workers)
-            ),
-        ]
+
+        beating = Thread(target=heartbeat.beat, name="pgjobs heartbeat", daemon=True)
         with _heeding_signals(lambda: happened.put(None)):
-            ended = 0
             try:
-                for thread in threads:
-                    thread.start()
-                while ended < len(workers):
-                    # Not for ever: Python runs no handler for a signal just before the wait.
-                    with suppress(Empty):
-                        if happened.get(timeout=LOOK) is None:
-                            self.stop()
-                        else:
-                            ended += 1
+                beating.start()
+                self._supervise(workers, happened)
             finally:
                 self._stopping.set()
-                self._heartbeat.ended.set()
-                for thread in threads:
-                    if thread.is_alive():
-                        # The heartbeat may hang on its connection; it owes nothing.
-                        thread.join(LAST_WAIT if thread is threads[0] else None)
+                heartbeat.ended.set()
+                # It may hang on its connection, and owes nothing.
+                beating.join(LAST_WAIT)
         # Not at the beginning: a stop that comes before it is meant for this run.
-        for event in (self._stopping, self._giving_back, self._heartbeat.ended):
+        for event in (self._stopping, self._giving_back):
             event.clear()
         counts = WorkerCounts()
         for worker in workers:
@@ -171,6 +141,26 @@ class Worker:
                 raise worker.failure
             counts.add(worker.counts)
         return counts
+
+    def _supervise(
+        self, workers: list[WorkerThread], happened: SimpleQueue[WorkerThread | None]
+    ) -> None:
+        def work(worker: WorkerThread) -> None:
+            if worker.work():
+                happened.put(worker)
+
+        to_start, working = list(workers), set(workers)
+        while working:
+            for worker in to_start:
+                Thread(target=work, args=[worker], name="pgjobs worker", daemon=True).start()
+            # Not for ever: Python runs no handler for a signal just before the wait.
+            with suppress(Empty):
+                ended = happened.get(timeout=LOOK)
+                if ended is None:
+                    self.stop()
+                else:
+                    working.discard(ended)
+            to_start = [worker for worker in working if worker.replace()]
 
 
 @contextmanager

@@ -17,13 +17,15 @@ import forgea_pgjobs as pgjobs
 from forgea_pgjobs import JobStatus
 from forgea_pgjobs._sync import producer
 from forgea_pgjobs.worker import Worker
-from forgea_pgjobs.worker.calls import Finished, exchange
+from forgea_pgjobs.worker.calls import exchange
+from forgea_pgjobs.worker.run import Finished, Run
 from tests.helpers import Connection, rows, sha
 from tests.python.workers import passing
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="psycopg traces on Linux only")
 
 BINARY = 1
+NULL = 0  # no reasons: text
 OPTIONAL: dict[str, Any] = {
     "delivery_id": "d",
     "available_at": datetime(2026, 1, 1, tzinfo=UTC),
@@ -79,16 +81,16 @@ def test_the_arrays_of_verdicts_go_in_binary(conn: Connection, forms: Forms) -> 
         "statuses": [JobStatus.PASSED, "FAILED"],
         "summaries": [None, {"failed": 1}],
     }
-    assert forms(lambda: pgjobs.complete_many(conn, **verdicts)) == [[BINARY] * 4]
+    assert forms(lambda: pgjobs.complete_many(conn, **verdicts)) == [[*[BINARY] * 4, NULL]]
 
 
 def test_a_worker_sends_its_verdicts_in_binary(conn: Connection, forms: Forms) -> None:
     pgjobs.enqueue_many(conn, **batch(2))
-    one, other = pgjobs.claim(conn, worker="w", max_jobs=2)
+    one, other = (Run(*run) for run in pgjobs.claim(conn, worker="w", max_jobs=2))
     finished = [Finished(one, JobStatus.PASSED), Finished(other, JobStatus.FAILED, "{}")]
     settings = Worker("", passing)._settings
     [verdicts, _claim] = forms(lambda: exchange(conn, finished, settings, max_jobs=1))
-    assert verdicts == [BINARY] * 4
+    assert verdicts == [*[BINARY] * 4, NULL]
     statuses = [
         row.status for row in rows(conn, "select status from pgjobs.verdict order by job_id")
     ]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 import forgea_pgjobs as pgjobs
 from forgea_pgjobs import aio
@@ -215,6 +217,27 @@ def test_an_exception_that_is_no_database_error_is_raised_at_once_and_nothing_st
     with pytest.raises(KeyError):
         pgjobs.retry(connect, unit, sleep=Pauses())
     assert [conn.closed for conn in opened] == [True]
+
+
+def test_a_pool_gets_its_connections_back(dsn: str) -> None:
+    with ConnectionPool(dsn, min_size=1, max_size=1) as pool:
+        for _ in range(3):
+            pgjobs.retry(pool.connection, lambda conn: conn.execute("select 1"), attempts=1)
+        assert pool.get_stats()["pool_available"] == 1
+
+
+def test_an_async_pool_gets_its_connections_back(dsn: str) -> None:
+    async def main() -> int:
+        async with AsyncConnectionPool(dsn, min_size=1, max_size=1, open=False) as pool:
+
+            async def connect() -> AbstractAsyncContextManager[psycopg.AsyncConnection[Any]]:
+                return pool.connection()
+
+            for _ in range(3):
+                await aio.retry(connect, lambda conn: conn.execute("select 1"), attempts=1)
+            return pool.get_stats()["pool_available"]
+
+    assert asyncio.run(main()) == 1
 
 
 def test_a_warning_before_commit_is_no_unknown_outcome(connect: Connect) -> None:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from threading import Event
+from threading import enumerate as enumerate_threads
 from time import sleep
 from typing import Any
 from uuid import uuid4
@@ -17,12 +18,12 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from forgea_pgjobs import Claimed, heartbeat_many
-from forgea_pgjobs.worker import Worker, WorkerCounts, heartbeat, thread
+from forgea_pgjobs import heartbeat_many
+from forgea_pgjobs.worker import Run, Worker, WorkerCounts, connection, heartbeat, thread
 from forgea_pgjobs.worker import worker as worker_module
 from forgea_pgjobs.worker.calls import Settings, exchange
+from forgea_pgjobs.worker.connection import BOUNDS, open_connection
 from forgea_pgjobs.worker.heartbeat import Heartbeat
-from forgea_pgjobs.worker.worker import BOUNDS, open_connection
 from tests.calls import add
 from tests.conftest import Connect
 from tests.helpers import Connection, call, enqueue, job, let_time_pass, rows, sha
@@ -41,7 +42,7 @@ def observer(connect: Connect) -> Connection:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
     """The pauses of a worker that owes verdicts, which are none here."""
     pauses = Pauses()
-    monkeypatch.setattr(thread, "sleep", pauses)
+    monkeypatch.setattr(connection, "sleep", pauses)
     return pauses
 
 
@@ -60,7 +61,7 @@ def test_a_stopped_worker_waits_for_the_database_to_take_its_verdicts(
         opened.append(refuse() if opened and len(pauses) < 3 else psycopg.connect(fresh_dsn))
         return opened[-1]
 
-    def handler(_job: Claimed) -> str:
+    def handler(_run: Run) -> str:
         worker.stop()
         worker.stop()
         opened[0].close()
@@ -116,21 +117,103 @@ def test_a_listening_worker_stops_before_its_next_poll(
         assert result.result(PATIENCE) == WorkerCounts()
 
 
-def test_a_lock_timeout_delays_a_verdict_and_forgets_none(
-    fresh_dsn: str, connect: Connect, observer: Connection, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("batch", [1, 20])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_session_that_somebody_has_locked_holds_up_no_other(
+    fails: bool, batch: int, fresh_dsn: str, connect: Connect, observer: Connection
 ) -> None:
-    queued = enqueue(observer)
-    other = connect()
+    queued = [enqueue(observer).job_id for _ in range(20)]
+    other, ended = connect(), []
 
-    def handler(claimed: Claimed) -> str:
-        enqueue(other, session_id=claimed.session_id)
+    def handler(run: Run) -> str:
+        if run.job_id == queued[0]:
+            enqueue(other, session_id=run.session_id)  # and leaves its transaction open
+            add(other, run, name="log", content=b"log")
+        ended.append(run.job_id)
+        if len(ended) == 20 and batch == 1:
+            statuses = rows(observer, "select status from pgjobs.verification_job order by job_id")
+            assert statuses == [("RUNNING",), *[("PASSED",)] * 18, ("RUNNING",)]
+            other.rollback()
+        if fails and run.job_id == queued[0]:
+            raise LookupError
         return "PASSED"
 
-    monkeypatch.setattr(thread, "sleep", lambda _seconds: other.rollback())
-    assert Worker(f"{fresh_dsn} options='-c lock_timeout=1'", handler).drain() == WorkerCounts(
-        written=1
-    )
-    assert job(observer, queued.job_id).status == "PASSED"
+    def free() -> None:
+        until(lambda: len(rows(observer, "select from pgjobs.verdict")) == 19)
+        other.rollback()
+
+    with ThreadPoolExecutor(1) as pool:
+        freed = pool.submit(free)
+        dsn = f"{fresh_dsn} options='-c lock_timeout=100'"
+        worker = Worker(dsn, handler, batch=batch, lease_for=5 * SECOND)
+        assert worker.drain() == WorkerCounts(written=20 - fails, released=int(fails))
+        freed.result()
+    assert [job(observer, job_id).run_no for job_id in queued] == [1] * 20
+
+
+def test_a_worker_that_is_stopped_does_not_wait_for_ever_for_a_locked_session(
+    fresh_dsn: str, connect: Connect, observer: Connection, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    enqueue(observer)
+    other = connect()
+
+    def handler(run: Run) -> str:
+        add(other, run, name="log", content=b"log")
+        worker.stop()
+        return "PASSED"
+
+    monkeypatch.setattr(thread, "ASIDE_EVERY", 0.0)
+    monkeypatch.setattr(thread, "LOOK", 0.01)
+    worker = Worker(f"{fresh_dsn} options='-c lock_timeout=10'", handler)
+    assert worker.run() == WorkerCounts(lost=1)
+    assert caplog.messages[-1].endswith("its session is locked")
+
+
+def test_a_handler_that_does_not_come_back_is_told_and_then_replaced(
+    fresh_dsn: str, observer: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued = [enqueue(observer).job_id for _ in range(4)]
+    monkeypatch.setattr(thread, "GRACE", 0.3)
+    told, ended = Event(), Event()
+
+    def handler(run: Run) -> str:
+        if run.job_id == queued[1]:
+            until(lambda: run.is_stopped)
+            told.set()
+            assert ended.wait(PATIENCE)
+        return "PASSED"
+
+    worker = Worker(fresh_dsn, handler, batch=3, time_limit=SECOND / 5)
+    assert worker.drain() == WorkerCounts(written=3, released=1)
+    assert told.is_set()
+    statuses = [job(observer, job_id).status for job_id in queued]
+    assert statuses == ["PASSED", "QUEUED", "PASSED", "PASSED"]
+    aborted_runs = rows(observer, "select job_id, outcome, reason from pgjobs.aborted_run")
+    assert aborted_runs == [(queued[1], "RELEASED", "over its time limit")]
+    # What it says at last is heard by nobody.
+    ended.set()
+    until(lambda: sum(each.name == "pgjobs worker" for each in enumerate_threads()) == 0)
+    assert job(observer, queued[1]).status == "QUEUED"
+
+
+def test_a_worker_that_is_stopped_gives_its_run_back_uncounted(
+    fresh_dsn: str, observer: Connection
+) -> None:
+    enqueue(observer, max_runs=1)
+
+    def handler(run: Run) -> str:
+        assert not run.is_stopped
+        worker.stop()
+        assert run.is_stopped
+        raise LookupError("killed with the rest")
+
+    worker = Worker(fresh_dsn, handler)
+    assert worker.run() == WorkerCounts(released=1)
+    aborted_runs = rows(observer, "select outcome, reason from pgjobs.aborted_run")
+    assert aborted_runs == [("INTERRUPTED", "LookupError: killed with the rest")]
+    # Nor is the job to wait: the next worker is there.
+    assert Worker(fresh_dsn, passing).drain() == WorkerCounts(written=1)
 
 
 def test_a_handler_that_exits_ends_the_worker_but_takes_no_other_result_along(
@@ -138,8 +221,8 @@ def test_a_handler_that_exits_ends_the_worker_but_takes_no_other_result_along(
 ) -> None:
     queued = [enqueue(observer).job_id for _ in range(3)]
 
-    def handler(claimed: Claimed) -> str:
-        if claimed.job_id == queued[1]:
+    def handler(run: Run) -> str:
+        if run.job_id == queued[1]:
             raise SystemExit(3)
         return "PASSED"
 
@@ -147,8 +230,14 @@ def test_a_handler_that_exits_ends_the_worker_but_takes_no_other_result_along(
         Worker(fresh_dsn, handler, batch=3).drain()
     assert caught.value.code == 3
     assert [job(observer, job_id).status for job_id in queued] == ["PASSED", "QUEUED", "QUEUED"]
-    aborted_runs = rows(observer, "select job_id, reason from pgjobs.aborted_run order by job_id")
-    assert aborted_runs == [(queued[1], "SystemExit: 3"), (queued[2], "worker stopped")]
+    aborted_runs = rows(
+        observer, "select job_id, outcome, reason from pgjobs.aborted_run order by 1"
+    )
+    never = "the worker was stopped before it began"
+    assert aborted_runs == [
+        (queued[1], "RELEASED", "SystemExit: 3"),
+        (queued[2], "INTERRUPTED", never),
+    ]
 
 
 def test_a_job_taken_away_and_claimed_again_by_the_same_worker_is_a_lease_of_its_own(
@@ -157,18 +246,18 @@ def test_a_job_taken_away_and_claimed_again_by_the_same_worker_is_a_lease_of_its
     enqueue(observer)
     taken, known = Event(), Event()
 
-    def handler(claimed: Claimed) -> str:
-        if claimed.run_no == 1:
+    def handler(run: Run) -> str:
+        if run.run_no == 1:
             with observer.transaction():
                 let_time_pass(observer, "1 hour")
                 assert call(observer, "rescue")
             assert taken.wait(PATIENCE)
-            until(lambda: worker.is_lost(claimed))
+            until(lambda: run.is_stopped)
             known.set()
         else:
             taken.set()
             assert known.wait(PATIENCE)
-            assert not worker.is_lost(claimed)
+            assert not run.is_stopped
             worker.stop()
         return "PASSED"
 
@@ -190,10 +279,10 @@ def test_a_heartbeat_that_fails_is_tried_again(
             raise fault
         return psycopg.connect(fresh_dsn)
 
-    def handler(claimed: Claimed) -> str:
+    def handler(run: Run) -> str:
         query = "select from pgjobs.lease where lease_expires_at > %(at)s and job_id = %(id)s"
-        at = claimed.lease_expires_at
-        until(lambda: rows(observer, query, at=at, id=claimed.job_id))
+        at = run.lease_expires_at
+        until(lambda: rows(observer, query, at=at, id=run.job_id))
         return "PASSED"
 
     assert Worker(connect, handler, lease_for=SECOND).drain() == WorkerCounts(written=1)
@@ -206,22 +295,22 @@ def test_a_lease_that_is_locked_holds_up_the_beats_of_no_other(
     locked, other = enqueue(observer), enqueue(observer)
     adding, is_locked, is_beaten = connect(), Event(), Event()
 
-    def handler(claimed: Claimed) -> str:
-        if claimed.job_id == locked.job_id and claimed.run_no == 1:
-            add(adding, claimed, name="log", content=b"log")  # and leaves its transaction open
+    def handler(run: Run) -> str:
+        if run.job_id == locked.job_id and run.run_no == 1:
+            add(adding, run, name="log", content=b"log")  # and leaves its transaction open
             is_locked.set()
             assert is_beaten.wait(PATIENCE)
             adding.commit()
-        elif claimed.job_id == other.job_id:
+        elif run.job_id == other.job_id:
             assert is_locked.wait(PATIENCE)
             query = "select from pgjobs.lease where job_id = %(id)s and lease_expires_at > %(at)s"
             for _ in range(2):  # the first beat may have been on its way before the lock
                 [(end,)] = rows(
                     observer,
                     "select lease_expires_at from pgjobs.lease where job_id = %(id)s",
-                    id=claimed.job_id,
+                    id=run.job_id,
                 )
-                until(partial(rows, observer, query, at=end, id=claimed.job_id))
+                until(partial(rows, observer, query, at=end, id=run.job_id))
             is_beaten.set()
         return "PASSED"
 
@@ -242,7 +331,7 @@ def test_all_leases_are_beaten_by_one_statement(
         beats.append(len(how["job_ids"]))
         return heartbeat_many(*args, **how)
 
-    def handler(_job: Claimed) -> str:
+    def handler(_run: Run) -> str:
         until(lambda: 200 in beats or len(beats) > 1)
         return "PASSED"
 
@@ -262,9 +351,9 @@ def test_a_heartbeat_leaves_a_demoted_server(fresh_dsn: str, observer: Connectio
         read_only = " options='-c default_transaction_read_only=on'" if opened == 2 else ""
         return psycopg.connect(fresh_dsn + read_only)
 
-    def handler(claimed: Claimed) -> str:
+    def handler(run: Run) -> str:
         query = "select from pgjobs.lease where lease_expires_at > %(at)s"
-        until(lambda: rows(observer, query, at=claimed.lease_expires_at))
+        until(lambda: rows(observer, query, at=run.lease_expires_at))
         return "PASSED"
 
     assert Worker(connect, handler, lease_for=SECOND).drain() == WorkerCounts(written=1)
@@ -279,12 +368,12 @@ def test_a_heartbeat_that_failed_is_tried_again_soon_and_then_ever_later() -> No
             pauses.append(timeout or 0.0)
             return len(pauses) == 4
 
-    beating = Heartbeat(refuse, 600 * SECOND)
+    beating = Heartbeat(Worker(refuse, passing, lease_for=600 * SECOND)._settings)
     beating.ended = Ended()
     now = datetime.now(UTC)
-    beating.hold([Claimed(1, 1, uuid4(), sha(), "1", 2, 1, uuid4(), now, now, None, None)])
+    beating.hold([Run(1, 1, uuid4(), sha(), "1", 2, 1, uuid4(), now, now, None, None)])
     beating.beat()
-    assert pauses == [200.0, 200.0, 0.1, 0.2]
+    assert pauses == [15.0, 0.1, 0.2, 0.4]
 
 
 def test_a_verdict_whose_commit_may_not_have_reached_the_standby_is_written_once_more(
@@ -303,10 +392,10 @@ def test_a_verdict_whose_commit_may_not_have_reached_the_standby_is_written_once
     calls: list[tuple[int, int]] = []
 
     def counted(
-        conn: Connection, done: Sequence[Any], settings: Settings, max_jobs: int, is_first: bool
+        conn: Connection, done: Sequence[Any], settings: Settings, max_jobs: int, **how: bool
     ) -> Any:
         calls.append((len(done), max_jobs))
-        return exchange(conn, done, settings, max_jobs, is_first=is_first)
+        return exchange(conn, done, settings, max_jobs, **how)
 
     monkeypatch.setattr(thread, "exchange", counted)
     assert Worker(fresh_dsn, passing, batch=2).drain() == WorkerCounts(written=2)
@@ -403,8 +492,8 @@ def test_a_heartbeat_that_hangs_leaves_no_lease_unknown_and_ends_nobody(
         hangs.set()
         return psycopg.connect(fresh_dsn)
 
-    def handler(claimed: Claimed) -> str:
-        until(lambda: worker.is_lost(claimed))
+    def handler(run: Run) -> str:
+        until(lambda: run.is_stopped)
         known.set()
         return "PASSED"
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from forgea_pgjobs import Claimed
+from forgea_pgjobs.worker import Run
 
 SECOND = timedelta(seconds=1)
 PATIENCE = 60.0
 
 
-def passing(_job: Claimed) -> str:
+def passing(_run: Run) -> str:
     """Let every job pass."""
     return "PASSED"
 
