@@ -105,9 +105,7 @@ def is_plain(value: Any) -> bool:
 def _zoned(name: str, moment: Any) -> Any:
     # Without its zone the session would read it in its own.
     if isinstance(moment, datetime) and moment.tzinfo is None:
-        error = InvalidArgument(f"{name} has no time zone: {moment}")
-        error.sqlstate = "22023"
-        raise error
+        raise InvalidArgument.unsent(f"{name} has no time zone: {moment}")
     return moment
 
 

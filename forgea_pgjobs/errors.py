@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 
+# None: psycopg itself has refused it.
+UNSENDABLE = {None, "22021", "22P02", "22P05"}
 BY_SQLSTATE: dict[str, type[PgjobsError]] = {}
 
 
@@ -52,8 +54,15 @@ class InvalidArgument(PgjobsError, psycopg.DataError, codes=("22004", "22023")):
 
     @property
     def argument(self) -> str | None:
-        """The name of the argument."""
+        """The name of the argument, where the database has seen it."""
         return self.diag.column_name
+
+    @classmethod
+    def unsent(cls, why: object) -> InvalidArgument:
+        """Make the error of a value that the database cannot be sent."""
+        error = cls(str(why))
+        error.sqlstate = "22023"
+        return error
 
 
 class JobNotFound(PgjobsError, psycopg.errors.NoDataFound, codes=("P0002",)):
@@ -138,6 +147,19 @@ class Refused(Exception):
         super().__init__(message)
         self.sqlstate = sqlstate
         self.hint = hint
+
+
+@contextmanager
+def sendable() -> Iterator[None]:
+    """Raise InvalidArgument for what the database cannot read: a NUL, half a pair, no uuid."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise InvalidArgument.unsent(error) from error
+    except psycopg.DataError as error:
+        if error.sqlstate not in UNSENDABLE:
+            raise
+        raise InvalidArgument.unsent(error) from error
 
 
 # Serialization failure, deadlock, shutdown, crash, not yet accepting connections.

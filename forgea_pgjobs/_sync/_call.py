@@ -13,7 +13,7 @@ from psycopg import Connection, Cursor
 from psycopg.rows import tuple_row
 
 from forgea_pgjobs._call_text import prepared
-from forgea_pgjobs.errors import translated
+from forgea_pgjobs.errors import sendable, translated
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ def call(
 ) -> list[T]:
     """Return every row of the answer; a model has the columns of its answer, in their order."""
     query, arguments = prepared(function, model, parameters)
-    with translated():
+    with translated(), sendable():
         # Not conn.cursor(): a raw cursor, say, would not know our placeholders.
         with Cursor(conn, row_factory=tuple_row) as cursor:
             cursor.execute(query, arguments, binary=True)

@@ -12,7 +12,7 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import tuple_row
 
 from forgea_pgjobs._call_text import prepared
-from forgea_pgjobs.errors import translated
+from forgea_pgjobs.errors import sendable, translated
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ async def call(
 ) -> list[T]:
     """Return every row of the answer; a model has the columns of its answer, in their order."""
     query, arguments = prepared(function, model, parameters)
-    with translated():
+    with translated(), sendable():
         # Not conn.cursor(): a raw cursor, say, would not know our placeholders.
         async with AsyncCursor(conn, row_factory=tuple_row) as cursor:
             await cursor.execute(query, arguments, binary=True)

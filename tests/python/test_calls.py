@@ -15,7 +15,7 @@ from psycopg.rows import dict_row, namedtuple_row, scalar_row
 import forgea_pgjobs as pgjobs
 from forgea_pgjobs import JobStatus, Outcome, ReviewOutcome
 from tests.conftest import Connect
-from tests.helpers import Connection, sha
+from tests.helpers import Connection, rows, sha
 
 AnyConnection = psycopg.Connection[Any]
 
@@ -192,3 +192,32 @@ def test_an_answer_cannot_be_changed(conn: Connection) -> None:
     with pytest.raises(FrozenInstanceError):
         made.status = JobStatus.PASSED
     assert not hasattr(made, "__dict__")
+
+
+@pytest.mark.parametrize("name", ["available_at", "pushed_at"])
+def test_a_time_without_its_zone_is_refused(name: str, conn: Connection) -> None:
+    moment: Any = {name: datetime(2026, 11, 29, 12)}
+    with pytest.raises(pgjobs.InvalidArgument, match=name) as refusal:
+        pgjobs.enqueue(conn, session_id=uuid4(), commit_sha=sha(), lab_version="1", **moment)
+    assert refusal.value.sqlstate == "22023"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"author": "a\0b"},
+        {"author": "\udcff"},
+        {"changed_files": ["sound", b"\xff".decode(errors="surrogateescape")]},
+        {"changed_files": ["a\0b"]},
+        {"payload": {"a": "\0"}},
+        {"payload": {"\ud800": 1}},
+    ],
+    ids=str,
+)
+def test_a_text_that_is_no_text_to_the_database_is_refused(
+    wrong: dict[str, Any], conn: Connection
+) -> None:
+    with pytest.raises(pgjobs.InvalidArgument) as refusal, conn.transaction():
+        pgjobs.enqueue(conn, session_id=uuid4(), commit_sha=sha(), lab_version="1", **wrong)
+    assert refusal.value.sqlstate == "22023"
+    assert rows(conn, "select from pgjobs.verification_attempt") == []

@@ -166,9 +166,10 @@ def test_the_code_of_somebody_else_passes_as_it_is(conn: Connection) -> None:
     assert caught.value.diag.schema_name == "mine"
 
 
-def test_what_the_driver_refuses_passes_as_it_is(conn: Connection) -> None:
-    with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+def test_what_is_no_uuid_is_an_invalid_argument(conn: Connection) -> None:
+    with pytest.raises(pgjobs.InvalidArgument, match="no uuid") as caught:
         enqueue(conn, session_id="no uuid")
+    assert caught.value.sqlstate == "22023"
 
 
 def test_a_number_too_large_for_its_column_is_a_data_error(conn: Connection) -> None:

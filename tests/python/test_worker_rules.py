@@ -13,11 +13,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-import forgea_pgjobs as pgjobs
 from forgea_pgjobs import Claimed, _call_text
 from forgea_pgjobs.worker import Run, Verdict, Worker, WorkerCounts, calls, connection, run, thread
 from tests.conftest import Connect
-from tests.helpers import Connection, call, enqueue, job, rows, sha
+from tests.helpers import Connection, call, enqueue, job, rows
 from tests.python.faults import Pauses
 from tests.python.workers import passing, until
 
@@ -314,14 +313,6 @@ def test_a_call_names_the_columns_so_that_a_later_version_may_answer_more() -> N
         b" lease_token, lease_expires_at, created_at, payload, review_id"
         b" from pgjobs.claim(worker => %(worker)s::text)"
     )
-
-
-@pytest.mark.parametrize("name", ["available_at", "pushed_at"])
-def test_a_time_without_its_zone_is_refused(name: str, observer: Connection) -> None:
-    moment: Any = {name: datetime(2026, 11, 29, 12)}
-    with pytest.raises(pgjobs.InvalidArgument, match=name) as refusal:
-        pgjobs.enqueue(observer, session_id=uuid4(), commit_sha=sha(), lab_version="1", **moment)
-    assert refusal.value.sqlstate == "22023"
 
 
 def test_after_five_failures_in_a_row_a_worker_leaves_the_jobs_to_others(
