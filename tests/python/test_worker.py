@@ -254,18 +254,21 @@ def test_evidence_of_a_run_that_is_over_is_refused_to_its_handler(
     assert Worker(fresh_dsn, handler).drain() == WorkerCounts(lost=1)
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"), [("the registry\nis down", "the registry is down"), ("\t", "no reason")]
+)
 @pytest.mark.parametrize("after", [None, 10 * SECOND])
 def test_a_handler_says_when_the_next_run_may_begin(
-    after: timedelta | None, fresh_dsn: str, observer: Connection
+    after: timedelta | None, said: str, kept: str, fresh_dsn: str, observer: Connection
 ) -> None:
     queued = enqueue(observer)
 
     def handler(_run: Run) -> str:
-        raise Again("the registry\nis down", after=after)
+        raise Again(said, after=after)
 
     assert Worker(fresh_dsn, handler).drain() == WorkerCounts(released=1)
     [ended] = rows(observer, "select ended_at, outcome, reason from pgjobs.aborted_run")
-    assert (ended.outcome, ended.reason) == ("RELEASED", "the registry is down")
+    assert (ended.outcome, ended.reason) == ("RELEASED", kept)
     pause = job(observer, queued.job_id).available_at - ended.ended_at
     assert abs(pause - (after or 30 * SECOND)) < SECOND
 

@@ -144,7 +144,8 @@ def test_a_session_that_somebody_has_locked_holds_up_no_other(
 
     with ThreadPoolExecutor(1) as pool:
         freed = pool.submit(free)
-        dsn = f"{fresh_dsn} options='-c lock_timeout=100'"
+        # What is given back never waits, whatever the connection says.
+        dsn = f"{fresh_dsn} options='-c lock_timeout={0 if fails else 100}'"
         worker = Worker(dsn, handler, batch=batch, lease_for=5 * SECOND)
         assert worker.drain() == WorkerCounts(written=20 - fails, released=int(fails))
         freed.result()
@@ -500,6 +501,23 @@ def test_a_heartbeat_that_hangs_leaves_no_lease_unknown_and_ends_nobody(
     worker = Worker(connect, handler, lease_for=SECOND)
     # Nobody has taken the lease, so its token still works.
     assert worker.drain() == WorkerCounts(written=1)
+
+
+def test_a_connection_of_its_own_does_not_wait_for_a_lock_for_ever(
+    fresh_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown(dsn: str) -> list[str]:
+        names = ("lock_timeout", "default_transaction_isolation", "datestyle")
+        with open_connection(dsn) as conn:
+            return [rows(conn, f"show {name}")[0][0] for name in names]
+
+    monkeypatch.setenv(
+        "PGOPTIONS", "-c datestyle=German -c default_transaction_isolation=serializable"
+    )
+    assert shown(f"{fresh_dsn} options=''") == ["5s", "serializable", "German, DMY"]
+    monkeypatch.delenv("PGOPTIONS")
+    assert shown(fresh_dsn) == ["5s", "read committed", "ISO, MDY"]
+    assert shown(f"{fresh_dsn} options='-c lock_timeout=1s'")[0] == "1s"
 
 
 def test_a_connection_of_its_own_does_not_wait_for_a_dead_network(fresh_dsn: str) -> None:
