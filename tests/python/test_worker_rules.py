@@ -36,8 +36,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
     return pauses
 
 
-def fail(observer: Connection, sqlstate: str, *, times: int) -> None:
-    """Let the next INSERTs of a verdict fail with this SQLSTATE."""
+def fail(observer: Connection, sqlstate: str, *, times: int, table: str = "verdict") -> None:
+    """Let the next INSERTs of a verdict, or else, fail with this SQLSTATE."""
     observer.execute("create sequence public.tries")
     observer.execute(
         f"""
@@ -50,8 +50,8 @@ def fail(observer: Connection, sqlstate: str, *, times: int) -> None:
         """.encode()
     )
     observer.execute(
-        "create trigger a_fault before insert on pgjobs.verdict"
-        " for each row execute function public.fail()"
+        f"create trigger a_fault before insert on pgjobs.{table}"
+        " for each row execute function public.fail()".encode()
     )
 
 
@@ -65,6 +65,22 @@ def test_trouble_of_the_database_delays_a_verdict(
     fail(observer, sqlstate, times=2)
     assert Worker(fresh_dsn, passing, batch=batch).drain() == WorkerCounts(written=batch)
     assert len(pauses) == 2
+
+
+@pytest.mark.parametrize("sqlstate", ["22000", "54000", "55P03"])
+def test_a_claim_that_is_refused_later_is_tried_again(
+    sqlstate: str, fresh_dsn: str, observer: Connection, pauses: Pauses
+) -> None:
+    first, _second = enqueue(observer), enqueue(observer)
+
+    def handler(run: Run) -> str:
+        if run.job_id == first.job_id:
+            fail(observer, sqlstate, times=2, table="lease")
+        return "PASSED"
+
+    worker = Worker(fresh_dsn, handler)
+    assert worker.drain() == WorkerCounts(written=2)
+    assert rows(observer, "select last_value from public.tries") == [(3,)]
 
 
 @pytest.mark.parametrize("batch", [1, 2])
