@@ -115,7 +115,6 @@ class WorkerThread:
             if seconds < self.settings.time_limit + GRACE:
                 return False
             self._generation += 1
-            self._failures += 1
             self._current = None
             self._finished.append(Finished(run, reason="over its time limit", seconds=seconds))
             return True

@@ -164,10 +164,19 @@ def test_a_worker_that_is_stopped_does_not_wait_for_ever_for_a_locked_session(
         worker.stop()
         return "PASSED"
 
+    waits: list[bool] = []
+
+    def counted(*args: Any, **how: bool) -> Any:
+        waits.append(not how["briefly"])
+        return exchange(*args, **how)
+
     monkeypatch.setattr(thread, "ASIDE_EVERY", 0.0)
     monkeypatch.setattr(thread, "LOOK", 0.01)
+    monkeypatch.setattr(thread, "exchange", counted)
     worker = Worker(f"{fresh_dsn} options='-c lock_timeout=10'", handler)
     assert worker.run() == WorkerCounts(lost=1)
+    # The claim, and the verdict once as the connection has it; then never longer than a moment.
+    assert waits == [True, True, *[False] * 10]
     assert caplog.messages[-1].endswith("its session is locked")
 
 
