@@ -71,15 +71,16 @@ class NothingOwed(Exception):
 class ReconnectingConnection:
     """Runs units on a connection, opened again when lost, for as long as it is needed.
 
-    ``patient`` is false where nobody is to wait for a database.
+    ``patient`` is false where nobody is to wait for a database; ``has_worked`` is true where it is
+    known to be the right one.
     """
 
     connect: Connect
     listen: bool
     stopping: Event
     patient: bool
+    has_worked: bool = False
     _conn: psycopg.Connection[Any] | None = None
-    _has_worked: bool = False
 
     def run(self, unit: Callable[[psycopg.Connection[Any]], T], *, owing: bool = True) -> T:
         """Run a repeatable unit, again on a new connection where the old one is lost.
@@ -95,11 +96,11 @@ class ReconnectingConnection:
                 if self._conn is None or self._conn.closed:
                     self._conn = self._open()
                 answer = unit(self._conn)
-                self._has_worked = True
+                self.has_worked = True
                 return answer
             except (psycopg.Error, OSError) as error:
                 tries += self.stopping.is_set() or not self.patient
-                is_lasting = not (self._has_worked or may_pass(error))
+                is_lasting = not (self.has_worked or may_pass(error))
                 if (owing and is_of_a_verdict(error)) or is_lasting or tries > LAST_TRIES:
                     raise
                 if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):

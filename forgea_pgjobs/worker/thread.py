@@ -88,7 +88,11 @@ class WorkerThread:
     def work(self) -> bool:
         """Work; this is what the thread runs. False when another does so in its place."""
         connection = self._connection = ReconnectingConnection(
-            self.settings.connect, self.settings.listen, self.stopping, not self.until_empty
+            self.settings.connect,
+            self.settings.listen,
+            self.stopping,
+            patient=not self.until_empty,
+            has_worked=self._generation > 0,
         )
         try:
             self._work(self._generation)
