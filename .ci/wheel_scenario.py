@@ -37,6 +37,7 @@ def main() -> None:
             )
         if not (job.created and done.status == "PASSED"):
             sys.exit(f"unexpected answers: {job}, {done}")
+        command("models", "--prisma")
         command("status", "--dsn", dsn)
         command("verify", "--dsn", dsn)
         command("rollback", "--dsn", dsn, "--to", "0001.ledger")

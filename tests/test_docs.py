@@ -26,6 +26,7 @@ import pytest
 from forgea_pgjobs import embedded
 from forgea_pgjobs.cli import COMMANDS
 from forgea_pgjobs.cli.parser import new_parser
+from forgea_pgjobs.schema import views
 from tests.clients.scenario import url
 from tests.conftest import Postgres
 from tests.helpers import Connection
@@ -111,7 +112,8 @@ def test_every_block_is_of_a_kind_that_is_checked() -> None:
 def test_a_quotation_is_part_of_a_file_that_is_run(block: Block) -> None:
     suffix = f".{block.language}".replace(".js", ".mjs")
     files = (ROOT / "tests/clients").glob(f"*{suffix}")
-    assert any(block.text in file.read_text(encoding="utf-8") for file in files)
+    texts = [views.prisma(), *(file.read_text(encoding="utf-8") for file in files)]
+    assert any(block.text in text for text in texts)
 
 
 def test_no_query_asks_a_clock_that_moves_while_it_is_read() -> None:

@@ -8,11 +8,22 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from forgea_pgjobs.cli import backfill, demo, expire, migrate, rollback, show, sql, status, verify
+from forgea_pgjobs.cli import (
+    backfill,
+    demo,
+    expire,
+    migrate,
+    models,
+    rollback,
+    show,
+    sql,
+    status,
+    verify,
+)
 from forgea_pgjobs.cli.output import describe
 from forgea_pgjobs.cli.parser import new_parser
 
-COMMANDS = (migrate, rollback, status, verify, show, expire, backfill, sql, demo)
+COMMANDS = (migrate, rollback, status, verify, show, expire, backfill, sql, models, demo)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

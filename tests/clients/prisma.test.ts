@@ -4,7 +4,7 @@ import { after, test } from "node:test";
 import { PrismaPg } from "@prisma/adapter-pg";
 import pg from "pg";
 import { PrismaClient as Host } from "./generated/host/client.ts";
-import { PrismaClient as Ledger } from "./generated/pgjobs/client.ts";
+import { Prisma, PrismaClient as Ledger } from "./generated/pgjobs/client.ts";
 import { claim, complete, enqueue, heartbeat, sqlstate } from "./pgjobs.ts";
 
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
@@ -70,6 +70,10 @@ test("a run is claimed, renewed and completed, and its verdict stands", async ()
   const stranger = { ...run, lease_token: session };
   await assert.rejects(heartbeat(host, stranger, 60), refusedWith("23V05"));
 
+  await host.$queryRaw`
+    select * from pgjobs.add_artifact(
+      ${run.job_id}, ${run.lease_token}::uuid, 'LOG', 'check.log', ${Buffer.from("log")}::bytea
+    )`;
   const verdict = await complete(host, run, "FAILED", { tests: 12, failed: 1 });
   assert.deepEqual([verdict.status, verdict.replayed], ["FAILED", false]);
   assert.equal((await complete(host, run, "FAILED", { tests: 12, failed: 1 })).replayed, true);
@@ -124,6 +128,19 @@ test("a write through a view is refused", async () => {
   const writer = ledger.verificationJob as unknown as Host["push"];
   await assert.rejects(writer.deleteMany());
   assert.equal(await ledger.verificationJob.count(), 2);
+});
+
+test("every view is read as its model says", async () => {
+  const decision = Prisma.sql`reason => 'bug', actor => 'ada', approver => 'grace', ticket => 'T-1'`;
+  await host.$queryRaw`select * from pgjobs.amend(1, 'FAILED', ${decision})`;
+  await host.$queryRaw`select * from pgjobs.reverify(array[1], ${decision})`;
+  const found: string[] = [];
+  for (const model of Object.keys(Prisma.ModelName)) {
+    const view = model[0].toLowerCase() + model.slice(1);
+    const reader = ledger[view as "verificationJob"];
+    if ((await reader.findMany({ take: 5 })).length > 0) found.push(model);
+  }
+  assert.deepEqual(found.sort(), Object.keys(Prisma.ModelName).filter((each) => each !== "BackfillReport").sort());
 });
 
 test("a bigint is text in JSON", async () => {

@@ -1,11 +1,11 @@
 """Prisma 7 reads the ledger through its views and calls it by $queryRaw."""
 
-import re
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from forgea_pgjobs.schema import views
 from tests import helpers
 from tests.clients import node
 from tests.clients.scenario import HERE
@@ -14,26 +14,6 @@ needs_node = pytest.mark.skipif(node.missing() is not None, reason=str(node.miss
 
 TSX = ("node", "--import", "tsx")
 PRISMA = "node_modules/.bin/prisma"
-# As documented in docs/prisma.md.
-TYPES = {
-    "bigint": ("BigInt", ""),
-    "integer": ("Int", ""),
-    "jsonb": ("Json", ""),
-    "text": ("String", ""),
-    "text[]": ("String[]", ""),
-    "timestamp with time zone": ("DateTime", "Timestamptz(6)"),
-    "uuid": ("String", "Uuid"),
-}
-FIELD = re.compile(
-    r'^  (\w+) +(\w+(?:\[\])?)(\?)?( @unique)?(?: @map\("(\w+)"\))?(?: @db\.(\S+))?$'
-)
-COLUMNS = """
-select attribute.attname, format_type(attribute.atttypid, attribute.atttypmod) as type
-from pg_attribute as attribute
-where attribute.attrelid = ('pgjobs.' || %(view)s)::regclass and attribute.attnum > 0
-order by attribute.attnum
-"""
-
 TABLES = """
 select relname from pg_class where relnamespace = 'pgjobs'::regnamespace and relkind = 'r'
 """
@@ -48,64 +28,14 @@ model Preview {
 NOTHING = "-- This is an empty migration."
 
 
-def models() -> dict[str, list[re.Match[str]]]:
-    """Return the fields of every view in the schema file, by the name of the view."""
-    text = re.sub(r" +", " ", (HERE / "pgjobs.prisma").read_text(encoding="utf-8"))
-    blocks = re.findall(r"^view \w+ \{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL)
-    found = {}
-    for block in blocks:
-        lines = [line for line in block.splitlines() if line and not line.startswith(" @@")]
-        fields = [FIELD.fullmatch(f" {line}") for line in lines]
-        assert None not in fields, lines
-        [name] = re.findall(r'@@map\("(\w+)"\)', block)
-        found[name] = [field for field in fields if field]
-    return found
-
-
-def column(field: re.Match[str]) -> str:
-    return field[5] or field[1]
-
-
-def camel(name: str) -> str:
-    return re.sub(r"_(\w)", lambda letter: letter[1].upper(), name)
-
-
 @pytest.fixture(scope="module")
 def generated() -> Path:
     """The project with both of its clients generated, which validates the schema files as well."""
     project = node.install()
+    (project / "pgjobs.prisma").write_text(views.prisma(), encoding="utf-8")
     for schema in ("schema.prisma", "pgjobs.prisma"):
         node.run(PRISMA, "generate", "--schema", schema)
     return project
-
-
-def test_every_field_is_a_column_with_its_type(conn: helpers.Connection) -> None:
-    assert models().keys() == {
-        "verification_job", "verification_verdict", "verification_attempt",
-    }  # fmt: skip
-    for view, fields in models().items():
-        columns = helpers.rows(conn, COLUMNS, view=view)
-        assert [(column(field), (field[2], field[6] or "")) for field in fields] == [
-            (name, TYPES[kind]) for name, kind in columns
-        ]
-        assert [field[1] for field in fields] == [camel(name) for name, _ in columns]
-
-
-def test_a_field_is_optional_where_a_column_is_null_in_some_state(conn: helpers.Connection) -> None:
-    running, cancelled, passed, queued = (helpers.enqueue(conn) for _ in range(4))
-    helpers.call(conn, "cancel", job_id=cancelled.job_id, reason="r", actor="a")
-    helpers.call(conn, "cancel", job_id=queued.job_id, reason="r", actor="a")
-    for job in (running, passed):
-        run = helpers.claim(conn)
-        assert run.job_id == job.job_id
-    helpers.complete(conn, run)
-    helpers.enqueue(conn)
-    for view, fields in models().items():
-        lists = {column(field) for field in fields if field[2].endswith("[]")}
-        optional = {column(field) for field in fields if field[3]} | lists
-        shown = helpers.rows(conn, f"select * from pgjobs.{view}")
-        null = {name for row in shown for name, value in row._asdict().items() if value is None}
-        assert null == optional, view
 
 
 @needs_node

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 import forgea_pgjobs
 from forgea_pgjobs import schema
-from forgea_pgjobs.schema import files
+from forgea_pgjobs.schema import files, views
 from tests.python.repositories import new_repository
 from tests.python.test_cli import ALL, Run, assert_error, run
 
@@ -67,6 +68,11 @@ def test_an_archive_installs_the_schema(archive: Path, empty_dsn: str) -> None:
 
 def test_an_archive_prints_the_install_text(archive: Path) -> None:
     assert packed(archive, "sql") == schema.recorded_install_sql()
+
+
+def test_an_archive_prints_the_models(archive: Path) -> None:
+    assert packed(archive, "models", "--prisma") == views.prisma()
+    assert json.loads(packed(archive, "models", "--json-schema"))["$id"].endswith(":packed")
 
 
 def test_the_workers_of_the_demo_come_from_the_archive_too(
