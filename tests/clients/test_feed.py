@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from forgea_pgjobs import embedded
-from tests.calls import amend, finish, start
+from tests.calls import amend, complete_many, finish, start, start_many
 from tests.conftest import Connect, Postgres
+from tests.counts import buffers
 from tests.helpers import Connection, complete, rows
 from tests.runbook import Desk, steps
 
@@ -98,3 +99,14 @@ def test_a_verdict_that_is_committed_while_a_poll_is_under_way_is_not_lost(
         if number == 1:
             [[since]] = answer.fetchall()
     assert feed.poll(times=3) == [(slow.job_id, 0, "FAILED")]
+
+
+def test_a_poll_reads_what_is_new(feed: Feed) -> None:
+    for status in ("FAILED", "PASSED") * 2:
+        complete_many(feed.conn, start_many(feed.conn, 1000), status)
+    feed.conn.execute("vacuum analyze")
+    [[since]] = rows(feed.conn, "select max(completed_at) from pgjobs.verdict")
+    finish(feed.conn)
+    [query] = re.findall(r"insert into verdict_feed\n(select.*?)on conflict", POLL, re.DOTALL)
+    found, read = buffers(feed.conn, query.replace(":'since'", f"'{since}'"))
+    assert (found, read < 20) == (1, True)
