@@ -61,9 +61,10 @@ oldest: $(OLDEST) ## fetch the server from which a test moves a ledger to the pr
 bench: $(BENCH)/ready ## measure beside the peers (ARGS="--quick", ARGS="--help")
 	$(BENCH)/bin/python -m bench $(ARGS)
 
-generate: $(READY) ## write _sync, and from sql/ the unreleased migrations
+generate: $(READY) ## write _sync, the unreleased migrations, and the transitions in docs/host.md
 	$(BIN)/python .ci/write_sync.py
 	$(BIN)/python .ci/write_migrations.py
+	$(BIN)/python -m tests.races.transitions
 
 sizes: ## lines and files of each part, beside their limits
 	@$(PYTHON) .ci/sizes.py

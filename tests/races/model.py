@@ -152,3 +152,24 @@ def key(state: State) -> object:
     """What tells states apart. Of an ended first job only its end is: how it ran is over."""
     first, second = state
     return (first if first.is_open else first.place, second)
+
+
+Path = tuple[Action, ...]
+
+
+def breadth_first() -> Iterator[tuple[State, Path]]:
+    """Yield every state with a shortest way to it."""
+    found = {key(START)}
+    level: list[tuple[State, Path]] = [(START, ())]
+    while level:
+        yield from level
+        next_level = []
+        for state, path in level:
+            for action in actions(state):
+                after, _ = step(state, action)
+                if action.worker == WORKERS[1] and not any(job.runs for job in state):
+                    continue  # the mirror image of what follows the other worker's first claim
+                if key(after) not in found:
+                    found.add(key(after))
+                    next_level.append((after, (*path, action)))
+        level = next_level

@@ -1,6 +1,6 @@
 """P4, P5, P6: two workers, two jobs; every call, with every token ever given, in every state."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -106,28 +106,7 @@ def shown(state: model.State) -> list[tuple[Any, ...]]:
     ]
 
 
-Path = tuple[model.Action, ...]
-
-
-def breadth_first() -> Iterator[tuple[model.State, Path]]:
-    """Yield every state with a shortest way to it."""
-    found = {model.key(model.START)}
-    level: list[tuple[model.State, Path]] = [(model.START, ())]
-    while level:
-        yield from level
-        next_level = []
-        for state, path in level:
-            for action in model.actions(state):
-                after, _ = model.step(state, action)
-                if action.worker == model.WORKERS[1] and not any(job.runs for job in state):
-                    continue  # the mirror image of what follows the other worker's first claim
-                if model.key(after) not in found:
-                    found.add(model.key(after))
-                    next_level.append((after, (*path, action)))
-        level = next_level
-
-
-def walk(conn: Connection, state: model.State, path: Path) -> int:
+def walk(conn: Connection, state: model.State, path: model.Path) -> int:
     """Go to a state, take every edge that leaves it, and undo everything; return the edges."""
     ledger = Ledger(conn)
     for action in path:
@@ -157,5 +136,5 @@ def test_every_call_in_every_state_does_what_the_model_says(conn: Connection) ->
     conn.prepare_threshold = None
     conn.execute(f"prepare shown as {SHOWN}".encode())
     conn.execute(f"prepare broken as {VIOLATIONS.replace('%(session_ids)s', 'null')}".encode())
-    edges = [walk(conn, state, path) for state, path in breadth_first()]
+    edges = [walk(conn, state, path) for state, path in model.breadth_first()]
     assert (len(edges), sum(edges)) > (100, 1500)
