@@ -332,6 +332,9 @@ declare
                 then '1 to 1024 characters without blanks and control characters'
             when argument = 'sha256' then 'the SHA-256 of the content'
             when argument = 'size_bytes' then 'the size of the content in bytes'
+            when argument = 'original_sha256' then 'the SHA-256 of what was truncated'
+            when argument = 'original_size_bytes'
+                then 'the size of what was truncated, at least what is stored'
             else 'given'
         end
     );
@@ -2993,6 +2996,8 @@ create table pgjobs.artifact (
     media_type text collate "C" not null,
     location text collate "C",
     sha256 bytea not null,
+    original_size_bytes bigint,
+    original_sha256 bytea,
     constraint artifact_artifact_id_pkey primary key (artifact_id),
     constraint artifact_job_id_run_no_name_key unique (job_id, run_no, name),
     constraint artifact_job_id_run_no_artifact_no_key unique (job_id, run_no, artifact_no),
@@ -3002,7 +3007,13 @@ create table pgjobs.artifact (
     constraint artifact_inline_bytes_check check (inline_bytes between 0 and 16777216),
     constraint artifact_size_bytes_check check (size_bytes >= 0),
     constraint artifact_location_check check ((location is null) = (body_id is not null)),
-    constraint artifact_sha256_check check (octet_length(sha256) = 32)
+    constraint artifact_sha256_check check (octet_length(sha256) = 32),
+    constraint artifact_original_size_bytes_check check (
+        original_size_bytes is null or truncated and original_size_bytes >= size_bytes
+    ),
+    constraint artifact_original_sha256_check check (
+        original_sha256 is null or truncated and octet_length(original_sha256) = 32
+    )
 );
 
 -- Serves expire_artifacts: who shares a body.
@@ -3016,6 +3027,10 @@ comment on column pgjobs.artifact.inline_bytes is
     'Bytes of content that the run''s artifacts have up to this one.';
 comment on column pgjobs.artifact.artifact_no is 'Order of the artifacts of a run, from 1.';
 comment on column pgjobs.artifact.truncated is 'The producer cut it.';
+comment on column pgjobs.artifact.original_size_bytes is
+    'Size before it was cut, as the producer says; null where not said.';
+comment on column pgjobs.artifact.original_sha256 is
+    'SHA-256 before it was cut, as the producer says; null where not said.';
 comment on column pgjobs.artifact.location is 'Object key or URI of content that lies elsewhere.';
 comment on constraint artifact_job_id_run_no_artifact_no_key on pgjobs.artifact is
     'One order per run; serves "the artifacts of a job".';
@@ -3100,7 +3115,9 @@ create function pgjobs.add_artifact(
     sha256 bytea default null,
     size_bytes bigint default null,
     media_type text default 'application/octet-stream',
-    truncated boolean default false
+    truncated boolean default false,
+    original_size_bytes bigint default null,
+    original_sha256 bytea default null
 )
     returns pgjobs.artifact_added
     language plpgsql volatile security definer
@@ -3147,6 +3164,12 @@ begin
                 is not true
             and not (size_bytes is null and content is not null)
             then 'size_bytes'
+        when original_size_bytes is not null and not (
+            truncated and original_size_bytes >= coalesce(octet_length(content), size_bytes)
+        ) then 'original_size_bytes'
+        when original_sha256 is not null
+            and not (truncated and octet_length(original_sha256) = 32)
+            then 'original_sha256'
     end;
     if v_bad is not null then
         perform pgjobs._refuse_argument(
@@ -3156,7 +3179,9 @@ begin
                     when 1 then octet_length(content) || ' bytes'
                     else num_nonnulls(content, location) || ' of the two'
                 end,
-                'location', location, 'sha256', encode(sha256, 'hex'), 'size_bytes', size_bytes
+                'location', location, 'sha256', encode(sha256, 'hex'), 'size_bytes', size_bytes,
+                'original_size_bytes', original_size_bytes,
+                'original_sha256', encode(original_sha256, 'hex')
             ),
             rule => case
                 when v_bad = 'name' and pgjobs._is_text(name)
@@ -3192,6 +3217,10 @@ begin
                 when v_known.kind <> add_artifact.kind then 'kind'
                 when v_known.media_type <> add_artifact.media_type then 'media_type'
                 when v_known.truncated <> add_artifact.truncated then 'truncated'
+                when v_known.original_size_bytes
+                    is distinct from add_artifact.original_size_bytes then 'original_size_bytes'
+                when v_known.original_sha256
+                    is distinct from add_artifact.original_sha256 then 'original_sha256'
             end;
             if v_differing is not null then
                 perform pgjobs._refuse('artifact_conflict', v_differing);
@@ -3226,7 +3255,8 @@ begin
         end if;
         insert into pgjobs.artifact (
             job_id, created_at, size_bytes, body_id, inline_bytes, run_no, artifact_no,
-            truncated, kind, name, media_type, location, sha256
+            truncated, kind, name, media_type, location, sha256,
+            original_size_bytes, original_sha256
         )
         values (
             add_artifact.job_id, clock_timestamp(), v_size_bytes, v_body_id,
@@ -3234,7 +3264,8 @@ begin
                 + case when v_body_id is null then 0 else v_size_bytes end,
             v_lease.run_no, coalesce(v_latest.artifact_no, 0) + 1, add_artifact.truncated,
             add_artifact.kind, add_artifact.name, add_artifact.media_type,
-            add_artifact.location, v_sha256
+            add_artifact.location, v_sha256,
+            add_artifact.original_size_bytes, add_artifact.original_sha256
         )
         on conflict do nothing
         returning artifact_id into v_artifact_id;
@@ -3246,9 +3277,9 @@ $$;
 comment on function pgjobs.add_artifact is
     'Records evidence of the run under the lease: kind LOG, REPORT, DIFF, OUTPUT or OTHER; name '
     '1 to 200 characters, unique in the run; content up to 1 MiB, or location (1 to 1,024 '
-    'characters) with sha256 and size_bytes. At most 100 artifacts and 16 MiB of content a run. '
-    'The same call once more: created = false. Errors: 22023, 22004, P0002, 23V02, 23V05, 23V06, '
-    '40001.';
+    'characters) with sha256 and size_bytes; original_size_bytes and original_sha256: of what was '
+    'truncated, before. At most 100 artifacts and 16 MiB of content a run. The same call once '
+    'more: created = false. Errors: 22023, 22004, P0002, 23V02, 23V05, 23V06, 40001.';
 
 
 
@@ -4345,7 +4376,9 @@ select
     artifact.location,
     artifact.truncated,
     artifact.created_at,
-    expiry.expired_at
+    expiry.expired_at,
+    artifact.original_size_bytes,
+    artifact.original_sha256
 from pgjobs.artifact as artifact
 left join pgjobs.expiry as expiry on expiry.kind = 'BODY' and expiry.id = artifact.body_id;
 
@@ -5138,7 +5171,7 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'f5bb59f9e727ec01c378040b065e0c8be59a0a81df1660b959e6751869b253dd');
+values ('0001.ledger', '502f3f31aac27c4feba3c00b304f0bc4c49558aa99b8c5298e060567f7661a46');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

@@ -1277,6 +1277,10 @@ select '0001.ledger', object.* from (values
         'present', 'f147222c85473ff2f929c8904453c618'),
     ('constraint artifact_location_check on pgjobs.artifact',
         'present', '5b7d89e6ff11686ac9b5cdf9b756b198'),
+    ('constraint artifact_original_sha256_check on pgjobs.artifact',
+        'present', '9bd9b6261e9609a15ad23b01dd7a8e84'),
+    ('constraint artifact_original_size_bytes_check on pgjobs.artifact',
+        'present', 'f7cea369495c5cdb3607157911f2bfe0'),
     ('constraint artifact_sha256_check on pgjobs.artifact',
         'present', 'df42bede200ebd517613ceace3009983'),
     ('constraint artifact_size_bytes_check on pgjobs.artifact',
@@ -1452,7 +1456,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._refuse',
         'present', 'd5f35a45987d8c1f2e5508ad0571af99'),
     ('function pgjobs._refuse_argument',
-        'present', 'b2ec19dee5a49bdd1124fc1ee684533d'),
+        'present', 'a1e3bdc214fc0647de4f2626f6e56fec'),
     ('function pgjobs._refuse_lease',
         'present', '90e8a6a8b49df2b0d08fe2531b1e6bd5'),
     ('function pgjobs._status',
@@ -1464,7 +1468,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._take_leases',
         'present', '816f6806f9dae9d45212cf97ec439253'),
     ('function pgjobs.add_artifact',
-        'present', '82894b577b7faf122912fd0eaca3d279'),
+        'present', '53fc4f9fec8f0938ed4f5420b7dfa701'),
     ('function pgjobs.amend',
         'present', '9bd5190bf636047894a44b3f78bc7074'),
     ('function pgjobs.cancel',
@@ -1650,7 +1654,7 @@ select '0001.ledger', object.* from (values
     ('table pgjobs.amendment',
         'present', 'fdd96023c3b263a29835eefa39f3769e'),
     ('table pgjobs.artifact',
-        'present', 'e1a36c55300803348c92cdb6e8e34380'),
+        'present', '4dc805b8803b5969ee4fc01edcc0c25e'),
     ('table pgjobs.attempt_detail',
         'present', 'e3dfe3070426314b3841897e3e4968e6'),
     ('table pgjobs.backfill',
@@ -1862,7 +1866,7 @@ select '0001.ledger', object.* from (values
     ('view pgjobs.verification_amendment',
         'present', '9027ca6c14207d8f61f2ae275db0d6cd'),
     ('view pgjobs.verification_artifact',
-        'present', '6d748e0a937f460b38808c5833a7ede5'),
+        'present', '8dda2754c7b8fb76306a5d8a67cb778a'),
     ('view pgjobs.verification_attempt',
         'present', '040619733c68745caf20344af2687868'),
     ('view pgjobs.verification_job',
@@ -1963,7 +1967,7 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', 'c87c02d5d6668d1097f00672b8bfc1252f2ce10cc694c0cf53b7e85c66e21457');
+values ('0003.verify', 'ec27500a4c25e3969502cb44f5c83639ae0e12977e6dec86a4e60a918dd12d99');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

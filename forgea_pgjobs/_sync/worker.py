@@ -173,12 +173,15 @@ def add_artifact(
     size_bytes: int | None = None,
     media_type: str = "application/octet-stream",
     truncated: bool = False,
+    original_size_bytes: int | None = None,
+    original_sha256: bytes | None = None,
 ) -> ArtifactAdded:
     """Record evidence of the run under its lease: a content, or a location, its hash and size.
 
     Calls ``pgjobs.add_artifact``. kind: LOG, REPORT, DIFF, OUTPUT or OTHER. name: unique within the
-    run. content: up to 1 MiB; of a run 100 artifacts and 16 MiB in all. Repeating the same call is
-    safe (``created`` is False).
+    run. content: up to 1 MiB; of a run 100 artifacts and 16 MiB in all. original_size_bytes and
+    original_sha256: of what was ``truncated``, before. Repeating the same call is safe (``created``
+    is False).
 
     Raises: InvalidArgument, JobNotFound, VerdictFinal, LeaseLost, ArtifactConflict.
     """

@@ -62,7 +62,8 @@ VIEWS = {
         """
         artifact_id bigint, job_id bigint, run_no integer, kind text, name text, sha256 bytea,
         size_bytes bigint, media_type text, location text?, truncated boolean,
-        created_at timestamptz, expired_at timestamptz?
+        created_at timestamptz, expired_at timestamptz?, original_size_bytes bigint?,
+        original_sha256 bytea?
         """,
     ),
     "verification_amendment": View(

@@ -142,6 +142,9 @@ declare
                 then '1 to 1024 characters without blanks and control characters'
             when argument = 'sha256' then 'the SHA-256 of the content'
             when argument = 'size_bytes' then 'the size of the content in bytes'
+            when argument = 'original_sha256' then 'the SHA-256 of what was truncated'
+            when argument = 'original_size_bytes'
+                then 'the size of what was truncated, at least what is stored'
             else 'given'
         end
     );

@@ -22,7 +22,9 @@ create function pgjobs.add_artifact(
     sha256 bytea default null,
     size_bytes bigint default null,
     media_type text default 'application/octet-stream',
-    truncated boolean default false
+    truncated boolean default false,
+    original_size_bytes bigint default null,
+    original_sha256 bytea default null
 )
     returns pgjobs.artifact_added
     language plpgsql volatile security definer
@@ -69,6 +71,12 @@ begin
                 is not true
             and not (size_bytes is null and content is not null)
             then 'size_bytes'
+        when original_size_bytes is not null and not (
+            truncated and original_size_bytes >= coalesce(octet_length(content), size_bytes)
+        ) then 'original_size_bytes'
+        when original_sha256 is not null
+            and not (truncated and octet_length(original_sha256) = 32)
+            then 'original_sha256'
     end;
     if v_bad is not null then
         perform pgjobs._refuse_argument(
@@ -78,7 +86,9 @@ begin
                     when 1 then octet_length(content) || ' bytes'
                     else num_nonnulls(content, location) || ' of the two'
                 end,
-                'location', location, 'sha256', encode(sha256, 'hex'), 'size_bytes', size_bytes
+                'location', location, 'sha256', encode(sha256, 'hex'), 'size_bytes', size_bytes,
+                'original_size_bytes', original_size_bytes,
+                'original_sha256', encode(original_sha256, 'hex')
             ),
             rule => case
                 when v_bad = 'name' and pgjobs._is_text(name)
@@ -114,6 +124,10 @@ begin
                 when v_known.kind <> add_artifact.kind then 'kind'
                 when v_known.media_type <> add_artifact.media_type then 'media_type'
                 when v_known.truncated <> add_artifact.truncated then 'truncated'
+                when v_known.original_size_bytes
+                    is distinct from add_artifact.original_size_bytes then 'original_size_bytes'
+                when v_known.original_sha256
+                    is distinct from add_artifact.original_sha256 then 'original_sha256'
             end;
             if v_differing is not null then
                 perform pgjobs._refuse('artifact_conflict', v_differing);
@@ -148,7 +162,8 @@ begin
         end if;
         insert into pgjobs.artifact (
             job_id, created_at, size_bytes, body_id, inline_bytes, run_no, artifact_no,
-            truncated, kind, name, media_type, location, sha256
+            truncated, kind, name, media_type, location, sha256,
+            original_size_bytes, original_sha256
         )
         values (
             add_artifact.job_id, clock_timestamp(), v_size_bytes, v_body_id,
@@ -156,7 +171,8 @@ begin
                 + case when v_body_id is null then 0 else v_size_bytes end,
             v_lease.run_no, coalesce(v_latest.artifact_no, 0) + 1, add_artifact.truncated,
             add_artifact.kind, add_artifact.name, add_artifact.media_type,
-            add_artifact.location, v_sha256
+            add_artifact.location, v_sha256,
+            add_artifact.original_size_bytes, add_artifact.original_sha256
         )
         on conflict do nothing
         returning artifact_id into v_artifact_id;
@@ -168,9 +184,9 @@ $$;
 comment on function pgjobs.add_artifact is
     'Records evidence of the run under the lease: kind LOG, REPORT, DIFF, OUTPUT or OTHER; name '
     '1 to 200 characters, unique in the run; content up to 1 MiB, or location (1 to 1,024 '
-    'characters) with sha256 and size_bytes. At most 100 artifacts and 16 MiB of content a run. '
-    'The same call once more: created = false. Errors: 22023, 22004, P0002, 23V02, 23V05, 23V06, '
-    '40001.';
+    'characters) with sha256 and size_bytes; original_size_bytes and original_sha256: of what was '
+    'truncated, before. At most 100 artifacts and 16 MiB of content a run. The same call once '
+    'more: created = false. Errors: 22023, 22004, P0002, 23V02, 23V05, 23V06, 40001.';
 
 
 

@@ -18,6 +18,8 @@ create table pgjobs.artifact (
     media_type text collate "C" not null,
     location text collate "C",
     sha256 bytea not null,
+    original_size_bytes bigint,
+    original_sha256 bytea,
     constraint artifact_artifact_id_pkey primary key (artifact_id),
     constraint artifact_job_id_run_no_name_key unique (job_id, run_no, name),
     constraint artifact_job_id_run_no_artifact_no_key unique (job_id, run_no, artifact_no),
@@ -27,7 +29,13 @@ create table pgjobs.artifact (
     constraint artifact_inline_bytes_check check (inline_bytes between 0 and 16777216),
     constraint artifact_size_bytes_check check (size_bytes >= 0),
     constraint artifact_location_check check ((location is null) = (body_id is not null)),
-    constraint artifact_sha256_check check (octet_length(sha256) = 32)
+    constraint artifact_sha256_check check (octet_length(sha256) = 32),
+    constraint artifact_original_size_bytes_check check (
+        original_size_bytes is null or truncated and original_size_bytes >= size_bytes
+    ),
+    constraint artifact_original_sha256_check check (
+        original_sha256 is null or truncated and octet_length(original_sha256) = 32
+    )
 );
 
 -- Serves expire_artifacts: who shares a body.
@@ -41,6 +49,10 @@ comment on column pgjobs.artifact.inline_bytes is
     'Bytes of content that the run''s artifacts have up to this one.';
 comment on column pgjobs.artifact.artifact_no is 'Order of the artifacts of a run, from 1.';
 comment on column pgjobs.artifact.truncated is 'The producer cut it.';
+comment on column pgjobs.artifact.original_size_bytes is
+    'Size before it was cut, as the producer says; null where not said.';
+comment on column pgjobs.artifact.original_sha256 is
+    'SHA-256 before it was cut, as the producer says; null where not said.';
 comment on column pgjobs.artifact.location is 'Object key or URI of content that lies elsewhere.';
 comment on constraint artifact_job_id_run_no_artifact_no_key on pgjobs.artifact is
     'One order per run; serves "the artifacts of a job".';

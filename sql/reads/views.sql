@@ -82,7 +82,9 @@ select
     artifact.location,
     artifact.truncated,
     artifact.created_at,
-    expiry.expired_at
+    expiry.expired_at,
+    artifact.original_size_bytes,
+    artifact.original_sha256
 from pgjobs.artifact as artifact
 left join pgjobs.expiry as expiry on expiry.kind = 'BODY' and expiry.id = artifact.body_id;
 

@@ -12,6 +12,8 @@ from tests.helpers import Connection, call, claim, complete, enqueue, let_time_p
 
 NAME_KEY = "artifact_job_id_run_no_name_key"
 MOST = bytes(1_048_576)
+CUT = {"truncated": True}
+HASH = "original_sha256"
 
 
 def test_a_content_is_hashed_measured_and_kept(conn: Connection, run: Any) -> None:
@@ -23,8 +25,32 @@ def test_a_content_is_hashed_measured_and_kept(conn: Connection, run: Any) -> No
     assert shown.created_at
     assert shown._replace(created_at=None) == (
         *(answer.artifact_id, run.job_id, 1, "LOG", "log", digest, 3),
-        *("text/plain", None, True, None, None),
+        *("text/plain", None, True, None, None, None, None),
     )
+
+
+@pytest.mark.parametrize("artifact", [{}, ELSEWHERE], ids=["here", "elsewhere"])
+def test_what_was_cut_keeps_the_size_and_hash_it_had(
+    conn: Connection, run: Any, artifact: dict[str, Any]
+) -> None:
+    original = {"truncated": True, "original_size_bytes": 2**40, "original_sha256": b"o" * 32}
+    assert add(conn, run, **artifact, **original).created
+    assert not add(conn, run, **artifact, **original).created
+    shown = "select original_size_bytes, original_sha256 from pgjobs.verification_artifact"
+    assert rows(conn, shown) == [(2**40, b"o" * 32)]
+    assert add(conn, run, name="size", truncated=True, original_size_bytes=3).created
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("original_size_bytes", 2), ("original_size_bytes", -1), ("original_sha256", b"o" * 31)],
+)
+def test_an_original_is_no_smaller_than_what_is_stored(
+    conn: Connection, run: Any, argument: str, value: Any
+) -> None:
+    for artifact in ({}, {**ELSEWHERE, "size_bytes": 3}):
+        with refused("22023", f"add_artifact_{argument}_check"), conn.transaction():
+            add(conn, run, **artifact, truncated=True, **{argument: value})
 
 
 def test_a_location_is_recorded_with_the_hash_and_size_it_was_given(
@@ -58,6 +84,10 @@ def test_the_same_call_again_writes_nothing(
         ({}, {"kind": "REPORT"}, "kind"),
         ({}, {"media_type": "text/plain"}, "media_type"),
         ({}, {"truncated": True}, "truncated"),
+        (CUT, {**CUT, "original_size_bytes": 9}, "original_size_bytes"),
+        ({**CUT, "original_size_bytes": 9}, CUT, "original_size_bytes"),
+        ({**CUT, "original_sha256": b"o" * 32}, CUT, "original_sha256"),
+        ({**CUT, "original_sha256": b"o" * 32}, {**CUT, "original_sha256": b"p" * 32}, HASH),
     ],
 )
 def test_the_name_of_another_artifact_of_the_run_is_refused(

@@ -169,6 +169,8 @@ BAD: dict[tuple[str, ...], dict[str, Any]] = {
     ("add_artifact", "content"): {"a_byte_too_many": b"x" * 1_048_577},
     ("add_artifact", "sha256"): {"another": HASH, "short": HASH[1:]},
     ("add_artifact", "size_bytes"): numbers(-1, 2, 4),
+    ("add_artifact", "original_size_bytes"): {"of_a_whole": 4},
+    ("add_artifact", "original_sha256"): {"of_a_whole": HASH},
     **{(f, "older_than"): AGES for f in ("expire_artifacts", "expire_details")},
     **{(f, "max_rows"): numbers(-1, 0, 10_001) for f in ("expire_artifacts", "expire_details")},
     ("backfill_verification_log", "batch_size"): numbers(-1, 0, 10_001),

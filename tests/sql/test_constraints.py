@@ -141,6 +141,14 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
         "size_bytes_check": [{"size_bytes": -1}],
         "location_check": [{"location": "s3://a/b"}, {"body_id": None}],
         "sha256_check": [{"sha256": b"1" * 31}],
+        "original_size_bytes_check": [
+            {"original_size_bytes": 1},
+            {"original_size_bytes": 0, "truncated": True},
+        ],
+        "original_sha256_check": [
+            {"original_sha256": b"1" * 32},
+            {"original_sha256": b"1" * 31, "truncated": True},
+        ],
     },
     "body": {
         "body_id_pkey": [{"body_id": 1}],
