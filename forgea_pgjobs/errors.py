@@ -24,6 +24,7 @@ __all__ = [
     "LeaseLost",
     "LedgerImmutable",
     "NotFinal",
+    "NotRunning",
     "PgjobsError",
     "TooManyOpenJobs",
     "UnknownOutcome",
@@ -122,6 +123,10 @@ class HostTableClosed(PgjobsError, psycopg.errors.InsufficientPrivilege, codes=(
 
 class TooManyOpenJobs(PgjobsError, psycopg.OperationalError, codes=("54V01",)):
     """54V01: the session already has 100 open jobs."""
+
+
+class NotRunning(PgjobsError, psycopg.OperationalError, codes=("55V01",)):
+    """55V01: the job is not running, so there is no lease to revoke."""
 
 
 class UnknownOutcome(PgjobsError, psycopg.OperationalError):

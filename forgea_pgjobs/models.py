@@ -138,7 +138,7 @@ class CompletedElement(WithStatus):
 
 @dataclass(frozen=True, slots=True)
 class Released(WithStatus):
-    """Answer of ``release``: QUEUED again, or ERROR when the runs are used up."""
+    """Answer of ``release`` and ``revoke_lease``: QUEUED again, or ERROR: no run is left."""
 
     job_id: int
     status: JobStatus

@@ -232,6 +232,10 @@ begin
             ('artifact_expired', '23V08', 'expiry', 'expiry_kind_id_pkey',
                 'the content of the artifact has expired',
                 'Its hash, size and name stay in verification_artifact; the bytes do not.'),
+            ('not_running', '55V01', 'lease', 'lease_session_id_pkey',
+                'the job is not running',
+                'Only a run can be revoked: cancel ends a job that waits, and why_waiting says '
+                'what for.'),
             ('too_many_open_jobs', '54V01', 'lane', 'lane_open_jobs_check',
                 'the session has 100 open jobs',
                 'Nothing was written. Enqueue again when one of them has ended.'),
@@ -774,19 +778,27 @@ create table pgjobs.aborted_run (
     outcome text collate "C" not null,
     worker text collate "C" not null,
     reason text,
+    actor text,
+    login text collate "C",
     constraint aborted_run_job_id_run_no_pkey primary key (job_id, run_no),
     constraint aborted_run_job_id_fkey foreign key (job_id) references pgjobs.job (job_id),
     constraint aborted_run_run_no_check check (run_no >= 1),
     constraint aborted_run_outcome_check check (
-        outcome in ('LEASE_LOST', 'RELEASED', 'INTERRUPTED')
+        outcome in ('LEASE_LOST', 'RELEASED', 'INTERRUPTED', 'REVOKED')
     ),
-    constraint aborted_run_reason_check check ((outcome = 'LEASE_LOST') = (reason is null))
+    constraint aborted_run_reason_check check ((outcome = 'LEASE_LOST') = (reason is null)),
+    constraint aborted_run_actor_check check (
+        num_nonnulls(actor, login) = case outcome when 'REVOKED' then 2 else 0 end
+    )
 );
 
 comment on table pgjobs.aborted_run is 'Ledger: a run that ended without a verdict.';
 comment on column pgjobs.aborted_run.ended_at is 'When the lease was taken away or given back.';
 comment on column pgjobs.aborted_run.outcome is
-    'LEASE_LOST, RELEASED, or INTERRUPTED: released, and not counted against max_runs.';
+    'LEASE_LOST, RELEASED, or not counted against max_runs: INTERRUPTED, released by a worker that '
+    'stops, and REVOKED by an operator.';
+comment on column pgjobs.aborted_run.login is
+    'The database login, session_user, of who revoked the lease.';
 
 
 -- backfill: what became of a log of the host's history (backfill.sql). Guarantees: a log is looked
@@ -2202,7 +2214,7 @@ create type pgjobs.released as (
     available_at timestamptz
 );
 comment on type pgjobs.released is
-    'Answer of release: QUEUED again, or ERROR when the runs are used up.';
+    'Answer of release and revoke_lease: QUEUED again, or ERROR when the runs are used up.';
 
 
 create function pgjobs.release(
@@ -2403,7 +2415,8 @@ create function pgjobs._end_run(
     lease pgjobs.lease,
     outcome text,
     reason text,
-    retry_after interval
+    retry_after interval,
+    actor text default null
 )
     returns pgjobs.released
     language plpgsql volatile
@@ -2411,16 +2424,19 @@ create function pgjobs._end_run(
 as $$
 declare
     v_ended_at timestamptz := greatest(lease.started_at, clock_timestamp());
-    v_last_run_no smallint := lease.last_run_no + (outcome = 'INTERRUPTED')::integer;
+    v_last_run_no smallint := lease.last_run_no
+        + (outcome in ('INTERRUPTED', 'REVOKED'))::integer;
     v_detail text := coalesce(_end_run.reason, 'the lease of the last run was lost');
     v_status text := 'ERROR';
     v_available_at timestamptz;
     v_ready_no bigint;
 begin
-    insert into pgjobs.aborted_run (job_id, started_at, ended_at, run_no, outcome, worker, reason)
+    insert into pgjobs.aborted_run (
+        job_id, started_at, ended_at, run_no, outcome, worker, reason, actor, login
+    )
     values (
-        lease.job_id, lease.started_at, v_ended_at, lease.run_no,
-        _end_run.outcome, lease.worker, _end_run.reason
+        lease.job_id, lease.started_at, v_ended_at, lease.run_no, _end_run.outcome, lease.worker,
+        _end_run.reason, _end_run.actor, case when _end_run.actor is not null then session_user end
     );
     delete from pgjobs.lease as ended where ended.session_id = lease.session_id;
 
@@ -2467,6 +2483,63 @@ comment on function pgjobs._end_run is
     'Ends a run without a verdict: it goes on record, and the job is queued again, or ERROR when '
     'that was its last run; a review then ends without an answer. The caller holds the lease''s '
     'lock and, for the last run, the lane''s.';
+
+
+-- The race: complete, cancel, release, rescue and heartbeat hold the lease's row too, and one of
+-- them is first. Who waited here for another and finds the lease gone looks again, since the job
+-- may run anew by then; what comes later finds no lease with its token. A revoked run is never the
+-- last one: the lane stays as it is, and its lock is not needed.
+create function pgjobs.revoke_lease(
+    job_id bigint,
+    reason text,
+    actor text
+)
+    returns pgjobs.released
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_bad text;
+    v_job pgjobs.job;
+    v_lease pgjobs.lease;
+begin
+    v_bad := case
+        when revoke_lease.job_id is null then 'job_id'
+        when pgjobs._is_text(revoke_lease.reason) is not true then 'reason'
+        when pgjobs._is_text(revoke_lease.actor) is not true then 'actor'
+    end;
+    if v_bad is not null then
+        perform pgjobs._refuse_argument('revoke_lease', v_bad, jsonb_build_object(
+            'reason', revoke_lease.reason, 'actor', revoke_lease.actor
+        ));
+    end if;
+    v_job := pgjobs._find_job(revoke_lease.job_id);
+    loop
+        select lease.* into v_lease
+        from pgjobs.lease as lease
+        where lease.session_id = v_job.session_id and lease.job_id = revoke_lease.job_id
+        for update;
+        exit when found;
+        continue when exists (
+            select from pgjobs.lease as lease
+            where lease.session_id = v_job.session_id and lease.job_id = revoke_lease.job_id
+        );
+        if not pgjobs._is_open(revoke_lease.job_id) then
+            perform pgjobs._refuse('verdict_final');
+        end if;
+        perform pgjobs._check_snapshot(v_job.session_id, revoke_lease.job_id);
+        perform pgjobs._refuse('not_running');
+    end loop;
+    return pgjobs._end_run(
+        v_lease, 'REVOKED', revoke_lease.reason, interval '0', revoke_lease.actor
+    );
+end
+$$;
+comment on function pgjobs.revoke_lease is
+    'Takes the lease of a RUNNING job, or review, without a verdict: the run ends as REVOKED and '
+    'is none of max_runs, the job is claimable at once, and its worker writes nothing any more. '
+    'Errors: 22023, 22004, P0002, 23V02, 55V01 (not running), 40001.';
 
 
 create type pgjobs.completed_element as (
@@ -4332,7 +4405,7 @@ select
     aborted.started_at,
     aborted.ended_at,
     aborted.outcome,
-    aborted.reason
+    aborted.reason || coalesce(' (revoked by ' || aborted.actor || ')', '')
 from pgjobs.aborted_run as aborted
 union all
 select
@@ -4359,7 +4432,7 @@ where result.lease_token is not null;
 
 comment on view pgjobs.verification_run is
     'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED, '
-    'INTERRUPTED or CANCELLED. Read-only.';
+    'INTERRUPTED, REVOKED or CANCELLED. Read-only.';
 
 
 -- verification_artifact: all of an artifact but its bytes, which read_artifact answers.
@@ -4646,8 +4719,9 @@ begin
         where artifact.job_id = v_job.job_id
         union all
         select
-            6, run.run_no, run.ended_at, lower(run.outcome), run.run_no, run.worker,
-            jsonb_build_object('reason', run.reason)
+            6, run.run_no, run.ended_at, lower(run.outcome), run.run_no,
+            coalesce(run.actor, run.worker),
+            jsonb_build_object('reason', run.reason, 'login', run.login)
         from pgjobs.aborted_run as run
         where run.job_id = v_job.job_id
         union all
@@ -5085,8 +5159,8 @@ declare
         'backfill_report'
     ];
     c_operator constant text[] := c_reader || array[
-        'cancel', 'rescue', 'wake', 'amend', 'reverify', 'expire_artifacts', 'expire_details',
-        'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
+        'cancel', 'revoke_lease', 'rescue', 'wake', 'amend', 'reverify', 'expire_artifacts',
+        'expire_details', 'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
         'unlink_lab_sessions', 'verify', 'verify_bodies'
     ];
     v_role text;
@@ -5171,7 +5245,7 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '502f3f31aac27c4feba3c00b304f0bc4c49558aa99b8c5298e060567f7661a46');
+values ('0001.ledger', 'be1d7b7de20f81962642dc193bbe7a9ee538dcf88a05fe2d4685a8b8e56c8e05');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

@@ -849,8 +849,8 @@ declare
         'backfill_report'
     ];
     c_operator constant text[] := c_reader || array[
-        'cancel', 'rescue', 'wake', 'amend', 'reverify', 'expire_artifacts', 'expire_details',
-        'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
+        'cancel', 'revoke_lease', 'rescue', 'wake', 'amend', 'reverify', 'expire_artifacts',
+        'expire_details', 'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
         'unlink_lab_sessions', 'verify', 'verify_bodies'
     ];
     v_role text;
@@ -935,7 +935,7 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0002.host', 'cf03873d1561f76ba2f8ca93509268cfc0a190dfe4dbb126301d6c134a08080a');
+values ('0002.host', '752d424959fe0108bc52f509f0a7ec9e694f086bff67082e5dd058e2dacd756d');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

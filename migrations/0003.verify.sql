@@ -1149,8 +1149,8 @@ declare
         'backfill_report'
     ];
     c_operator constant text[] := c_reader || array[
-        'cancel', 'rescue', 'wake', 'amend', 'reverify', 'expire_artifacts', 'expire_details',
-        'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
+        'cancel', 'revoke_lease', 'rescue', 'wake', 'amend', 'reverify', 'expire_artifacts',
+        'expire_details', 'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
         'unlink_lab_sessions', 'verify', 'verify_bodies'
     ];
     v_role text;
@@ -1237,12 +1237,14 @@ $$;
 -- The objects of 0001.ledger, as published; written by `make generate`.
 insert into pgjobs.fingerprint (migration_id, object, state, digest)
 select '0001.ledger', object.* from (values
+    ('constraint aborted_run_actor_check on pgjobs.aborted_run',
+        'present', 'ee22e6b6b108fec4243c75a701ff7400'),
     ('constraint aborted_run_job_id_fkey on pgjobs.aborted_run',
         'present', 'ad8e204bd6810ad6f833d6fb7014ea8a'),
     ('constraint aborted_run_job_id_run_no_pkey on pgjobs.aborted_run',
         'present', '33284e06596db7a9ae087ccf7355fa3f'),
     ('constraint aborted_run_outcome_check on pgjobs.aborted_run',
-        'present', 'c180fcd9430a0ef673220af97a00c9bc'),
+        'present', '6ec0f1d07421a7cd699f8962a05c0026'),
     ('constraint aborted_run_reason_check on pgjobs.aborted_run',
         'present', 'f9046930c9e2584b8454d0cee2a47941'),
     ('constraint aborted_run_run_no_check on pgjobs.aborted_run',
@@ -1408,7 +1410,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._effective_status',
         'present', '9b38066dd4f4c112529e2d809cff8337'),
     ('function pgjobs._end_run',
-        'present', 'df908272c94e50a1d3c31523f0946d5d'),
+        'present', '616fca815149f14c230f7b0f41926729'),
     ('function pgjobs._enqueue',
         'present', '298b55615eca54068329cd850faeab0d'),
     ('function pgjobs._enqueue_new',
@@ -1454,7 +1456,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._promote',
         'present', 'fc5bb3cef5e15b8c824d944e99d0fb15'),
     ('function pgjobs._refuse',
-        'present', 'd5f35a45987d8c1f2e5508ad0571af99'),
+        'present', '98fc25bd12085b0c52f8af9ed46e8138'),
     ('function pgjobs._refuse_argument',
         'present', 'a1e3bdc214fc0647de4f2626f6e56fec'),
     ('function pgjobs._refuse_lease',
@@ -1507,8 +1509,10 @@ select '0001.ledger', object.* from (values
         'present', 'c25b44752fa1fbf249407f609b5e8ca4'),
     ('function pgjobs.reverify',
         'present', 'd40af5a5022902c55c6719f77481f063'),
+    ('function pgjobs.revoke_lease',
+        'present', '88d45b745df9e7eed71ba7717587e4be'),
     ('function pgjobs.timeline',
-        'present', '190cfdcb15b8b9699a4dc3adcfac67c5'),
+        'present', '184adb4b0807190856748248e3d70b4d'),
     ('function pgjobs.wake',
         'present', 'f4c0f2a71b868ef77758e4fce5a8ed87'),
     ('function pgjobs.why_waiting',
@@ -1558,6 +1562,8 @@ select '0001.ledger', object.* from (values
     ('grant execute on function pgjobs.rescue to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.reverify to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.revoke_lease to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.timeline to pgjobs_app',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
@@ -1650,7 +1656,7 @@ select '0001.ledger', object.* from (values
     ('sequence pgjobs.swept_at',
         'present', 'c1a18014dccba64b1f1a23fab388c7bc'),
     ('table pgjobs.aborted_run',
-        'present', 'f1f66318c88b91e9eb0680b75c6ad9d3'),
+        'present', 'edd1a761663d96d6e00fbf5078e9efc7'),
     ('table pgjobs.amendment',
         'present', 'fdd96023c3b263a29835eefa39f3769e'),
     ('table pgjobs.artifact',
@@ -1874,7 +1880,7 @@ select '0001.ledger', object.* from (values
     ('view pgjobs.verification_review',
         'present', '63574598c5ee5fd3d31a2d2596705142'),
     ('view pgjobs.verification_run',
-        'present', 'a870e33c55f46b0c1cb57e76531b3fb9'),
+        'present', '66d08503d177d606a5568b9f62c71fff'),
     ('view pgjobs.verification_verdict',
         'present', '49ad52bce4b25e65a683591f0156e769')
 ) as object;
@@ -1967,7 +1973,7 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', 'ec27500a4c25e3969502cb44f5c83639ae0e12977e6dec86a4e60a918dd12d99');
+values ('0003.verify', '1404966ae69be911c2891ad7267cc37fefcaab4d821bf33d964f7698a2eb562d');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

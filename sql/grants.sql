@@ -24,8 +24,8 @@ declare
         'backfill_report'
     ];
     c_operator constant text[] := c_reader || array[
-        'cancel', 'rescue', 'wake', 'amend', 'reverify', 'expire_artifacts', 'expire_details',
-        'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
+        'cancel', 'revoke_lease', 'rescue', 'wake', 'amend', 'reverify', 'expire_artifacts',
+        'expire_details', 'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
         'unlink_lab_sessions', 'verify', 'verify_bodies'
     ];
     v_role text;

@@ -56,6 +56,7 @@
 \ir queue/lane.sql
 \ir queue/heartbeat.sql
 \ir queue/release.sql
+\ir queue/revoke_lease.sql
 \ir queue/complete.sql
 \ir queue/complete_many.sql
 \ir queue/cancel.sql

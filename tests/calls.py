@@ -47,6 +47,13 @@ def cancel(conn: Connection, job_id: int, **arguments: Any) -> Any:
     return answer
 
 
+def revoke(conn: Connection, job_id: int, **arguments: Any) -> Any:
+    """Revoke the lease of a job, as "ops" and because "it hangs" unless told otherwise."""
+    said = {"reason": "it hangs", "actor": "ops", **arguments}
+    [answer] = call(conn, "revoke_lease", job_id=job_id, **said)
+    return answer
+
+
 def amend(conn: Connection, job_id: int, status: str, **arguments: Any) -> Any:
     """Amend a verdict."""
     [answer] = call(conn, "amend", **{"job_id": job_id, "status": status, **DECISION, **arguments})

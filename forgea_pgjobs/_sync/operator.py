@@ -19,6 +19,7 @@ from forgea_pgjobs.models import (
     Cancelled,
     DetailsExpired,
     Finding,
+    Released,
     Rescued,
     ReviewedElement,
     SessionLink,
@@ -35,6 +36,7 @@ __all__ = [
     "link_lab_sessions",
     "rescue",
     "reverify",
+    "revoke_lease",
     "unlink_lab_sessions",
     "verify",
     "verify_bodies",
@@ -54,6 +56,18 @@ def cancel(conn: Connection[Any], *, job_id: int, reason: str, actor: str) -> Ca
     Raises: InvalidArgument, JobNotFound, VerdictFinal.
     """
     return call_one(conn, Cancelled, "cancel", locals())
+
+
+def revoke_lease(conn: Connection[Any], *, job_id: int, reason: str, actor: str) -> Released:
+    """Take the lease of a RUNNING job, or review, which is claimable again at once.
+
+    The run ends as REVOKED and is none of ``max_runs``; its worker writes nothing any more.
+
+    Calls ``pgjobs.revoke_lease``.
+
+    Raises: InvalidArgument, JobNotFound, VerdictFinal, NotRunning.
+    """
+    return call_one(conn, Released, "revoke_lease", locals())
 
 
 def rescue(conn: Connection[Any], *, max_jobs: int = 100) -> list[Rescued]:

@@ -18,6 +18,7 @@ from forgea_pgjobs.models import (
     Cancelled,
     DetailsExpired,
     Finding,
+    Released,
     Rescued,
     ReviewedElement,
     SessionLink,
@@ -34,6 +35,7 @@ __all__ = [
     "link_lab_sessions",
     "rescue",
     "reverify",
+    "revoke_lease",
     "unlink_lab_sessions",
     "verify",
     "verify_bodies",
@@ -53,6 +55,20 @@ async def cancel(conn: AsyncConnection[Any], *, job_id: int, reason: str, actor:
     Raises: InvalidArgument, JobNotFound, VerdictFinal.
     """
     return await call_one(conn, Cancelled, "cancel", locals())
+
+
+async def revoke_lease(
+    conn: AsyncConnection[Any], *, job_id: int, reason: str, actor: str
+) -> Released:
+    """Take the lease of a RUNNING job, or review, which is claimable again at once.
+
+    The run ends as REVOKED and is none of ``max_runs``; its worker writes nothing any more.
+
+    Calls ``pgjobs.revoke_lease``.
+
+    Raises: InvalidArgument, JobNotFound, VerdictFinal, NotRunning.
+    """
+    return await call_one(conn, Released, "revoke_lease", locals())
 
 
 async def rescue(conn: AsyncConnection[Any], *, max_jobs: int = 100) -> list[Rescued]:

@@ -42,6 +42,10 @@ begin
             ('artifact_expired', '23V08', 'expiry', 'expiry_kind_id_pkey',
                 'the content of the artifact has expired',
                 'Its hash, size and name stay in verification_artifact; the bytes do not.'),
+            ('not_running', '55V01', 'lease', 'lease_session_id_pkey',
+                'the job is not running',
+                'Only a run can be revoked: cancel ends a job that waits, and why_waiting says '
+                'what for.'),
             ('too_many_open_jobs', '54V01', 'lane', 'lane_open_jobs_check',
                 'the session has 100 open jobs',
                 'Nothing was written. Enqueue again when one of them has ended.'),

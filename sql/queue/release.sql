@@ -5,7 +5,7 @@ create type pgjobs.released as (
     available_at timestamptz
 );
 comment on type pgjobs.released is
-    'Answer of release: QUEUED again, or ERROR when the runs are used up.';
+    'Answer of release and revoke_lease: QUEUED again, or ERROR when the runs are used up.';
 
 
 create function pgjobs.release(
@@ -206,7 +206,8 @@ create function pgjobs._end_run(
     lease pgjobs.lease,
     outcome text,
     reason text,
-    retry_after interval
+    retry_after interval,
+    actor text default null
 )
     returns pgjobs.released
     language plpgsql volatile
@@ -214,16 +215,19 @@ create function pgjobs._end_run(
 as $$
 declare
     v_ended_at timestamptz := greatest(lease.started_at, clock_timestamp());
-    v_last_run_no smallint := lease.last_run_no + (outcome = 'INTERRUPTED')::integer;
+    v_last_run_no smallint := lease.last_run_no
+        + (outcome in ('INTERRUPTED', 'REVOKED'))::integer;
     v_detail text := coalesce(_end_run.reason, 'the lease of the last run was lost');
     v_status text := 'ERROR';
     v_available_at timestamptz;
     v_ready_no bigint;
 begin
-    insert into pgjobs.aborted_run (job_id, started_at, ended_at, run_no, outcome, worker, reason)
+    insert into pgjobs.aborted_run (
+        job_id, started_at, ended_at, run_no, outcome, worker, reason, actor, login
+    )
     values (
-        lease.job_id, lease.started_at, v_ended_at, lease.run_no,
-        _end_run.outcome, lease.worker, _end_run.reason
+        lease.job_id, lease.started_at, v_ended_at, lease.run_no, _end_run.outcome, lease.worker,
+        _end_run.reason, _end_run.actor, case when _end_run.actor is not null then session_user end
     );
     delete from pgjobs.lease as ended where ended.session_id = lease.session_id;
 

@@ -75,8 +75,9 @@ begin
         where artifact.job_id = v_job.job_id
         union all
         select
-            6, run.run_no, run.ended_at, lower(run.outcome), run.run_no, run.worker,
-            jsonb_build_object('reason', run.reason)
+            6, run.run_no, run.ended_at, lower(run.outcome), run.run_no,
+            coalesce(run.actor, run.worker),
+            jsonb_build_object('reason', run.reason, 'login', run.login)
         from pgjobs.aborted_run as run
         where run.job_id = v_job.job_id
         union all

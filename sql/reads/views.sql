@@ -38,7 +38,7 @@ select
     aborted.started_at,
     aborted.ended_at,
     aborted.outcome,
-    aborted.reason
+    aborted.reason || coalesce(' (revoked by ' || aborted.actor || ')', '')
 from pgjobs.aborted_run as aborted
 union all
 select
@@ -65,7 +65,7 @@ where result.lease_token is not null;
 
 comment on view pgjobs.verification_run is
     'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED, '
-    'INTERRUPTED or CANCELLED. Read-only.';
+    'INTERRUPTED, REVOKED or CANCELLED. Read-only.';
 
 
 -- verification_artifact: all of an artifact but its bytes, which read_artifact answers.

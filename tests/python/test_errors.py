@@ -22,6 +22,7 @@ FAMILIES = {
     "25": psycopg.InternalError,
     "42": psycopg.ProgrammingError,
     "54": psycopg.OperationalError,
+    "55": psycopg.OperationalError,
     "P0": psycopg.errors.NoDataFound,
 }
 
@@ -89,6 +90,10 @@ def host_table_closed(conn: Connection) -> None:
     pgjobs.backfill_verification_log(conn)
 
 
+def not_running(conn: Connection) -> None:
+    pgjobs.revoke_lease(conn, job_id=enqueue(conn).job_id, reason="r", actor="a")
+
+
 def too_many_open_jobs(conn: Connection) -> None:
     session = uuid4()
     for _ in range(101):
@@ -114,6 +119,7 @@ REFUSALS: list[tuple[str, type[pgjobs.PgjobsError], Callable[[Connection], objec
     ("42P01", pgjobs.HostTableMissing, pgjobs.backfill_verification_log),
     ("42501", pgjobs.HostTableClosed, host_table_closed),
     ("54V01", pgjobs.TooManyOpenJobs, too_many_open_jobs),
+    ("55V01", pgjobs.NotRunning, not_running),
 ]
 
 

@@ -101,6 +101,7 @@ def test_the_package_exports_every_twin() -> None:
         "release": forgea_pgjobs.Released,
         "rescue": forgea_pgjobs.Rescued,
         "cancel": forgea_pgjobs.Cancelled,
+        "revoke_lease": forgea_pgjobs.Released,
         "add_artifact": forgea_pgjobs.ArtifactAdded,
         "amend": forgea_pgjobs.Amended,
         "reverify": forgea_pgjobs.ReviewedElement,

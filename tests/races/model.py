@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 MAX_RUNS = 2
 WORKERS = ("ada", "bob")
+UNCOUNTED = ("INTERRUPTED", "REVOKED")
 OPEN = ("waiting", "claimable", "delayed", "running", "over")  # over: its lease's end has passed
 
 
@@ -31,7 +32,7 @@ class Job:
 
     def set_back(self, place: str, outcome: str) -> Job:
         """Return the job after a run without a verdict: in this place, unless it was the last."""
-        counted = sum(outcome != "INTERRUPTED" for _, outcome in self.runs)
+        counted = sum(outcome not in UNCOUNTED for _, outcome in self.runs)
         return self.ended("RUNS_EXHAUSTED" if counted == MAX_RUNS else place, outcome)
 
 
@@ -57,11 +58,14 @@ def actions(state: State) -> Iterator[Action]:
     yield from (Action("claim", worker=worker) for worker in WORKERS)
     for number, job in enumerate(state):
         yield Action("cancel", job=number)
+        # Once a job: more of them are more of the same.
+        may_not_count = not any(outcome in UNCOUNTED for _, outcome in job.runs)
+        if may_not_count:
+            yield Action("revoke", job=number)
         for run in range(len(job.runs)):
             for name in ("complete", "complete_many", "release", "heartbeat"):
                 yield Action(name, job=number, run=run)
-            # Once a job: more of them are more of the same.
-            if "INTERRUPTED" not in (outcome for _, outcome in job.runs):
+            if may_not_count:
                 yield Action("interrupt", job=number, run=run)
 
 
@@ -135,6 +139,14 @@ def cancel(state: State, number: int) -> tuple[State, Answer]:
     return put(state, number, replace(job, place="CANCELLED")), ("ERROR",)
 
 
+def revoke(state: State, number: int) -> tuple[State, Answer]:
+    job = state[number]
+    if job.place not in ("running", "over"):
+        return state, "55V01" if job.is_open else "23V02"
+    job = job.ended("claimable", "REVOKED")
+    return put(state, number, job), ("QUEUED", len(job.runs))
+
+
 def step(state: State, action: Action) -> tuple[State, Answer]:
     """Return the state after a call, and its answer."""
     if action.name == "expire":
@@ -145,6 +157,8 @@ def step(state: State, action: Action) -> tuple[State, Answer]:
         return claim(state, action.worker)
     if action.name == "cancel":
         return cancel(state, action.job)
+    if action.name == "revoke":
+        return revoke(state, action.job)
     return on_lease(state, action)
 
 

@@ -105,6 +105,13 @@ def _cancel(name: str) -> Step:
     )
 
 
+def _revoke(name: str) -> Step:
+    return lambda scene: (
+        "revoke_lease",
+        {"job_id": scene.jobs[name], "reason": "it hangs", "actor": "operator"},
+    )
+
+
 STEPS: dict[str, Step] = {
     "enqueue x": _enqueue("x"),
     "enqueue x elsewhere": _enqueue("x", "other_id"),
@@ -116,6 +123,7 @@ STEPS: dict[str, Step] = {
     "heartbeat": _lease("heartbeat"),
     "cancel x": _cancel("x"),
     "cancel z": _cancel("z"),
+    "revoke x": _revoke("x"),
     "add artifact": _lease("add_artifact", kind="LOG", name="log", content=b"log"),
     "reverify x": lambda scene: ("reverify", {"job_ids": [scene.jobs["x"]], **DECISION}),
     "amend x": lambda scene: (
@@ -124,13 +132,13 @@ STEPS: dict[str, Step] = {
     ),
 }
 ENQUEUES = ("enqueue x", "enqueue x elsewhere", "enqueue y")
-QUEUED = ("enqueue x", "enqueue y", "claim", "cancel x", "cancel z")
+QUEUED = ("enqueue x", "enqueue y", "claim", "cancel x", "cancel z", "revoke x")
 RUNNING = tuple(
     name
     for name in STEPS
     if name not in ("enqueue x elsewhere", "cancel z", "reverify x", "amend x")
 )
-FINISHED = ("enqueue x", "enqueue y", "claim", "cancel z", "reverify x", "amend x")
+FINISHED = ("enqueue x", "enqueue y", "claim", "cancel z", "revoke x", "reverify x", "amend x")
 REVIEWED = (*RUNNING, "reverify x", "amend x")
 SCENES: dict[str, tuple[Callable[[Connection], Scene], tuple[str, ...]]] = {
     "nothing": (nothing, (*ENQUEUES, "claim", "rescue")),

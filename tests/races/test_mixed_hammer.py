@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import psycopg
 
-from tests.calls import amend, cancel, enqueue_many, lease, reverify
+from tests.calls import amend, cancel, enqueue_many, lease, reverify, revoke
 from tests.conftest import Connect
 from tests.helpers import Connection, call, enqueue, rows, sha
 from tests.races.ledger import drain, open_places, violations
@@ -21,7 +21,7 @@ TRANSACTIONS = 20_000 if LONG else 500
 SESSIONS = [uuid4() for _ in range(5)]
 # Few commits, so that they meet; and a session's own, so that nobody is refused for another's.
 COMMITS = {session: [sha() for _ in range(TRANSACTIONS // 4)] for session in SESSIONS}
-DOCUMENTED = {"23V02", "23V05", "23V06", "23V07", "25000", "54V01", "40001"}
+DOCUMENTED = {"23V02", "23V05", "23V06", "23V07", "25000", "54V01", "55V01", "40001"}
 
 
 @dataclass(slots=True)
@@ -41,6 +41,7 @@ class Client:
         acts += [self.enqueue_many, self.complete_many]
         rare = [self.release, self.heartbeat, self.cancel, self.rescue, self.expire]
         rare += [self.add_artifact, self.amend, self.reverify, self.expire_artifacts]
+        rare += [self.revoke]
         for _ in range(TRANSACTIONS):
             self.transaction(self.dice.choice(acts + rare))
 
@@ -147,6 +148,10 @@ class Client:
         job_id = self.lease()["job_id"]
         said = cancel(self.conn, job_id)
         return lambda: self.verdicts.append((said.job_id, said.status))
+
+    def revoke(self) -> Callable[[], None]:
+        revoke(self.conn, self.lease()["job_id"])
+        return lambda: None
 
     def rescue(self) -> Callable[[], None]:
         call(self.conn, "rescue")

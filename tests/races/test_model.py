@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import psycopg
 
-from tests.calls import cancel
+from tests.calls import cancel, revoke
 from tests.helpers import Connection, call, enqueue, let_time_pass, rows
 from tests.races import model
 from tests.races.ledger import VIOLATIONS
@@ -66,6 +66,10 @@ class Ledger:
 
     def _cancel(self, action: model.Action) -> model.Answer:
         return (cancel(self.conn, self.jobs[action.job]).status,)
+
+    def _revoke(self, action: model.Action) -> model.Answer:
+        answer = revoke(self.conn, self.jobs[action.job])
+        return answer.status, answer.run_no
 
     def _complete(self, action: model.Action) -> model.Answer:
         [answer] = call(self.conn, "complete", **self._lease(action), status="PASSED")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from psycopg import IsolationLevel
 
-from tests.calls import cancel, release
+from tests.calls import cancel, complete_many, release, revoke
 from tests.conftest import Connect
 from tests.helpers import Connection, call, claim, enqueue, job, refused
 from tests.races.ledger import open_places, violations
@@ -39,6 +39,46 @@ def test_p5_cancel_finds_a_head_that_moves_while_it_waits(
     assert said.status == "ERROR"
     assert (job(observer, job_id).error_reason, job(observer, job_id).run_no) == ("CANCELLED", 1)
     assert (open_places(observer), violations(observer)) == (0, [])
+
+
+@pytest.mark.parametrize("move", ["release", "release and claim", "complete"])
+def test_revoke_lease_takes_the_run_that_it_finds_after_a_wait(
+    connect: Connect, observer: Connection, move: str
+) -> None:
+    mover, revoker = connect(), connect()
+    job_id = enqueue(observer).job_id
+    run = claim(observer)
+    if move == "complete":
+        complete_many(mover, [run])
+    else:
+        release(mover, run, retry_after="0 s")
+    if move == "release and claim":
+        claim(mover)
+    with background(revoker, observer, partial(revoke, revoker, job_id)) as waits:
+        assert waits.blockers() == [mover.info.backend_pid]
+        mover.commit()
+        if move == "release and claim":
+            assert waits.result()[:3] == (job_id, "QUEUED", 2)
+            revoker.commit()
+        else:
+            with refused("55V01" if move == "release" else "23V02"):
+                waits.result()
+    assert violations(observer) == []
+
+
+@pytest.mark.parametrize("level", ABOVE, ids=level_name)
+def test_a_snapshot_older_than_the_lease_does_not_say_that_nothing_runs(
+    connect: Connect, observer: Connection, level: IsolationLevel
+) -> None:
+    revoker = connect()
+    revoker.isolation_level = level
+    job_id = enqueue(observer).job_id
+    revoker.execute("select from pgjobs.ready")
+    claim(observer)
+    with refused("40001"):
+        revoke(revoker, job_id)
+    revoker.rollback()
+    assert revoke(revoker, job_id).status == "QUEUED"
 
 
 @pytest.mark.parametrize("level", ABOVE, ids=level_name)

@@ -19,7 +19,7 @@ from tests.races.rivals import LEVELS, LONG, background, level_name
 from tests.races.scene import ENQUEUES, SCENES, Actor, Scene, state
 
 NEVER_WAIT = {"claim", "rescue"}
-DOCUMENTED = {"40001", "23V02", "23V03", "23V05"}
+DOCUMENTED = {"40001", "23V02", "23V03", "23V05", "55V01"}
 # A call that hangs ends with 57014.
 OPTIONS = "-c statement_timeout=20s"
 ORDERS = ("A ends before B acts", "A ends first", "B ends first")

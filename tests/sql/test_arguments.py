@@ -37,6 +37,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "release": {**LEASE, "reason": "r"},
     "rescue": {"max_jobs": 1},
     "cancel": {"job_id": 1, "reason": "r", "actor": "a"},
+    "revoke_lease": {"job_id": 1, "reason": "r", "actor": "a"},
     "add_artifact": {**LEASE, "kind": "LOG", "name": "log", "content": b"log", "truncated": False},
     "read_artifact": {"artifact_id": 1},
     "amend": {"job_id": 1, "status": "PASSED", **DECISION},
@@ -156,7 +157,7 @@ BAD: dict[tuple[str, ...], dict[str, Any]] = {
     ("release", "reason"): TEXTS,
     **{(f, "reason"): {**TEXTS, "of_passed": "r"} for f in ("complete", "complete_and_claim")},
     ("complete_many", "reasons"): {"of_passed": [None, "r"], "three": [None] * 3},
-    **{("cancel", a): TEXTS for a in ("reason", "actor")},
+    **{(f, a): TEXTS for f in ("cancel", "revoke_lease") for a in ("reason", "actor")},
     **{
         (f, a): TEXTS
         for f in ("amend", "reverify")
@@ -257,7 +258,7 @@ NULLS = {
     ),
     "release": ("job_id", "lease_token", "reason", "count_run"),
     "rescue": ("max_jobs",),
-    "cancel": ("job_id", "reason", "actor"),
+    **dict.fromkeys(("cancel", "revoke_lease"), ("job_id", "reason", "actor")),
     "add_artifact": ("job_id", "lease_token", "kind", "name", "media_type", "truncated"),
     "read_artifact": ("artifact_id",),
     "amend": ("job_id", "status", "reason", "actor", "approver", "ticket"),

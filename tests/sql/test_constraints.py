@@ -12,6 +12,7 @@ from tests.helpers import Connection, refused, rows, sha
 NOW = "2020-01-01 00:00+00"
 CANCELLED = {"status": "ERROR", "error_reason": "CANCELLED"}
 SIGNED = {"actor": "an operator", "login": "l"}
+REVOKED = {"outcome": "REVOKED", "reason": "it hangs"}
 RUNS_EXHAUSTED = {"status": "ERROR", "error_reason": "RUNS_EXHAUSTED", "lease_token": None}
 BACKFILLED = {
     "origin": "BACKFILL",
@@ -93,6 +94,13 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
         "run_no_check": [{"run_no": 0}],
         "outcome_check": [{"outcome": "FAILED"}],
         "reason_check": [{"reason": "no disk"}, {"outcome": "RELEASED"}],
+        "actor_check": [
+            SIGNED,
+            {"actor": "an operator"},
+            {**REVOKED, "actor": "an operator"},
+            {**REVOKED, "login": "l"},
+            REVOKED,
+        ],
     },
     "review": {
         "review_id_pkey": [{"review_id": 1}],

@@ -20,7 +20,8 @@ EXECUTE = {
         "add_artifact",
     },
     "pgjobs_operator": {
-        *("cancel", "rescue", "wake", "amend", "reverify", "expire_artifacts", "expire_details"),
+        *("cancel", "revoke_lease", "rescue", "wake", "amend", "reverify"),
+        *("expire_artifacts", "expire_details"),
         *("verify", "verify_bodies", "backfill_verification_log", "backfill_reconcile"),
         *("read_artifact", "link_lab_sessions", "unlink_lab_sessions", *ASK),
     },
