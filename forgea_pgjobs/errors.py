@@ -122,7 +122,7 @@ class HostTableClosed(PgjobsError, psycopg.errors.InsufficientPrivilege, codes=(
 
 
 class TooManyOpenJobs(PgjobsError, psycopg.OperationalError, codes=("54V01",)):
-    """54V01: the session already has 100 open jobs."""
+    """54V01: the session already has 100 open jobs, or as many as the call allows."""
 
 
 class NotRunning(PgjobsError, psycopg.OperationalError, codes=("55V01",)):

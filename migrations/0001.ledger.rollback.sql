@@ -67,12 +67,13 @@ drop function
     pgjobs._take_lease, pgjobs._check_snapshot, pgjobs._refuse_lease, pgjobs._leave_lane,
     pgjobs._add_ready, pgjobs._promote, pgjobs._next_head, pgjobs.heartbeat, pgjobs.heartbeat_many,
     pgjobs.release, pgjobs.rescue, pgjobs._sweep, pgjobs._take_leases, pgjobs._end_run,
-    pgjobs.revoke_lease, pgjobs.complete, pgjobs.complete_and_claim, pgjobs._complete,
-    pgjobs.complete_many, pgjobs.cancel, pgjobs.read_artifact, pgjobs.add_artifact,
-    pgjobs._keep_body, pgjobs.expire_artifacts, pgjobs.expire_details, pgjobs._old_bodies,
-    pgjobs._is_shared, pgjobs._old_details, pgjobs._expire, pgjobs._expire_before, pgjobs.reverify,
-    pgjobs._answer_review, pgjobs._is_open, pgjobs.amend, pgjobs._add_amendment,
-    pgjobs._effective_status, pgjobs.get_job, pgjobs.is_passed, pgjobs.timeline, pgjobs.why_waiting;
+    pgjobs.revoke_lease, pgjobs._expire_jobs, pgjobs.complete, pgjobs.complete_and_claim,
+    pgjobs._complete, pgjobs.complete_many, pgjobs.cancel, pgjobs.read_artifact,
+    pgjobs.add_artifact, pgjobs._keep_body, pgjobs.expire_artifacts, pgjobs.expire_details,
+    pgjobs._old_bodies, pgjobs._is_shared, pgjobs._old_details, pgjobs._expire,
+    pgjobs._expire_before, pgjobs.reverify, pgjobs._answer_review, pgjobs._is_open, pgjobs.amend,
+    pgjobs._add_amendment, pgjobs._effective_status, pgjobs.get_job, pgjobs.is_passed,
+    pgjobs.timeline, pgjobs.why_waiting;
 drop view
     pgjobs.verification_verdict, pgjobs.verification_job, pgjobs.verification_attempt,
     pgjobs.verification_run, pgjobs.verification_artifact, pgjobs.verification_amendment,

@@ -46,9 +46,9 @@ $$;
 -- lease: a random token and an end. The holder of the token may write the verdict, which is again a
 -- ledger row, and the session's next waiting job becomes the head. A run whose lease ends without a
 -- verdict is recorded as an aborted_run, and the job is ready again until its runs are used up. A
--- job with a verdict is in no hot table any more, unless it is to be judged again: then it goes the
--- same way once more, as a review, and the answer is an amendment beside the verdict. What a run
--- leaves as evidence is its artifacts.
+-- job that is not begun in the time it was given expires. A job with a verdict is in no hot table
+-- any more, unless it is to be judged again: then it goes the same way once more, as a review, and
+-- the answer is an amendment beside the verdict. What a run leaves as evidence is its artifacts.
 --
 --   lab_attempt ---- job ---- verdict --< amendment      the ledger: insert only, guarded, for ever
 --        |            | |\         \--< review ---- review_result
@@ -237,8 +237,8 @@ begin
                 'Only a run can be revoked: cancel ends a job that waits, and why_waiting says '
                 'what for.'),
             ('too_many_open_jobs', '54V01', 'lane', 'lane_open_jobs_check',
-                'the session has 100 open jobs',
-                'Nothing was written. Enqueue again when one of them has ended.'),
+                'the session has ' || v_subject || ' open jobs or more',
+                'Nothing was written. Enqueue again when fewer than ' || v_subject || ' are open.'),
             ('isolation_too_high', '25000', v_subject, '',
                 v_subject || ' needs READ COMMITTED',
                 'Nothing was done. Call it in a transaction of its own.'),
@@ -269,7 +269,8 @@ end
 $$;
 comment on function pgjobs._refuse is
     'Raises the error of the contract with that name. subject: the differing field of a conflict, '
-    'what is missing or closed, or the function; ordinal: of an element in a batch, from 1.';
+    'what is missing or closed, the limit, or the function; ordinal: of an element in a batch, '
+    'from 1.';
 
 
 -- 22004 for a null argument, 22023 for one out of its range or form. At most 64 characters of the
@@ -325,9 +326,11 @@ declare
             when argument = 'priority' then '1 to 4'
             when argument = 'max_runs' then '1 to 25'
             when argument = 'max_jobs' then '1 to 1000'
+            when argument = 'max_open_jobs' then '1 to 100'
             when argument in ('max_rows', 'max_bodies', 'batch_size') then '1 to 10000'
             when argument = 'lease_for' then 'an interval of 1 to 86400 seconds'
             when argument = 'retry_after' then 'an interval of 0 to 86400 seconds'
+            when argument = 'start_within' then 'an interval of 1 to 2592000 seconds'
             when argument = 'older_than' then 'an interval of 0 to 1577880000 seconds'
             when argument = 'available_at' then 'finite and at most 30 days ahead'
             when argument = 'pushed_at' then 'finite'
@@ -603,6 +606,7 @@ create table pgjobs.job (
     created_at timestamptz not null,
     available_at timestamptz,
     payload_sha256 bytea,
+    start_by timestamptz,
     constraint job_job_id_pkey primary key (job_id),
     constraint job_commit_sha_key unique (commit_sha),
     -- No index of its own: the referenced rows are never updated or deleted.
@@ -618,6 +622,8 @@ comment on table pgjobs.job is
 comment on column pgjobs.job.available_at is 'Not to be claimed before; null: at once.';
 comment on column pgjobs.job.payload_sha256 is
     'SHA-256 of the payload''s text, null where none was given.';
+comment on column pgjobs.job.start_by is
+    'Ends as EXPIRED if no run has begun by then; null: waits for ever.';
 comment on constraint job_commit_sha_key on pgjobs.job is
     'One job per commit SHA; serves look-ups by commit.';
 
@@ -679,9 +685,9 @@ comment on function pgjobs._status is 'Where a job stands now.';
 
 -- verdict: how a job ended. Guarantees: one per job (verdict_job_id_pkey), only PASSED, FAILED or
 -- ERROR (verdict_status_check), a reason exactly for ERROR (verdict_error_reason_check), a worker's
--- lease behind every verdict a worker gave (verdict_lease_token_check), a mark on what the history
--- of the host says, which had no run and is never FAILED (verdict_origin_check), no change ever
--- (the guards).
+-- lease behind every verdict a worker gave, and no run behind an expired job's
+-- (verdict_lease_token_check), a mark on what the history of the host says, which had no run and is
+-- never FAILED (verdict_origin_check), no change ever (the guards).
 create table pgjobs.verdict (
     job_id bigint not null,
     completed_at timestamptz not null,
@@ -701,13 +707,17 @@ create table pgjobs.verdict (
     constraint verdict_status_check check (status in ('PASSED', 'FAILED', 'ERROR')),
     constraint verdict_error_reason_check check (
         (status = 'ERROR') = (error_reason is not null)
-        and error_reason in ('REPORTED', 'RUNS_EXHAUSTED', 'CANCELLED', 'BACKFILL_UNKNOWN')
+        and error_reason in (
+            'REPORTED', 'RUNS_EXHAUSTED', 'CANCELLED', 'EXPIRED', 'BACKFILL_UNKNOWN'
+        )
     ),
     constraint verdict_lease_token_check check (
         case
             when origin is not null then actor is null and lease_token is null
             when error_reason = 'CANCELLED' then actor is not null and login is not null
             when error_reason = 'RUNS_EXHAUSTED' then actor is null and lease_token is null
+            when error_reason = 'EXPIRED'
+                then num_nonnulls(actor, lease_token, started_at, worker) = 0 and run_no = 0
             else actor is null and lease_token is not null
         end
         and (lease_token is null or (worker is not null and started_at is not null and run_no > 0))
@@ -740,7 +750,8 @@ comment on column pgjobs.verdict.run_no is 'How many runs the job has had.';
 comment on column pgjobs.verdict.worker is
     'The worker of the latest run; null where there was none.';
 comment on column pgjobs.verdict.error_reason is
-    'REPORTED by the worker, RUNS_EXHAUSTED, CANCELLED or BACKFILL_UNKNOWN; null unless ERROR.';
+    'REPORTED by the worker, RUNS_EXHAUSTED, CANCELLED, EXPIRED (not begun in time) or '
+    'BACKFILL_UNKNOWN; null unless ERROR.';
 comment on column pgjobs.verdict.error_detail is
     'The reason given to complete, release or cancel, or what a backfill knew instead.';
 comment on column pgjobs.verdict.login is
@@ -750,7 +761,7 @@ comment on column pgjobs.verdict.summary_sha256 is
 comment on column pgjobs.verdict.origin is
     'BACKFILL: the history of the host says so, no run of ours; else null.';
 comment on constraint verdict_lease_token_check on pgjobs.verdict is
-    'A worker''s verdict has its lease, a cancel its actor.';
+    'A worker''s verdict has its lease, a cancel its actor, an expired job no run.';
 comment on constraint verdict_origin_check on pgjobs.verdict is
     'A backfilled verdict had no run, is PASSED or unknown, and is marked; no other is unknown.';
 
@@ -906,6 +917,7 @@ create table pgjobs.ready (
     last_run_no smallint not null,
     worker text collate "C",
     lease_lost boolean,
+    start_by timestamptz,
     constraint ready_job_id_pkey primary key (job_id)
 );
 
@@ -914,6 +926,8 @@ create index ready_priority_ready_no_idx on pgjobs.ready (priority, ready_no)
     where ready_no is not null;
 -- Serves the promotion of heads whose time has come.
 create index ready_available_at_idx on pgjobs.ready (available_at) where ready_no is null;
+-- Serves the expiry of jobs that nobody has begun.
+create index ready_start_by_idx on pgjobs.ready (start_by) where start_by is not null;
 
 comment on table pgjobs.ready is
     'Hot: the first open job of a session, claimable or delayed.';
@@ -932,6 +946,8 @@ comment on column pgjobs.ready.last_run_no is
 comment on column pgjobs.ready.worker is 'Who claimed the latest run; null without one.';
 comment on column pgjobs.ready.lease_lost is
     'Whether the latest run lost its lease; null without one.';
+comment on column pgjobs.ready.start_by is
+    'Not to be claimed from then on: the job''s, until its first run; null for a review.';
 
 
 -- lease: the head of a session while a worker runs it. Guarantees: one running job per session
@@ -974,8 +990,12 @@ create table pgjobs.waiting (
     session_id uuid not null,
     turn_no bigint not null,
     reviewed_job_id bigint,
+    start_by timestamptz,
     constraint waiting_session_id_turn_no_pkey primary key (session_id, turn_no)
 );
+
+-- Serves the expiry of jobs that nobody has begun.
+create index waiting_start_by_idx on pgjobs.waiting (start_by) where start_by is not null;
 
 comment on table pgjobs.waiting is 'Hot: a session''s open jobs and reviews behind its head.';
 comment on column pgjobs.waiting.turn_no is
@@ -1169,7 +1189,9 @@ create function pgjobs.enqueue(
     branch text default null,
     changed_files text[] default null,
     pushed_at timestamptz default null,
-    payload jsonb default null
+    payload jsonb default null,
+    start_within interval default null,
+    max_open_jobs integer default 100
 )
     returns pgjobs.enqueued
     language plpgsql volatile security definer
@@ -1189,6 +1211,9 @@ begin
         when not (isfinite(available_at) and available_at <= v_now + interval '30 days')
             then 'available_at'
         when not pgjobs._is_document(payload) then 'payload'
+        when start_within is not null and not pgjobs._is_duration(start_within, 1, 2592000)
+            then 'start_within'
+        when (max_open_jobs between 1 and 100) is not true then 'max_open_jobs'
         when num_nonnulls(author, branch, changed_files, pushed_at) > 0
             then pgjobs._bad_push(author, branch, changed_files, pushed_at)
     end;
@@ -1197,7 +1222,8 @@ begin
             'session_id', session_id, 'commit_sha', commit_sha, 'lab_version', lab_version,
             'delivery_id', delivery_id, 'priority', priority, 'max_runs', max_runs,
             'available_at', available_at, 'payload', payload, 'author', author,
-            'branch', branch, 'changed_files', changed_files, 'pushed_at', pushed_at
+            'branch', branch, 'changed_files', changed_files, 'pushed_at', pushed_at,
+            'start_within', start_within, 'max_open_jobs', max_open_jobs
         ));
     end if;
     if available_at <= v_now then
@@ -1205,15 +1231,16 @@ begin
     end if;
     return pgjobs._enqueue(
         session_id, commit_sha, lab_version, delivery_id, priority, available_at, max_runs,
-        author, branch, changed_files, pushed_at, payload
+        author, branch, changed_files, pushed_at, payload, start_within, max_open_jobs
     );
 end
 $$;
 comment on function pgjobs.enqueue is
     'Queues the one verification of a commit, recording its attempt, or answers the existing '
     'job (created = false). Part of the caller''s transaction. priority 1 first, 4 last; '
-    'max_runs 1 to 25; available_at at most 30 days ahead. Errors: 22023, 22004, 23V03, 23V04, '
-    '54V01, 40001.';
+    'max_runs 1 to 25; available_at at most 30 days ahead; start_within 1 s to 30 days: not begun '
+    'by then, it ends as ERROR, EXPIRED; max_open_jobs 1 to 100: of the session. Errors: 22023, '
+    '22004, 23V03, 23V04, 54V01, 40001.';
 
 
 -- enqueue and enqueue_many, once the arguments are known to be good.
@@ -1238,6 +1265,8 @@ create function pgjobs._enqueue(
     changed_files text[],
     pushed_at timestamptz,
     payload jsonb,
+    start_within interval,
+    max_open_jobs integer,
     new_job_id bigint default null,
     ordinal bigint default null
 )
@@ -1248,6 +1277,7 @@ as $$
 #variable_conflict use_column
 declare
     v_created_at timestamptz;
+    v_start_by timestamptz;
     v_payload_sha256 bytea := sha256(convert_to(payload::text, 'UTF8'));
     v_attempt record;
     v_attempt_id bigint;
@@ -1272,11 +1302,11 @@ begin
         exit when v_job.job_id is not null;
         -- After another look: a known commit is answered, and a used delivery id refused, first.
         if v_lane_is_full then
-            perform pgjobs._refuse('too_many_open_jobs', null, ordinal);
+            perform pgjobs._refuse('too_many_open_jobs', max_open_jobs::text, ordinal);
         end if;
 
         if v_open_jobs is null then
-            select lane.ctid, lane.open_jobs = 100 into v_lane, v_lane_is_full
+            select lane.ctid, lane.open_jobs >= max_open_jobs into v_lane, v_lane_is_full
             from pgjobs.lane as lane
             where lane.session_id = _enqueue.session_id
             for update;
@@ -1319,15 +1349,16 @@ begin
             v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
         end if;
         v_created_at := clock_timestamp();
+        v_start_by := v_created_at + make_interval(secs => extract(epoch from start_within));
         insert into pgjobs.job (
             job_id, session_id, commit_sha, lab_version, priority, max_runs,
-            created_at, available_at, payload_sha256
+            created_at, available_at, payload_sha256, start_by
         )
         overriding system value
         values (
             v_job_id, _enqueue.session_id, _enqueue.commit_sha, _enqueue.lab_version,
             _enqueue.priority, _enqueue.max_runs, v_created_at, _enqueue.available_at,
-            v_payload_sha256
+            v_payload_sha256, v_start_by
         )
         on conflict do nothing;
         continue when not found;
@@ -1337,7 +1368,8 @@ begin
         end if;
         if v_open_jobs = 1 then
             insert into pgjobs.ready (
-                job_id, session_id, attempt_id, available_at, ready_no, priority, last_run_no
+                job_id, session_id, attempt_id, available_at, ready_no, priority, last_run_no,
+                start_by
             )
             values (
                 v_job_id, _enqueue.session_id, v_attempt_id,
@@ -1351,10 +1383,11 @@ begin
                         then v_job_id
                     else nextval('pgjobs.job_job_id_seq')
                 end,
-                _enqueue.priority, _enqueue.max_runs
+                _enqueue.priority, _enqueue.max_runs, v_start_by
             );
         else
-            insert into pgjobs.waiting (session_id, turn_no) values (_enqueue.session_id, v_job_id);
+            insert into pgjobs.waiting (session_id, turn_no, start_by)
+            values (_enqueue.session_id, v_job_id, v_start_by);
         end if;
         return (v_job_id, v_attempt_id, 'QUEUED', true)::pgjobs.enqueued;
     end loop;
@@ -1422,7 +1455,9 @@ create function pgjobs.enqueue_many(
     delivery_ids text[] default null,
     priority integer default 2,
     max_runs integer default 3,
-    payloads jsonb[] default null
+    payloads jsonb[] default null,
+    start_within interval default null,
+    max_open_jobs integer default 100
 )
     returns setof pgjobs.enqueued_element
     language plpgsql volatile security definer
@@ -1450,6 +1485,9 @@ begin
         when payloads is not null and not pgjobs._has_size(payloads, v_size) then 'payloads'
         when (priority between 1 and 4) is not true then 'priority'
         when (max_runs between 1 and 25) is not true then 'max_runs'
+        when start_within is not null and not pgjobs._is_duration(start_within, 1, 2592000)
+            then 'start_within'
+        when (max_open_jobs between 1 and 100) is not true then 'max_open_jobs'
     end;
     if v_bad is null then
         select bad.argument, bad.ordinal into v_bad, v_bad_ordinal
@@ -1476,7 +1514,7 @@ begin
         perform pgjobs._refuse_argument('enqueue_many', v_bad, jsonb_build_object(
             'session_ids', session_ids, 'commit_shas', commit_shas, 'lab_versions', lab_versions,
             'delivery_ids', delivery_ids, 'payloads', payloads, 'priority', priority,
-            'max_runs', max_runs
+            'max_runs', max_runs, 'start_within', start_within, 'max_open_jobs', max_open_jobs
         ), v_bad_ordinal);
     end if;
 
@@ -1519,7 +1557,7 @@ begin
 
     v_is_written := pgjobs._enqueue_new(
         session_ids, commit_shas, lab_versions, delivery_ids, priority, max_runs, payloads,
-        v_job_ids, v_attempt_ids
+        start_within, max_open_jobs, v_job_ids, v_attempt_ids
     );
     for v_element in
         select element.*
@@ -1535,7 +1573,7 @@ begin
         v_enqueued := pgjobs._enqueue(
             v_element.session_id, v_element.commit_sha, v_element.lab_version,
             v_element.delivery_id, priority, null, max_runs, null, null, null, null,
-            v_element.payload, v_element.job_id, v_element.ordinal
+            v_element.payload, start_within, max_open_jobs, v_element.job_id, v_element.ordinal
         );
         v_answers := v_answers || (
             v_element.ordinal, v_enqueued.job_id, v_enqueued.attempt_id, v_enqueued.status,
@@ -1570,6 +1608,8 @@ create function pgjobs._enqueue_new(
     priority integer,
     max_runs integer,
     payloads jsonb[],
+    start_within interval,
+    max_open_jobs integer,
     new_job_ids bigint[],
     new_attempt_ids bigint[]
 )
@@ -1580,6 +1620,7 @@ as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := clock_timestamp();
+    v_start_by timestamptz := v_now + make_interval(secs => extract(epoch from start_within));
     v_lane record;
     v_heads bigint[] := '{}';
     v_has_waiting boolean := false;
@@ -1598,6 +1639,8 @@ begin
             set open_jobs = lane.open_jobs + excluded.open_jobs
         returning lane.open_jobs, lane.head_job_id
     loop
+        -- A lane is full with max_open_jobs as it is with 100.
+        perform (v_lane.open_jobs + 100 - max_open_jobs)::pgjobs.open_jobs;
         v_heads := v_heads || v_lane.head_job_id;
         v_has_waiting := v_has_waiting or v_lane.open_jobs > 1;
     end loop;
@@ -1614,13 +1657,13 @@ begin
 
     insert into pgjobs.job (
         job_id, session_id, commit_sha, lab_version, priority, max_runs, created_at,
-        payload_sha256
+        payload_sha256, start_by
     )
     overriding system value
     select
         element.job_id, element.session_id, element.commit_sha, element.lab_version,
         _enqueue_new.priority, _enqueue_new.max_runs, v_now,
-        sha256(convert_to(element.payload::text, 'UTF8'))
+        sha256(convert_to(element.payload::text, 'UTF8')), v_start_by
     from unnest(
         (select session_ids), (select commit_shas), (select lab_versions), (select payloads),
         (select new_job_ids)
@@ -1641,19 +1684,19 @@ begin
         select max(job_id) from unnest((select new_job_ids)) as job_id
     );
     insert into pgjobs.ready (
-        job_id, session_id, attempt_id, available_at, ready_no, priority, last_run_no
+        job_id, session_id, attempt_id, available_at, ready_no, priority, last_run_no, start_by
     )
     select
         element.job_id, element.session_id, element.attempt_id, v_now,
         case when v_is_late then nextval('pgjobs.job_job_id_seq') else element.job_id end,
-        _enqueue_new.priority, _enqueue_new.max_runs
+        _enqueue_new.priority, _enqueue_new.max_runs, v_start_by
     from unnest((select session_ids), (select new_job_ids), (select new_attempt_ids))
         as element (session_id, job_id, attempt_id)
     where element.job_id is not null
         and (not v_has_waiting or element.job_id in (select unnest(v_heads)));
     if v_has_waiting then
-        insert into pgjobs.waiting (session_id, turn_no)
-        select element.session_id, element.job_id
+        insert into pgjobs.waiting (session_id, turn_no, start_by)
+        select element.session_id, element.job_id, v_start_by
         from unnest((select session_ids), (select new_job_ids)) as element (session_id, job_id)
         where element.job_id is not null and element.job_id not in (select unnest(v_heads));
     end if;
@@ -1771,6 +1814,7 @@ begin
             from pgjobs.ready as ready
             where ready.priority = (select v_priority)
                 and ready.ready_no > (select v_low_water - v_depth)
+                and (ready.start_by > v_now) is not false
             order by ready.ready_no
             limit 1
             for update skip locked;
@@ -1791,6 +1835,7 @@ begin
                 where ready.priority = (select v_priority)
                     and ready.ready_no > (select v_ready_no)
                     and ready.lease_lost is not true
+                    and (ready.start_by > v_now) is not false
                 order by ready.ready_no
                 limit (select max_jobs - cardinality(v_rows))
                 for update skip locked
@@ -1864,7 +1909,7 @@ comment on function pgjobs.claim is
     'Starts a run of up to max_jobs (1 to 1000) claimable jobs, by priority, then those first that '
     'have been claimable longest, one per session, under a lease of lease_for (1 s to 1 day); no '
     'rows when there is nothing to do. A job whose last lease was lost comes alone. Also rescues '
-    'lost leases. Never waits. Errors: 22023, 22004.';
+    'lost leases, and ends what was not begun in time. Never waits. Errors: 22023, 22004.';
 
 
 -- The lane: who is the session's head, and who comes next. Whoever calls these holds the lane's
@@ -2006,13 +2051,14 @@ begin
     end if;
     insert into pgjobs.ready (
         job_id, session_id, attempt_id, available_at, ready_no, review_id, priority, run_no,
-        last_run_no
+        last_run_no, start_by
     )
     values (
         v_job.job_id, v_job.session_id, v_attempt_id,
         greatest(v_job.created_at, coalesce(v_available_at, v_now)), v_ready_no,
         _add_ready.review_id, v_priority, v_runs_before,
-        coalesce(v_runs_before, 0) + v_job.max_runs
+        coalesce(v_runs_before, 0) + v_job.max_runs,
+        case when _add_ready.review_id is null then v_job.start_by end
     );
 end
 $$;
@@ -2341,10 +2387,12 @@ declare
     v_now timestamptz := clock_timestamp();
     v_rescued integer;
     v_promoted integer := 0;
+    v_expired integer;
     v_job_id bigint;
     v_ready_no bigint;
 begin
     select count(*) into v_rescued from pgjobs._take_leases(c_most, since, is_whole);
+    v_expired := pgjobs._expire_jobs(c_most, since);
     for v_job_id in
         select ready.job_id
         from pgjobs.ready as ready
@@ -2357,12 +2405,13 @@ begin
         update pgjobs.ready as ready set ready_no = v_ready_no where ready.job_id = v_job_id;
         v_promoted := v_promoted + 1;
     end loop;
-    return v_rescued < c_most and v_promoted < c_most;
+    return greatest(v_rescued, v_expired, v_promoted) < c_most;
 end
 $$;
 comment on function pgjobs._sweep is
-    'Takes leases that are over and makes delayed heads claimable, up to 1,000 each, whose time '
-    'has come since then; is_whole as for _take_leases. False if there may be more.';
+    'Takes leases that are over, ends jobs that were not begun in time and makes delayed heads '
+    'claimable, up to 1,000 each, whose time has come since then; is_whole as for _take_leases. '
+    'False if there may be more.';
 
 
 -- A lease is over when its end has passed, or lies further ahead than it was ever granted for: then
@@ -2540,6 +2589,71 @@ comment on function pgjobs.revoke_lease is
     'Takes the lease of a RUNNING job, or review, without a verdict: the run ends as REVOKED and '
     'is none of max_runs, the job is claimable at once, and its worker writes nothing any more. '
     'Errors: 22023, 22004, P0002, 23V02, 55V01 (not running), 40001.';
+
+
+-- The race: a claim may take an expired head that was not yet expired a moment ago, and an enqueue,
+-- complete or cancel may have the lane. This waits for none of them: what another holds is left to
+-- the next sweep, and claim hands out nothing whose time is over, swept or not. What waits ends
+-- before the heads, so that none of it becomes a head for nothing; where it did, it ends as one.
+create function pgjobs._expire_jobs(max_jobs integer, since timestamptz)
+    returns integer
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_jobs pgjobs.waiting[];
+    v_job pgjobs.waiting;
+    v_waits boolean;
+begin
+    v_jobs := array(
+        select waiting
+        from pgjobs.waiting as waiting
+        cross join lateral (
+            select from pgjobs.lane as lane
+            where lane.session_id = waiting.session_id
+            for update skip locked
+        ) as lane
+        where waiting.start_by between since and v_now
+        order by waiting.start_by
+        limit max_jobs
+    ) || array(
+        select (ready.session_id, ready.job_id, null, null)::pgjobs.waiting
+        from pgjobs.ready as ready
+        cross join lateral (
+            select from pgjobs.lane as lane
+            where lane.session_id = ready.session_id
+            for update skip locked
+        ) as lane
+        where ready.start_by between since and v_now
+        order by ready.start_by
+        limit max_jobs
+    );
+    foreach v_job in array v_jobs loop
+        delete from pgjobs.waiting as waiting
+        where waiting.session_id = v_job.session_id and waiting.turn_no = v_job.turn_no;
+        v_waits := found;
+        if not v_waits then
+            perform from pgjobs.ready as ready
+            where ready.job_id = v_job.turn_no and ready.start_by <= v_now
+            for update skip locked;
+            continue when not found;
+            delete from pgjobs.ready as ready where ready.job_id = v_job.turn_no;
+        end if;
+        insert into pgjobs.verdict (job_id, completed_at, run_no, status, error_reason)
+        values (v_job.turn_no, v_now, 0, 'ERROR', 'EXPIRED');
+        if v_waits then
+            perform pgjobs._leave_lane(v_job.session_id);
+        else
+            perform pgjobs._next_head(v_job.session_id);
+        end if;
+    end loop;
+    return cardinality(v_jobs);
+end
+$$;
+comment on function pgjobs._expire_jobs is
+    'Ends up to max_jobs jobs, heads and waiting ones, that were not begun by a time since then, '
+    'as ERROR with the reason EXPIRED, and answers how many were due. Never waits.';
 
 
 create type pgjobs.completed_element as (
@@ -3884,7 +3998,7 @@ begin
                     perform pgjobs._leave_lane(v_element.session_id);
                 end if;
             elsif v_open_jobs is null then
-                perform pgjobs._refuse('too_many_open_jobs', null, v_element.ordinal);
+                perform pgjobs._refuse('too_many_open_jobs', '100', v_element.ordinal);
             else
                 select
                     count(*) + 1, coalesce(max(result.run_no), v_run_no)
@@ -4689,7 +4803,7 @@ begin
             jsonb_build_object(
                 'job_id', v_job.job_id, 'lab_version', v_job.lab_version,
                 'priority', v_job.priority, 'max_runs', v_job.max_runs,
-                'available_at', v_job.available_at
+                'available_at', v_job.available_at, 'start_by', v_job.start_by
             )
         where v_job.job_id is not null
         union all
@@ -4729,8 +4843,7 @@ begin
             7, 0, verdict.completed_at,
             case
                 when verdict.origin is not null then 'backfilled'
-                when verdict.error_reason = 'CANCELLED' then 'cancelled'
-                when verdict.error_reason = 'RUNS_EXHAUSTED' then 'runs_exhausted'
+                when verdict.error_reason <> 'REPORTED' then lower(verdict.error_reason)
                 else 'completed'
             end,
             nullif(verdict.run_no, 0),
@@ -4808,10 +4921,11 @@ end
 $$;
 comment on function pgjobs.timeline is
     'What happened to a commit that has a job, in order: recorded, enqueued, claimed, '
-    'artifact_added, lease_lost, released, completed, cancelled, runs_exhausted, backfilled, '
-    'review_queued, review_completed, review_cancelled, review_runs_exhausted, amended, '
-    'artifact_expired, detail_expired. actor: the worker of a run, who decided, or the login of an '
-    'expiry. No rows for a commit without a job. Errors: 22023, 22004.';
+    'artifact_added, lease_lost, released, interrupted, revoked, completed, cancelled, '
+    'runs_exhausted, expired, backfilled, review_queued, review_completed, review_cancelled, '
+    'review_runs_exhausted, amended, artifact_expired, detail_expired. actor: the worker of a run, '
+    'who decided, or the login of an expiry. No rows for a commit without a job. Errors: 22023, '
+    '22004.';
 
 
 create type pgjobs.waiting_reason as (
@@ -5132,6 +5246,22 @@ begin
 end
 $$;
 
+-- An index that has never had an entry is read twice to find none: each that a sweep asks gets one,
+-- which is undone.
+do $$
+begin
+    insert into pgjobs.ready (
+        job_id, session_id, attempt_id, available_at, priority, last_run_no, start_by
+    )
+    values (0, gen_random_uuid(), 0, now(), 1, 1, now());
+    insert into pgjobs.waiting (session_id, turn_no, start_by) values (gen_random_uuid(), 0, now());
+    raise exception 'undo' using errcode = 'P0001';
+exception
+    when raise_exception then
+        return;
+end
+$$;
+
 
 -- Grants, on one page: callers may execute the functions of their role and read the views, nothing
 -- else; PUBLIC has nothing. Functions run as their owner, so no caller needs a right on a table.
@@ -5245,7 +5375,7 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'be1d7b7de20f81962642dc193bbe7a9ee538dcf88a05fe2d4685a8b8e56c8e05');
+values ('0001.ledger', '4da081a91a316f6f4f739804d2e73680fd18460c1767498b1e615a2fea3bbcb0');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

@@ -796,6 +796,23 @@ begin
         union all
         (
             select
+                'job ' || verdict.job_id, 'has expired, but was begun or had time left',
+                'Something wrote past the functions: find out who.'
+            from pgjobs.verdict as verdict
+            join pgjobs.job as job on job.job_id = verdict.job_id
+            left join pgjobs.aborted_run as run on run.job_id = verdict.job_id
+            left join pgjobs.review as review on review.job_id = verdict.job_id
+            where verdict.error_reason = 'EXPIRED'
+                and (
+                    (verdict.completed_at >= job.start_by) is not true
+                    -- The runs of a review come after the verdict.
+                    or run.job_id is not null and review.job_id is null
+                )
+            limit c_most
+        )
+        union all
+        (
+            select
                 'artifact ' || artifact.artifact_id,
                 'its content is gone, and no expiry is on record',
                 'Restore the row of pgjobs.body from a backup.'
@@ -857,7 +874,8 @@ end
 $$;
 comment on function pgjobs._verify_ledger is
     'Second jobs and verdicts, rows whose foreign key leads nowhere, amendments that do not agree '
-    'with their verdict, content that is gone without an expiry, and sequences that are behind.';
+    'with their verdict, jobs that expired though they were begun, content that is gone without an '
+    'expiry, and sequences that are behind.';
 
 
 -- What verify() finds wrong around the schema: roles that can do too much, and the server.
@@ -1370,13 +1388,13 @@ select '0001.ledger', object.* from (values
     ('constraint review_summary_review_id_pkey on pgjobs.review_summary',
         'present', '831b702eeeafb42162c75b735e2b5e13'),
     ('constraint verdict_error_reason_check on pgjobs.verdict',
-        'present', 'b2b31163cbdb40aba5df6773e327fda7'),
+        'present', '170bc29310fdbbd17179ba25e9ba86da'),
     ('constraint verdict_job_id_fkey on pgjobs.verdict',
         'present', 'ad8e204bd6810ad6f833d6fb7014ea8a'),
     ('constraint verdict_job_id_pkey on pgjobs.verdict',
         'present', '29678e1c3ab7cd9b0fc3d750121a0c25'),
     ('constraint verdict_lease_token_check on pgjobs.verdict',
-        'present', 'a91f35b3be36af7c879b99a54379ec37'),
+        'present', 'a200c07c452c4729e953d26591431075'),
     ('constraint verdict_origin_check on pgjobs.verdict',
         'present', '5cbc39b7fd4daae11d2866552955b0ff'),
     ('constraint verdict_status_check on pgjobs.verdict',
@@ -1392,7 +1410,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._add_attempt',
         'present', 'c35a65ffb1be84946c2489cf04c304b5'),
     ('function pgjobs._add_ready',
-        'present', '0b0dea8cc23f8cb4596b02eb404278d2'),
+        'present', '475c2fb253b9b8d4cf7294a673750de9'),
     ('function pgjobs._answer_review',
         'present', '6af9ec167f2466a12f12a93d608ecbcb'),
     ('function pgjobs._bad_claim',
@@ -1412,13 +1430,15 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._end_run',
         'present', '616fca815149f14c230f7b0f41926729'),
     ('function pgjobs._enqueue',
-        'present', '298b55615eca54068329cd850faeab0d'),
+        'present', '446083e0801fbe1b27e9495a9991b5e1'),
     ('function pgjobs._enqueue_new',
-        'present', '4d0b29c29ee8042d2631d45db202064d'),
+        'present', '96a53dd1da23f44447ee1c9a1b37c818'),
     ('function pgjobs._expire',
         'present', '7ed8edab8eef28bfa105e88f1b1a885e'),
     ('function pgjobs._expire_before',
         'present', 'd637523cd3a6bb68e0827e81e6b7558f'),
+    ('function pgjobs._expire_jobs',
+        'present', '4e78bf3a036b18311a896a7d9c2e7650'),
     ('function pgjobs._find_attempt',
         'present', '15796d387542b9efca42d984f1737ddd'),
     ('function pgjobs._find_job',
@@ -1456,15 +1476,15 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._promote',
         'present', 'fc5bb3cef5e15b8c824d944e99d0fb15'),
     ('function pgjobs._refuse',
-        'present', '98fc25bd12085b0c52f8af9ed46e8138'),
+        'present', '4f15bf32ede5d59159c478910f05d148'),
     ('function pgjobs._refuse_argument',
-        'present', 'a1e3bdc214fc0647de4f2626f6e56fec'),
+        'present', '995b7992e83d3daa9ff9b3fb72f46b3d'),
     ('function pgjobs._refuse_lease',
         'present', '90e8a6a8b49df2b0d08fe2531b1e6bd5'),
     ('function pgjobs._status',
         'present', '7700e41be65d2b636e595f52143d218e'),
     ('function pgjobs._sweep',
-        'present', '0e8796bdf84d853d36e730ef1182ef9c'),
+        'present', '5b37b6f5670331dbd3bc146e5a50f523'),
     ('function pgjobs._take_lease',
         'present', '9aa15c37a0b59ec098a8e5b689d58f2b'),
     ('function pgjobs._take_leases',
@@ -1476,7 +1496,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs.cancel',
         'present', 'e8b713b623cf9bff0b3c1509e8b59387'),
     ('function pgjobs.claim',
-        'present', '793b47afdd98b275ba1ab51eb8a70c04'),
+        'present', '6df9521d253f9d680468abb33328287c'),
     ('function pgjobs.complete',
         'present', '324cc9a8d1a4160bb8643d55dbf23bba'),
     ('function pgjobs.complete_and_claim',
@@ -1484,9 +1504,9 @@ select '0001.ledger', object.* from (values
     ('function pgjobs.complete_many',
         'present', '68bf4abbbf35028375408f1453b97240'),
     ('function pgjobs.enqueue',
-        'present', 'a5517ce2497c99fc3d826655c00297bb'),
+        'present', '5a3d31672ecc90eb847f5bf79d11f3b2'),
     ('function pgjobs.enqueue_many',
-        'present', 'ec06535368d06b74d8e71a744cd3739f'),
+        'present', '2167bf832fe477c9ec168a39fbba2720'),
     ('function pgjobs.expire_artifacts',
         'present', '23416df2658fe1a7a4e325d419686669'),
     ('function pgjobs.expire_details',
@@ -1508,11 +1528,11 @@ select '0001.ledger', object.* from (values
     ('function pgjobs.rescue',
         'present', 'c25b44752fa1fbf249407f609b5e8ca4'),
     ('function pgjobs.reverify',
-        'present', 'd40af5a5022902c55c6719f77481f063'),
+        'present', 'b82a3983cfbd9da2a69f6ea0dc9a8290'),
     ('function pgjobs.revoke_lease',
         'present', '88d45b745df9e7eed71ba7717587e4be'),
     ('function pgjobs.timeline',
-        'present', '184adb4b0807190856748248e3d70b4d'),
+        'present', '5aa5b8730b95a488c7947c7686e64234'),
     ('function pgjobs.wake',
         'present', 'f4c0f2a71b868ef77758e4fce5a8ed87'),
     ('function pgjobs.why_waiting',
@@ -1631,8 +1651,12 @@ select '0001.ledger', object.* from (values
         'present', 'e1ea44c76f5c66294132e2ed8edca7c1'),
     ('index pgjobs.ready_priority_ready_no_idx',
         'present', 'bee1b7e89c32730398d7ee1a8dfbb4af'),
+    ('index pgjobs.ready_start_by_idx',
+        'present', '3653054f14c0d64577a4a9a194e8c6b4'),
     ('index pgjobs.verdict_status_completed_at_idx',
         'present', '55af117c8860f16fd38b4048397bcfeb'),
+    ('index pgjobs.waiting_start_by_idx',
+        'present', '3748107c00ff435780026952ada1452a'),
     ('sequence pgjobs.amendment_amendment_id_seq',
         'present', '4ca46ec6d83719bdaf4ef4e34251c2b2'),
     ('sequence pgjobs.artifact_artifact_id_seq',
@@ -1670,7 +1694,7 @@ select '0001.ledger', object.* from (values
     ('table pgjobs.expiry',
         'present', '0bd168729a6f8380b3d47f2fc9a27a1b'),
     ('table pgjobs.job',
-        'present', 'c736612b5c5519e3096e6b07110fe8a2'),
+        'present', 'ef5fb6e885d64322c0bef5a5b89b9a9e'),
     ('table pgjobs.job_payload',
         'present', 'a8639c53fcdf2a2b6448df07d4cc252a'),
     ('table pgjobs.lab_attempt',
@@ -1682,7 +1706,7 @@ select '0001.ledger', object.* from (values
     ('table pgjobs.migration',
         'present', 'e3d5cd2f94c84ed10e26206850d152eb'),
     ('table pgjobs.ready',
-        'present', '41aabfc4b417e19287db6ed86703ef5c'),
+        'present', '801f4da7fa8175cb352a02fe88495de4'),
     ('table pgjobs.review',
         'present', '855a9cb31b6ee16ed8a5296af94da8b5'),
     ('table pgjobs.review_result',
@@ -1694,7 +1718,7 @@ select '0001.ledger', object.* from (values
     ('table pgjobs.verdict_summary',
         'present', '93eb50b84951a71047b885a57d1980bc'),
     ('table pgjobs.waiting',
-        'present', 'd7f8571796ce538a325a93da13ed7337'),
+        'present', 'b7ebe8f53f9b3ff77684fa61cbcc043b'),
     ('trigger aborted_run_append_only on pgjobs.aborted_run',
         'always on', '7a0afcd168138d7d1159a8b971aa564c'),
     ('trigger aborted_run_no_truncate on pgjobs.aborted_run',
@@ -1944,7 +1968,7 @@ select '0003.verify', object.* from (values
     ('function pgjobs._installed',
         'present', '5be042da41068a8de1d76f16e9dbe818'),
     ('function pgjobs._verify_ledger',
-        'present', 'e0804214d2a501414421a1c0d6b3b5b8'),
+        'present', 'b972ec0e06ec1579c4420a8f79f6160a'),
     ('function pgjobs._verify_objects',
         'present', 'fdb87de196ffa78ca127f8212787e54d'),
     ('function pgjobs._verify_open_jobs',
@@ -1973,7 +1997,7 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', '1404966ae69be911c2891ad7267cc37fefcaab4d821bf33d964f7698a2eb562d');
+values ('0003.verify', '6c586d45b390d559cf34123087505069838ed85a020298bbb5dc363adbaf1420');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

@@ -8,9 +8,9 @@
 -- lease: a random token and an end. The holder of the token may write the verdict, which is again a
 -- ledger row, and the session's next waiting job becomes the head. A run whose lease ends without a
 -- verdict is recorded as an aborted_run, and the job is ready again until its runs are used up. A
--- job with a verdict is in no hot table any more, unless it is to be judged again: then it goes the
--- same way once more, as a review, and the answer is an amendment beside the verdict. What a run
--- leaves as evidence is its artifacts.
+-- job that is not begun in the time it was given expires. A job with a verdict is in no hot table
+-- any more, unless it is to be judged again: then it goes the same way once more, as a review, and
+-- the answer is an amendment beside the verdict. What a run leaves as evidence is its artifacts.
 --
 --   lab_attempt ---- job ---- verdict --< amendment      the ledger: insert only, guarded, for ever
 --        |            | |\         \--< review ---- review_result
@@ -57,6 +57,7 @@
 \ir queue/heartbeat.sql
 \ir queue/release.sql
 \ir queue/revoke_lease.sql
+\ir queue/expire_jobs.sql
 \ir queue/complete.sql
 \ir queue/complete_many.sql
 \ir queue/cancel.sql

@@ -79,6 +79,15 @@ def let_time_pass(conn: Connection, interval: str) -> None:
     conn.execute("select setval('pgjobs.swept_at', 0)")
 
 
+def overdue_now(conn: Connection) -> None:
+    """Let the time pass by which jobs were to be begun, and that of the last sweep."""
+    conn.execute("alter table pgjobs.job disable trigger job_append_only")
+    for table in ("job", "ready", "waiting"):
+        conn.execute(f"update pgjobs.{table} set start_by = now() where start_by > now()".encode())
+    conn.execute("alter table pgjobs.job enable always trigger job_append_only")
+    conn.execute("select setval('pgjobs.swept_at', 0)")
+
+
 @contextmanager
 def refused(
     sqlstate: str, constraint: str | None = None

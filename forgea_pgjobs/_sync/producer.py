@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 PUSH = ("author", "branch", "changed_files", "pushed_at")
-OPTIONAL = {"delivery_id", "available_at", "payload", *PUSH}
+OPTIONAL = {"delivery_id", "available_at", "payload", "start_within", *PUSH}
 
 
 def enqueue(
@@ -51,12 +51,15 @@ def enqueue(
     changed_files: Sequence[str] | None = None,
     pushed_at: datetime | None = None,
     payload: Any = None,
+    start_within: timedelta | None = None,
+    max_open_jobs: int = 100,
 ) -> Enqueued:
     """Queue the one verification of a commit, or return the existing job (``created`` is false).
 
     Calls ``pgjobs.enqueue``. priority: 1 first … 4 last. max_runs: 1 … 25. available_at: at most
-    30 days ahead, None for at once. payload: JSON, at most 64 KiB. Above READ COMMITTED a rival
-    costs a retry (40001); see ``retry``.
+    30 days ahead, None for at once. payload: JSON, at most 64 KiB. start_within: 1 s … 30 days; not
+    begun by then, the job ends as ERROR, EXPIRED. max_open_jobs: 1 … 100 of the session. Above READ
+    COMMITTED a rival costs a retry (40001); see ``retry``.
 
     Raises: InvalidArgument, CommitTaken, DeliveryConflict, TooManyOpenJobs.
     """
@@ -73,6 +76,8 @@ def enqueue_many(
     priority: int = 2,
     max_runs: int = 3,
     payloads: Sequence[Any] | None = None,
+    start_within: timedelta | None = None,
+    max_open_jobs: int = 100,
 ) -> list[EnqueuedElement]:
     """Enqueue 0 … 10,000 commits, all or nothing, and return one answer per element, in order.
 

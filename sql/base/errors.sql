@@ -47,8 +47,8 @@ begin
                 'Only a run can be revoked: cancel ends a job that waits, and why_waiting says '
                 'what for.'),
             ('too_many_open_jobs', '54V01', 'lane', 'lane_open_jobs_check',
-                'the session has 100 open jobs',
-                'Nothing was written. Enqueue again when one of them has ended.'),
+                'the session has ' || v_subject || ' open jobs or more',
+                'Nothing was written. Enqueue again when fewer than ' || v_subject || ' are open.'),
             ('isolation_too_high', '25000', v_subject, '',
                 v_subject || ' needs READ COMMITTED',
                 'Nothing was done. Call it in a transaction of its own.'),
@@ -79,7 +79,8 @@ end
 $$;
 comment on function pgjobs._refuse is
     'Raises the error of the contract with that name. subject: the differing field of a conflict, '
-    'what is missing or closed, or the function; ordinal: of an element in a batch, from 1.';
+    'what is missing or closed, the limit, or the function; ordinal: of an element in a batch, '
+    'from 1.';
 
 
 -- 22004 for a null argument, 22023 for one out of its range or form. At most 64 characters of the
@@ -135,9 +136,11 @@ declare
             when argument = 'priority' then '1 to 4'
             when argument = 'max_runs' then '1 to 25'
             when argument = 'max_jobs' then '1 to 1000'
+            when argument = 'max_open_jobs' then '1 to 100'
             when argument in ('max_rows', 'max_bodies', 'batch_size') then '1 to 10000'
             when argument = 'lease_for' then 'an interval of 1 to 86400 seconds'
             when argument = 'retry_after' then 'an interval of 0 to 86400 seconds'
+            when argument = 'start_within' then 'an interval of 1 to 2592000 seconds'
             when argument = 'older_than' then 'an interval of 0 to 1577880000 seconds'
             when argument = 'available_at' then 'finite and at most 30 days ahead'
             when argument = 'pushed_at' then 'finite'

@@ -195,7 +195,7 @@ begin
                     perform pgjobs._leave_lane(v_element.session_id);
                 end if;
             elsif v_open_jobs is null then
-                perform pgjobs._refuse('too_many_open_jobs', null, v_element.ordinal);
+                perform pgjobs._refuse('too_many_open_jobs', '100', v_element.ordinal);
             else
                 select
                     count(*) + 1, coalesce(max(result.run_no), v_run_no)

@@ -12,6 +12,7 @@ create table pgjobs.job (
     created_at timestamptz not null,
     available_at timestamptz,
     payload_sha256 bytea,
+    start_by timestamptz,
     constraint job_job_id_pkey primary key (job_id),
     constraint job_commit_sha_key unique (commit_sha),
     -- No index of its own: the referenced rows are never updated or deleted.
@@ -27,6 +28,8 @@ comment on table pgjobs.job is
 comment on column pgjobs.job.available_at is 'Not to be claimed before; null: at once.';
 comment on column pgjobs.job.payload_sha256 is
     'SHA-256 of the payload''s text, null where none was given.';
+comment on column pgjobs.job.start_by is
+    'Ends as EXPIRED if no run has begun by then; null: waits for ever.';
 comment on constraint job_commit_sha_key on pgjobs.job is
     'One job per commit SHA; serves look-ups by commit.';
 

@@ -102,3 +102,19 @@ begin
     end loop;
 end
 $$;
+
+-- An index that has never had an entry is read twice to find none: each that a sweep asks gets one,
+-- which is undone.
+do $$
+begin
+    insert into pgjobs.ready (
+        job_id, session_id, attempt_id, available_at, priority, last_run_no, start_by
+    )
+    values (0, gen_random_uuid(), 0, now(), 1, 1, now());
+    insert into pgjobs.waiting (session_id, turn_no, start_by) values (gen_random_uuid(), 0, now());
+    raise exception 'undo' using errcode = 'P0001';
+exception
+    when raise_exception then
+        return;
+end
+$$;

@@ -1,8 +1,8 @@
 -- verdict: how a job ended. Guarantees: one per job (verdict_job_id_pkey), only PASSED, FAILED or
 -- ERROR (verdict_status_check), a reason exactly for ERROR (verdict_error_reason_check), a worker's
--- lease behind every verdict a worker gave (verdict_lease_token_check), a mark on what the history
--- of the host says, which had no run and is never FAILED (verdict_origin_check), no change ever
--- (the guards).
+-- lease behind every verdict a worker gave, and no run behind an expired job's
+-- (verdict_lease_token_check), a mark on what the history of the host says, which had no run and is
+-- never FAILED (verdict_origin_check), no change ever (the guards).
 create table pgjobs.verdict (
     job_id bigint not null,
     completed_at timestamptz not null,
@@ -22,13 +22,17 @@ create table pgjobs.verdict (
     constraint verdict_status_check check (status in ('PASSED', 'FAILED', 'ERROR')),
     constraint verdict_error_reason_check check (
         (status = 'ERROR') = (error_reason is not null)
-        and error_reason in ('REPORTED', 'RUNS_EXHAUSTED', 'CANCELLED', 'BACKFILL_UNKNOWN')
+        and error_reason in (
+            'REPORTED', 'RUNS_EXHAUSTED', 'CANCELLED', 'EXPIRED', 'BACKFILL_UNKNOWN'
+        )
     ),
     constraint verdict_lease_token_check check (
         case
             when origin is not null then actor is null and lease_token is null
             when error_reason = 'CANCELLED' then actor is not null and login is not null
             when error_reason = 'RUNS_EXHAUSTED' then actor is null and lease_token is null
+            when error_reason = 'EXPIRED'
+                then num_nonnulls(actor, lease_token, started_at, worker) = 0 and run_no = 0
             else actor is null and lease_token is not null
         end
         and (lease_token is null or (worker is not null and started_at is not null and run_no > 0))
@@ -61,7 +65,8 @@ comment on column pgjobs.verdict.run_no is 'How many runs the job has had.';
 comment on column pgjobs.verdict.worker is
     'The worker of the latest run; null where there was none.';
 comment on column pgjobs.verdict.error_reason is
-    'REPORTED by the worker, RUNS_EXHAUSTED, CANCELLED or BACKFILL_UNKNOWN; null unless ERROR.';
+    'REPORTED by the worker, RUNS_EXHAUSTED, CANCELLED, EXPIRED (not begun in time) or '
+    'BACKFILL_UNKNOWN; null unless ERROR.';
 comment on column pgjobs.verdict.error_detail is
     'The reason given to complete, release or cancel, or what a backfill knew instead.';
 comment on column pgjobs.verdict.login is
@@ -71,7 +76,7 @@ comment on column pgjobs.verdict.summary_sha256 is
 comment on column pgjobs.verdict.origin is
     'BACKFILL: the history of the host says so, no run of ours; else null.';
 comment on constraint verdict_lease_token_check on pgjobs.verdict is
-    'A worker''s verdict has its lease, a cancel its actor.';
+    'A worker''s verdict has its lease, a cancel its actor, an expired job no run.';
 comment on constraint verdict_origin_check on pgjobs.verdict is
     'A backfilled verdict had no run, is PASSED or unknown, and is marked; no other is unknown.';
 

@@ -101,6 +101,7 @@ begin
             from pgjobs.ready as ready
             where ready.priority = (select v_priority)
                 and ready.ready_no > (select v_low_water - v_depth)
+                and (ready.start_by > v_now) is not false
             order by ready.ready_no
             limit 1
             for update skip locked;
@@ -121,6 +122,7 @@ begin
                 where ready.priority = (select v_priority)
                     and ready.ready_no > (select v_ready_no)
                     and ready.lease_lost is not true
+                    and (ready.start_by > v_now) is not false
                 order by ready.ready_no
                 limit (select max_jobs - cardinality(v_rows))
                 for update skip locked
@@ -194,4 +196,4 @@ comment on function pgjobs.claim is
     'Starts a run of up to max_jobs (1 to 1000) claimable jobs, by priority, then those first that '
     'have been claimable longest, one per session, under a lease of lease_for (1 s to 1 day); no '
     'rows when there is nothing to do. A job whose last lease was lost comes alone. Also rescues '
-    'lost leases. Never waits. Errors: 22023, 22004.';
+    'lost leases, and ends what was not begun in time. Never waits. Errors: 22023, 22004.';

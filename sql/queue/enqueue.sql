@@ -20,7 +20,9 @@ create function pgjobs.enqueue(
     branch text default null,
     changed_files text[] default null,
     pushed_at timestamptz default null,
-    payload jsonb default null
+    payload jsonb default null,
+    start_within interval default null,
+    max_open_jobs integer default 100
 )
     returns pgjobs.enqueued
     language plpgsql volatile security definer
@@ -40,6 +42,9 @@ begin
         when not (isfinite(available_at) and available_at <= v_now + interval '30 days')
             then 'available_at'
         when not pgjobs._is_document(payload) then 'payload'
+        when start_within is not null and not pgjobs._is_duration(start_within, 1, 2592000)
+            then 'start_within'
+        when (max_open_jobs between 1 and 100) is not true then 'max_open_jobs'
         when num_nonnulls(author, branch, changed_files, pushed_at) > 0
             then pgjobs._bad_push(author, branch, changed_files, pushed_at)
     end;
@@ -48,7 +53,8 @@ begin
             'session_id', session_id, 'commit_sha', commit_sha, 'lab_version', lab_version,
             'delivery_id', delivery_id, 'priority', priority, 'max_runs', max_runs,
             'available_at', available_at, 'payload', payload, 'author', author,
-            'branch', branch, 'changed_files', changed_files, 'pushed_at', pushed_at
+            'branch', branch, 'changed_files', changed_files, 'pushed_at', pushed_at,
+            'start_within', start_within, 'max_open_jobs', max_open_jobs
         ));
     end if;
     if available_at <= v_now then
@@ -56,15 +62,16 @@ begin
     end if;
     return pgjobs._enqueue(
         session_id, commit_sha, lab_version, delivery_id, priority, available_at, max_runs,
-        author, branch, changed_files, pushed_at, payload
+        author, branch, changed_files, pushed_at, payload, start_within, max_open_jobs
     );
 end
 $$;
 comment on function pgjobs.enqueue is
     'Queues the one verification of a commit, recording its attempt, or answers the existing '
     'job (created = false). Part of the caller''s transaction. priority 1 first, 4 last; '
-    'max_runs 1 to 25; available_at at most 30 days ahead. Errors: 22023, 22004, 23V03, 23V04, '
-    '54V01, 40001.';
+    'max_runs 1 to 25; available_at at most 30 days ahead; start_within 1 s to 30 days: not begun '
+    'by then, it ends as ERROR, EXPIRED; max_open_jobs 1 to 100: of the session. Errors: 22023, '
+    '22004, 23V03, 23V04, 54V01, 40001.';
 
 
 -- enqueue and enqueue_many, once the arguments are known to be good.
@@ -89,6 +96,8 @@ create function pgjobs._enqueue(
     changed_files text[],
     pushed_at timestamptz,
     payload jsonb,
+    start_within interval,
+    max_open_jobs integer,
     new_job_id bigint default null,
     ordinal bigint default null
 )
@@ -99,6 +108,7 @@ as $$
 #variable_conflict use_column
 declare
     v_created_at timestamptz;
+    v_start_by timestamptz;
     v_payload_sha256 bytea := sha256(convert_to(payload::text, 'UTF8'));
     v_attempt record;
     v_attempt_id bigint;
@@ -123,11 +133,11 @@ begin
         exit when v_job.job_id is not null;
         -- After another look: a known commit is answered, and a used delivery id refused, first.
         if v_lane_is_full then
-            perform pgjobs._refuse('too_many_open_jobs', null, ordinal);
+            perform pgjobs._refuse('too_many_open_jobs', max_open_jobs::text, ordinal);
         end if;
 
         if v_open_jobs is null then
-            select lane.ctid, lane.open_jobs = 100 into v_lane, v_lane_is_full
+            select lane.ctid, lane.open_jobs >= max_open_jobs into v_lane, v_lane_is_full
             from pgjobs.lane as lane
             where lane.session_id = _enqueue.session_id
             for update;
@@ -170,15 +180,16 @@ begin
             v_job_id := coalesce(new_job_id, nextval('pgjobs.job_job_id_seq'));
         end if;
         v_created_at := clock_timestamp();
+        v_start_by := v_created_at + make_interval(secs => extract(epoch from start_within));
         insert into pgjobs.job (
             job_id, session_id, commit_sha, lab_version, priority, max_runs,
-            created_at, available_at, payload_sha256
+            created_at, available_at, payload_sha256, start_by
         )
         overriding system value
         values (
             v_job_id, _enqueue.session_id, _enqueue.commit_sha, _enqueue.lab_version,
             _enqueue.priority, _enqueue.max_runs, v_created_at, _enqueue.available_at,
-            v_payload_sha256
+            v_payload_sha256, v_start_by
         )
         on conflict do nothing;
         continue when not found;
@@ -188,7 +199,8 @@ begin
         end if;
         if v_open_jobs = 1 then
             insert into pgjobs.ready (
-                job_id, session_id, attempt_id, available_at, ready_no, priority, last_run_no
+                job_id, session_id, attempt_id, available_at, ready_no, priority, last_run_no,
+                start_by
             )
             values (
                 v_job_id, _enqueue.session_id, v_attempt_id,
@@ -202,10 +214,11 @@ begin
                         then v_job_id
                     else nextval('pgjobs.job_job_id_seq')
                 end,
-                _enqueue.priority, _enqueue.max_runs
+                _enqueue.priority, _enqueue.max_runs, v_start_by
             );
         else
-            insert into pgjobs.waiting (session_id, turn_no) values (_enqueue.session_id, v_job_id);
+            insert into pgjobs.waiting (session_id, turn_no, start_by)
+            values (_enqueue.session_id, v_job_id, v_start_by);
         end if;
         return (v_job_id, v_attempt_id, 'QUEUED', true)::pgjobs.enqueued;
     end loop;

@@ -20,7 +20,9 @@ create function pgjobs.enqueue_many(
     delivery_ids text[] default null,
     priority integer default 2,
     max_runs integer default 3,
-    payloads jsonb[] default null
+    payloads jsonb[] default null,
+    start_within interval default null,
+    max_open_jobs integer default 100
 )
     returns setof pgjobs.enqueued_element
     language plpgsql volatile security definer
@@ -48,6 +50,9 @@ begin
         when payloads is not null and not pgjobs._has_size(payloads, v_size) then 'payloads'
         when (priority between 1 and 4) is not true then 'priority'
         when (max_runs between 1 and 25) is not true then 'max_runs'
+        when start_within is not null and not pgjobs._is_duration(start_within, 1, 2592000)
+            then 'start_within'
+        when (max_open_jobs between 1 and 100) is not true then 'max_open_jobs'
     end;
     if v_bad is null then
         select bad.argument, bad.ordinal into v_bad, v_bad_ordinal
@@ -74,7 +79,7 @@ begin
         perform pgjobs._refuse_argument('enqueue_many', v_bad, jsonb_build_object(
             'session_ids', session_ids, 'commit_shas', commit_shas, 'lab_versions', lab_versions,
             'delivery_ids', delivery_ids, 'payloads', payloads, 'priority', priority,
-            'max_runs', max_runs
+            'max_runs', max_runs, 'start_within', start_within, 'max_open_jobs', max_open_jobs
         ), v_bad_ordinal);
     end if;
 
@@ -117,7 +122,7 @@ begin
 
     v_is_written := pgjobs._enqueue_new(
         session_ids, commit_shas, lab_versions, delivery_ids, priority, max_runs, payloads,
-        v_job_ids, v_attempt_ids
+        start_within, max_open_jobs, v_job_ids, v_attempt_ids
     );
     for v_element in
         select element.*
@@ -133,7 +138,7 @@ begin
         v_enqueued := pgjobs._enqueue(
             v_element.session_id, v_element.commit_sha, v_element.lab_version,
             v_element.delivery_id, priority, null, max_runs, null, null, null, null,
-            v_element.payload, v_element.job_id, v_element.ordinal
+            v_element.payload, start_within, max_open_jobs, v_element.job_id, v_element.ordinal
         );
         v_answers := v_answers || (
             v_element.ordinal, v_enqueued.job_id, v_enqueued.attempt_id, v_enqueued.status,
@@ -168,6 +173,8 @@ create function pgjobs._enqueue_new(
     priority integer,
     max_runs integer,
     payloads jsonb[],
+    start_within interval,
+    max_open_jobs integer,
     new_job_ids bigint[],
     new_attempt_ids bigint[]
 )
@@ -178,6 +185,7 @@ as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := clock_timestamp();
+    v_start_by timestamptz := v_now + make_interval(secs => extract(epoch from start_within));
     v_lane record;
     v_heads bigint[] := '{}';
     v_has_waiting boolean := false;
@@ -196,6 +204,8 @@ begin
             set open_jobs = lane.open_jobs + excluded.open_jobs
         returning lane.open_jobs, lane.head_job_id
     loop
+        -- A lane is full with max_open_jobs as it is with 100.
+        perform (v_lane.open_jobs + 100 - max_open_jobs)::pgjobs.open_jobs;
         v_heads := v_heads || v_lane.head_job_id;
         v_has_waiting := v_has_waiting or v_lane.open_jobs > 1;
     end loop;
@@ -212,13 +222,13 @@ begin
 
     insert into pgjobs.job (
         job_id, session_id, commit_sha, lab_version, priority, max_runs, created_at,
-        payload_sha256
+        payload_sha256, start_by
     )
     overriding system value
     select
         element.job_id, element.session_id, element.commit_sha, element.lab_version,
         _enqueue_new.priority, _enqueue_new.max_runs, v_now,
-        sha256(convert_to(element.payload::text, 'UTF8'))
+        sha256(convert_to(element.payload::text, 'UTF8')), v_start_by
     from unnest(
         (select session_ids), (select commit_shas), (select lab_versions), (select payloads),
         (select new_job_ids)
@@ -239,19 +249,19 @@ begin
         select max(job_id) from unnest((select new_job_ids)) as job_id
     );
     insert into pgjobs.ready (
-        job_id, session_id, attempt_id, available_at, ready_no, priority, last_run_no
+        job_id, session_id, attempt_id, available_at, ready_no, priority, last_run_no, start_by
     )
     select
         element.job_id, element.session_id, element.attempt_id, v_now,
         case when v_is_late then nextval('pgjobs.job_job_id_seq') else element.job_id end,
-        _enqueue_new.priority, _enqueue_new.max_runs
+        _enqueue_new.priority, _enqueue_new.max_runs, v_start_by
     from unnest((select session_ids), (select new_job_ids), (select new_attempt_ids))
         as element (session_id, job_id, attempt_id)
     where element.job_id is not null
         and (not v_has_waiting or element.job_id in (select unnest(v_heads)));
     if v_has_waiting then
-        insert into pgjobs.waiting (session_id, turn_no)
-        select element.session_id, element.job_id
+        insert into pgjobs.waiting (session_id, turn_no, start_by)
+        select element.session_id, element.job_id, v_start_by
         from unnest((select session_ids), (select new_job_ids)) as element (session_id, job_id)
         where element.job_id is not null and element.job_id not in (select unnest(v_heads));
     end if;

@@ -34,6 +34,7 @@ create table pgjobs.ready (
     last_run_no smallint not null,
     worker text collate "C",
     lease_lost boolean,
+    start_by timestamptz,
     constraint ready_job_id_pkey primary key (job_id)
 );
 
@@ -42,6 +43,8 @@ create index ready_priority_ready_no_idx on pgjobs.ready (priority, ready_no)
     where ready_no is not null;
 -- Serves the promotion of heads whose time has come.
 create index ready_available_at_idx on pgjobs.ready (available_at) where ready_no is null;
+-- Serves the expiry of jobs that nobody has begun.
+create index ready_start_by_idx on pgjobs.ready (start_by) where start_by is not null;
 
 comment on table pgjobs.ready is
     'Hot: the first open job of a session, claimable or delayed.';
@@ -60,6 +63,8 @@ comment on column pgjobs.ready.last_run_no is
 comment on column pgjobs.ready.worker is 'Who claimed the latest run; null without one.';
 comment on column pgjobs.ready.lease_lost is
     'Whether the latest run lost its lease; null without one.';
+comment on column pgjobs.ready.start_by is
+    'Not to be claimed from then on: the job''s, until its first run; null for a review.';
 
 
 -- lease: the head of a session while a worker runs it. Guarantees: one running job per session
@@ -102,8 +107,12 @@ create table pgjobs.waiting (
     session_id uuid not null,
     turn_no bigint not null,
     reviewed_job_id bigint,
+    start_by timestamptz,
     constraint waiting_session_id_turn_no_pkey primary key (session_id, turn_no)
 );
+
+-- Serves the expiry of jobs that nobody has begun.
+create index waiting_start_by_idx on pgjobs.waiting (start_by) where start_by is not null;
 
 comment on table pgjobs.waiting is 'Hot: a session''s open jobs and reviews behind its head.';
 comment on column pgjobs.waiting.turn_no is

@@ -137,13 +137,14 @@ begin
     end if;
     insert into pgjobs.ready (
         job_id, session_id, attempt_id, available_at, ready_no, review_id, priority, run_no,
-        last_run_no
+        last_run_no, start_by
     )
     values (
         v_job.job_id, v_job.session_id, v_attempt_id,
         greatest(v_job.created_at, coalesce(v_available_at, v_now)), v_ready_no,
         _add_ready.review_id, v_priority, v_runs_before,
-        coalesce(v_runs_before, 0) + v_job.max_runs
+        coalesce(v_runs_before, 0) + v_job.max_runs,
+        case when _add_ready.review_id is null then v_job.start_by end
     );
 end
 $$;

@@ -132,10 +132,12 @@ declare
     v_now timestamptz := clock_timestamp();
     v_rescued integer;
     v_promoted integer := 0;
+    v_expired integer;
     v_job_id bigint;
     v_ready_no bigint;
 begin
     select count(*) into v_rescued from pgjobs._take_leases(c_most, since, is_whole);
+    v_expired := pgjobs._expire_jobs(c_most, since);
     for v_job_id in
         select ready.job_id
         from pgjobs.ready as ready
@@ -148,12 +150,13 @@ begin
         update pgjobs.ready as ready set ready_no = v_ready_no where ready.job_id = v_job_id;
         v_promoted := v_promoted + 1;
     end loop;
-    return v_rescued < c_most and v_promoted < c_most;
+    return greatest(v_rescued, v_expired, v_promoted) < c_most;
 end
 $$;
 comment on function pgjobs._sweep is
-    'Takes leases that are over and makes delayed heads claimable, up to 1,000 each, whose time '
-    'has come since then; is_whole as for _take_leases. False if there may be more.';
+    'Takes leases that are over, ends jobs that were not begun in time and makes delayed heads '
+    'claimable, up to 1,000 each, whose time has come since then; is_whole as for _take_leases. '
+    'False if there may be more.';
 
 
 -- A lease is over when its end has passed, or lies further ahead than it was ever granted for: then

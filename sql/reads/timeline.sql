@@ -45,7 +45,7 @@ begin
             jsonb_build_object(
                 'job_id', v_job.job_id, 'lab_version', v_job.lab_version,
                 'priority', v_job.priority, 'max_runs', v_job.max_runs,
-                'available_at', v_job.available_at
+                'available_at', v_job.available_at, 'start_by', v_job.start_by
             )
         where v_job.job_id is not null
         union all
@@ -85,8 +85,7 @@ begin
             7, 0, verdict.completed_at,
             case
                 when verdict.origin is not null then 'backfilled'
-                when verdict.error_reason = 'CANCELLED' then 'cancelled'
-                when verdict.error_reason = 'RUNS_EXHAUSTED' then 'runs_exhausted'
+                when verdict.error_reason <> 'REPORTED' then lower(verdict.error_reason)
                 else 'completed'
             end,
             nullif(verdict.run_no, 0),
@@ -164,7 +163,8 @@ end
 $$;
 comment on function pgjobs.timeline is
     'What happened to a commit that has a job, in order: recorded, enqueued, claimed, '
-    'artifact_added, lease_lost, released, completed, cancelled, runs_exhausted, backfilled, '
-    'review_queued, review_completed, review_cancelled, review_runs_exhausted, amended, '
-    'artifact_expired, detail_expired. actor: the worker of a run, who decided, or the login of an '
-    'expiry. No rows for a commit without a job. Errors: 22023, 22004.';
+    'artifact_added, lease_lost, released, interrupted, revoked, completed, cancelled, '
+    'runs_exhausted, expired, backfilled, review_queued, review_completed, review_cancelled, '
+    'review_runs_exhausted, amended, artifact_expired, detail_expired. actor: the worker of a run, '
+    'who decided, or the login of an expiry. No rows for a commit without a job. Errors: 22023, '
+    '22004.';

@@ -217,6 +217,23 @@ begin
         union all
         (
             select
+                'job ' || verdict.job_id, 'has expired, but was begun or had time left',
+                'Something wrote past the functions: find out who.'
+            from pgjobs.verdict as verdict
+            join pgjobs.job as job on job.job_id = verdict.job_id
+            left join pgjobs.aborted_run as run on run.job_id = verdict.job_id
+            left join pgjobs.review as review on review.job_id = verdict.job_id
+            where verdict.error_reason = 'EXPIRED'
+                and (
+                    (verdict.completed_at >= job.start_by) is not true
+                    -- The runs of a review come after the verdict.
+                    or run.job_id is not null and review.job_id is null
+                )
+            limit c_most
+        )
+        union all
+        (
+            select
                 'artifact ' || artifact.artifact_id,
                 'its content is gone, and no expiry is on record',
                 'Restore the row of pgjobs.body from a backup.'
@@ -278,4 +295,5 @@ end
 $$;
 comment on function pgjobs._verify_ledger is
     'Second jobs and verdicts, rows whose foreign key leads nowhere, amendments that do not agree '
-    'with their verdict, content that is gone without an expiry, and sequences that are behind.';
+    'with their verdict, jobs that expired though they were begun, content that is gone without an '
+    'expiry, and sequences that are behind.';

@@ -11,7 +11,17 @@ from psycopg.errors import SerializationFailure
 from psycopg.pq import TransactionStatus
 
 from tests.calls import DECISION, lease, reverify
-from tests.helpers import Connection, call, claim, complete, enqueue, let_time_pass, rows, sha
+from tests.helpers import (
+    Connection,
+    call,
+    claim,
+    complete,
+    enqueue,
+    let_time_pass,
+    overdue_now,
+    rows,
+    sha,
+)
 
 
 @dataclass(slots=True)
@@ -24,10 +34,10 @@ class Scene:
     jobs: dict[str, int] = field(default_factory=dict)
     run: Any = None
 
-    def enqueue(self, conn: Connection, name: str, max_runs: int = 3) -> None:
+    def enqueue(self, conn: Connection, name: str, **arguments: Any) -> None:
         """Put a commit in the queue before the race begins."""
         commit = {"session_id": self.session_id, "commit_sha": self.commits[name]}
-        self.jobs[name] = enqueue(conn, **commit, max_runs=max_runs).job_id
+        self.jobs[name] = enqueue(conn, **commit, **arguments).job_id
 
 
 def nothing(_conn: Connection) -> Scene:
@@ -44,7 +54,7 @@ def queued(conn: Connection) -> Scene:
 def running(conn: Connection, max_runs: int = 3) -> Scene:
     """Make x run under a lease that is over, so that rescue has something to take."""
     scene = Scene()
-    scene.enqueue(conn, "x", max_runs)
+    scene.enqueue(conn, "x", max_runs=max_runs)
     scene.run = claim(conn)
     let_time_pass(conn, "1 hour")
     return scene
@@ -53,6 +63,15 @@ def running(conn: Connection, max_runs: int = 3) -> Scene:
 def running_for_the_last_time(conn: Connection) -> Scene:
     scene = running(conn, max_runs=1)
     scene.enqueue(conn, "z")
+    return scene
+
+
+def overdue(conn: Connection) -> Scene:
+    """Let the time pass by which x was to be begun, and z behind it."""
+    scene = Scene()
+    for name in "xz":
+        scene.enqueue(conn, name, start_within="1 s")
+    overdue_now(conn)
     return scene
 
 
@@ -143,6 +162,7 @@ REVIEWED = (*RUNNING, "reverify x", "amend x")
 SCENES: dict[str, tuple[Callable[[Connection], Scene], tuple[str, ...]]] = {
     "nothing": (nothing, (*ENQUEUES, "claim", "rescue")),
     "queued": (queued, QUEUED),
+    "overdue": (overdue, (*QUEUED, "rescue")),
     "running": (running, RUNNING),
     "last run": (running_for_the_last_time, RUNNING),
     "finished": (finished, FINISHED),

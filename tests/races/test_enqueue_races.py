@@ -237,15 +237,17 @@ def test_a12_overlapping_unsorted_batches_never_deadlock(
     assert violations(observer, sessions) == []
 
 
+@pytest.mark.parametrize("limit", [1, 3, 100])
 @pytest.mark.parametrize("commits", [True, False])
-def test_l17_the_hundredth_place_is_taken_by_a_commit_and_left_by_a_rollback(
-    connect: Connect, observer: Connection, commits: bool
+def test_l17_the_last_place_is_taken_by_a_commit_and_left_by_a_rollback(
+    connect: Connect, observer: Connection, commits: bool, limit: int
 ) -> None:
     session_id = uuid4()
-    enqueue_many(observer, *((session_id, sha()) for _ in range(99)))
+    enqueue_many(observer, *((session_id, sha()) for _ in range(limit - 1)))
     first, second = connect(), connect()
-    enqueue(first, session_id=session_id)
-    with background(second, observer, lambda: enqueue(second, session_id=session_id)) as waiting:
+    place = {"session_id": session_id, "max_open_jobs": limit}
+    enqueue(first, **place)
+    with background(second, observer, lambda: enqueue(second, **place)) as waiting:
         assert waiting.blockers() == [first.info.backend_pid]
         if commits:
             first.commit()

@@ -70,7 +70,9 @@ class Client:
     def enqueue(self) -> Callable[[], None]:
         session_id = self.dice.choice(SESSIONS)
         commit_sha = self.dice.choice(COMMITS[session_id])
-        job = enqueue(self.conn, session_id=session_id, commit_sha=commit_sha)
+        within = self.dice.choice([None, "1 s"])
+        commit = {"session_id": session_id, "commit_sha": commit_sha}
+        job = enqueue(self.conn, **commit, start_within=within, max_open_jobs=20)
         assert None not in job
         return lambda: self.created.extend([job.job_id] * job.created)
 
@@ -79,7 +81,7 @@ class Client:
         commits = [
             (session_id, self.dice.choice(COMMITS[session_id])) for session_id in session_ids
         ]
-        jobs = enqueue_many(self.conn, *commits)
+        jobs = enqueue_many(self.conn, *commits, start_within="1 s", max_open_jobs=30)
         assert [job.ordinal for job in jobs if None not in job] == [1, 2, 3, 4, 5, 6]
         return lambda: self.created.extend(job.job_id for job in jobs if job.created)
 
@@ -204,6 +206,8 @@ def test_no_job_is_lost_stuck_or_run_twice_at_once(fresh_dsn: str, connect: Conn
     amended = {tuple(row) for row in rows(observer, "select job_id, status from pgjobs.amendment")}
     assert {answer for client in clients for answer in client.amendments} <= amended
     assert amended
+    expired = "select from pgjobs.verdict where error_reason = 'EXPIRED'"
+    assert rows(observer, expired)
     drain(observer)
     assert open_places(observer) == 0
     assert violations(observer) == []

@@ -22,6 +22,8 @@ MEGABYTES = 50 * 1024 * 1024
         {"delivery_id": "\u00e4 \u00a0", "branch": " x", "author": "O'Neil; --"},
         *({"priority": number} for number in (1, 4)),
         *({"max_runs": number} for number in (1, 25)),
+        *({"max_open_jobs": number} for number in (1, 100)),
+        *({"start_within": interval} for interval in ("1 second", "30 days", "1 month")),
         {"available_at": "1999-01-01"},
         {"pushed_at": "3000-01-01"},
         {"changed_files": []},

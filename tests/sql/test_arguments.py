@@ -14,13 +14,14 @@ ID = UUID(int=1)
 PUSH = {"session_id": ID, "commit_sha": sha(1)}
 LEASE = {"job_id": 1, "lease_token": ID}
 GOOD: dict[str, dict[str, Any]] = {
-    "enqueue": {**PUSH, "lab_version": "1", "priority": 2, "max_runs": 3},
+    "enqueue": {**PUSH, "lab_version": "1", "priority": 2, "max_runs": 3, "max_open_jobs": 9},
     "enqueue_many": {
         "session_ids": [ID] * 2,
         "commit_shas": [sha(1), sha(2)],
         "lab_versions": ["1"] * 2,
         "priority": 2,
         "max_runs": 3,
+        "max_open_jobs": 9,
     },
     "record_attempt": PUSH,
     "get_job": {"commit_sha": sha(1)},
@@ -125,6 +126,7 @@ LEASES = {
     "w06_a_year_less_359_days": "1 year -359 days",
     "w06_minus_a_year_and_361_days": "-1 year 361 days",
 }
+WITHIN = {"under_a_second": "0.999999 s", "over_30_days": "30 days 1 s", "a_month": "1 month 1 s"}
 STATUSES = {f"w07_{s[:8]}": s for s in ("passed", "QUEUED", "RUNNING", "", "PASSED ", "x" * 99)}
 PATHS = r"/etc/passwd ../a a/../b a/.. . a//b a/ ..\a a\..\b c:\a\.\b"
 NAMES = {**TEXTS, **{f"path_{number}": path for number, path in enumerate(PATHS.split())}}
@@ -184,6 +186,8 @@ BAD: dict[tuple[str, ...], dict[str, Any]] = {
     ("reverify", "priority"): numbers(-1, 0, 5, 32_768),
     **{(f, "priority"): numbers(-1, 0, 5, 32_768) for f in ("enqueue", "enqueue_many")},
     **{(f, "max_runs"): numbers(-1, 0, 26, 32_768) for f in ("enqueue", "enqueue_many")},
+    **{(f, "max_open_jobs"): numbers(-1, 0, 101) for f in ("enqueue", "enqueue_many")},
+    **{(f, "start_within"): WITHIN for f in ("enqueue", "enqueue_many")},
     **{(f, "max_jobs"): numbers(-1, 0, 1001) for f in ("claim", "rescue")},
     **{(f, "lease_for"): LEASES for f in ("claim", "heartbeat", "heartbeat_many")},
     ("release", "retry_after"): {"negative": "-1 microsecond", "over_a_day": "1 day 1 second"},
@@ -243,8 +247,14 @@ def test_a_bad_value_is_refused_and_not_repeated_in_full(
 
 ARRAYS = {"session_ids", "commit_shas", "lab_versions", "job_ids", "lease_tokens", "statuses"}
 NULLS = {
-    "enqueue": ("session_id", "commit_sha", "lab_version", "priority", "max_runs"),
-    "enqueue_many": ("session_ids", "commit_shas", "lab_versions", "priority", "max_runs"),
+    "enqueue": (
+        *("session_id", "commit_sha", "lab_version"),
+        *("priority", "max_runs", "max_open_jobs"),
+    ),
+    "enqueue_many": (
+        *("session_ids", "commit_shas", "lab_versions"),
+        *("priority", "max_runs", "max_open_jobs"),
+    ),
     "record_attempt": ("session_id", "commit_sha"),
     "get_job": ("commit_sha",),
     "claim": ("worker", "max_jobs", "lease_for"),

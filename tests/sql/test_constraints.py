@@ -14,6 +14,14 @@ CANCELLED = {"status": "ERROR", "error_reason": "CANCELLED"}
 SIGNED = {"actor": "an operator", "login": "l"}
 REVOKED = {"outcome": "REVOKED", "reason": "it hangs"}
 RUNS_EXHAUSTED = {"status": "ERROR", "error_reason": "RUNS_EXHAUSTED", "lease_token": None}
+EXPIRED = {
+    "status": "ERROR",
+    "error_reason": "EXPIRED",
+    "lease_token": None,
+    "worker": None,
+    "started_at": None,
+    "run_no": 0,
+}
 BACKFILLED = {
     "origin": "BACKFILL",
     "lease_token": None,
@@ -71,6 +79,11 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
             {**CANCELLED, "login": "l"},
             {**RUNS_EXHAUSTED, "lease_token": UUID(int=9)},
             {**RUNS_EXHAUSTED, "actor": "an operator"},
+            {**EXPIRED, "lease_token": UUID(int=9)},
+            {**EXPIRED, "worker": "w"},
+            {**EXPIRED, "started_at": NOW},
+            {**EXPIRED, "run_no": 1},
+            {**EXPIRED, "actor": "an operator"},
             {**BACKFILLED, "actor": "an operator"},
             {**BACKFILLED, "lease_token": UUID(int=9)},
         ],

@@ -4,15 +4,19 @@ from uuid import uuid4
 
 import pytest
 
-from tests.calls import cancel, enqueue_many, lease, new, release, start
+from tests.calls import cancel, enqueue_many, lease, new, release, revoke, start
 from tests.conftest import Connect
 from tests.counts import buffers
-from tests.helpers import Connection, call, claim, complete, rows, sha
+from tests.helpers import Connection, call, claim, complete, enqueue, overdue_now, rows, sha
 from tests.races.rivals import LONG
 
 # At most so many buffers a call, whatever the size of the queue.
-CALLS = ("claim", "heartbeat", "complete", "release", "cancel", "get_job")
+CALLS = ("claim", "heartbeat", "complete", "release", "revoke", "expire", "cancel", "get_job")
 MOST = {**dict.fromkeys(CALLS, 60), "enqueue": 100}
+LATE = b"""
+update pgjobs.ready set start_by = now()
+where ready_no = (select max(ready_no) from pgjobs.ready)
+"""
 
 
 def run_through(conn: Connection) -> None:
@@ -21,7 +25,10 @@ def run_through(conn: Connection) -> None:
     call(conn, "heartbeat", **lease(released))
     release(conn, released, retry_after="0")
     complete(conn, done)
+    revoke(conn, claim(conn).job_id)
     complete(conn, claim(conn))
+    enqueue(conn, start_within="1 hour")
+    overdue_now(conn)
     cancel(conn, cancelled.job_id)
     call(conn, "get_job", commit_sha=done.commit_sha)
     assert call(conn, "claim", worker="w") == []
@@ -48,6 +55,9 @@ def costs(conn: Connection) -> dict[str, int]:
     measured["heartbeat"] = cost(f"heartbeat({leases[0]})")
     measured["complete"] = cost(f"complete({leases[0]}, 'PASSED')")
     measured["release"] = cost(f"release({leases[1]}, 'r')")
+    conn.execute(LATE)
+    measured["expire"] = cost("_expire_jobs(1000, '-infinity')")
+    measured["revoke"] = cost(f"revoke_lease({runs[2].job_id}, 'r', 'a')")
     measured["cancel"] = cost(f"cancel({runs[2].job_id}, 'r', 'a')")
     measured["get_job"] = cost(f"get_job('{runs[0].commit_sha}')")
     return measured
@@ -66,7 +76,7 @@ def test_calls_planned_on_the_empty_queue_stay_flat(connect: Connect, vacuumed: 
 
     other = connect(autocommit=True)
     for _ in range(4 if LONG else 1):
-        enqueue_many(other, *new(10_000))
+        enqueue_many(other, *new(10_000), start_within="1 hour")
     for _ in range(2):
         measured = costs(worker)
         assert {name: cost for name, cost in measured.items() if cost > MOST[name]} == {}

@@ -9,6 +9,10 @@ from tests.calls import add, amend, finish, reverify, start
 from tests.helpers import Connection, call, claim, complete, enqueue, refused
 
 SESSION = UUID(int=7)
+EXPIRED = (
+    "status = 'ERROR', error_reason = 'EXPIRED', lease_token = null, started_at = null,"
+    " worker = null, run_no = 0"
+)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +105,15 @@ TAMPERING: dict[str, set[str]] = {
     "update pgjobs.artifact set sha256 = sha256('lag')": {"body 1"},
     "update pgjobs.artifact set size_bytes = 4": {"body 1"},
     "delete from pgjobs.body": {"artifact 1"},
+    # Expired, though never to; with time left; and after a run.
+    "update pgjobs.job set start_by = '-infinity' where job_id = 2;"
+    f" update pgjobs.verdict set {EXPIRED} where job_id <= 2": {"amendment 1", "job 1"},
+    "update pgjobs.job set start_by = 'infinity' where job_id = 2;"
+    f" update pgjobs.verdict set {EXPIRED} where job_id = 2": {"job 2"},
+    "update pgjobs.job set start_by = '-infinity' where job_id = 1;"
+    " insert into pgjobs.aborted_run (job_id, started_at, ended_at, run_no, outcome, worker)"
+    " values (1, now(), now(), 1, 'LEASE_LOST', 'w');"
+    f" update pgjobs.verdict set {EXPIRED} where job_id = 1": {"amendment 1", "job 1"},
 }
 
 
