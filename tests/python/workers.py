@@ -23,3 +23,4 @@ def until(condition: Callable[[], Any]) -> None:
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end
+        time.sleep(0.01)
