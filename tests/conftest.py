@@ -53,6 +53,7 @@ LONGEST = (
     "test_migration_tools.py",
     *("test_weakened.py", "test_embedded.py", "test_prisma.py", "test_claim_counts.py"),
     *("test_runner.py", "test_cli.py", "test_counts.py", "test_model.py", "test_hammer.py"),
+    *("test_dead_network.py", "test_full_disk.py", "test_synchronous_standby.py", "test_chaos.py"),
     *("test_docs.py", "test_history.py", "test_freezing.py", "test_crash.py", "test_arrays.py"),
 )
 CONSOLE = pytest.StashKey[int]()

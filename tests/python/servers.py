@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from forgea_pgjobs import embedded, schema
 from forgea_pgjobs.embedded import Server
@@ -63,7 +64,7 @@ def run_primary(**settings: str) -> Iterator[Server]:
 
 
 @contextmanager
-def run_pair() -> Iterator[tuple[Server, Server]]:
+def run_pair() -> Iterator[list[Server]]:
     """Run a primary with the schema, and its synchronous standby."""
     with (
         run_primary(synchronous_standby_names="*") as primary,
@@ -75,12 +76,26 @@ def run_pair() -> Iterator[tuple[Server, Server]]:
         copy = ("-h", str(primary.folder), "-p", "5432", "-U", "postgres", "-D", data)
         _run(standby, "pg_basebackup", *copy, "--checkpoint=fast", "--no-sync")
         configure(standby, unix_socket_directories=str(standby.folder))
-        follow(standby, primary)
-        yield primary, standby
+        _follow(standby, primary)
+        yield [primary, standby]
 
 
-def follow(standby: Server, primary: Server) -> None:
-    """Start a server that is stopped as the standby of another, and wait until it streams."""
+def to_primary(pair: list[Server], **settings: str) -> str:
+    """Return a connection string that leads to the primary of a pair."""
+    hosts = ",".join(str(server.folder) for server in pair)
+    return make_conninfo(pair[0].dsn(), host=hosts, target_session_attrs="read-write", **settings)
+
+
+def switch_over(pair: list[Server]) -> None:
+    """Let the standby take over, and the primary, the first of them before, follow it."""
+    old, new = pair
+    pg_ctl(old, "stop")
+    pg_ctl(new, "promote")
+    _follow(old, new)
+    pair.reverse()
+
+
+def _follow(standby: Server, primary: Server) -> None:
     (standby.folder / "data/standby.signal").touch()
     configure(standby, primary_conninfo=f"host={primary.folder} port=5432 user=postgres")
     pg_ctl(standby, "start")
@@ -115,11 +130,11 @@ def on_a_machine_of_its_own(test: Callable[..., None]) -> Callable[..., None]:
 
 
 def _leave() -> None:
+    if sys.platform != "linux" or shutil.which("ip") is None:
+        pytest.skip("needs Linux, and ip of the package iproute2")
     libc = ctypes.CDLL(None, use_errno=True)
-    if sys.platform != "linux" or libc.unshare(NEW_NAMESPACES) != 0:
-        pytest.skip(f"no namespace of its own here: {os.strerror(ctypes.get_errno())}")
-    if shutil.which("ip") is None:
-        pytest.skip("no ip here, of the package iproute2")
+    if libc.unshare(NEW_NAMESPACES) != 0:
+        pytest.skip(f"no namespaces for us here: {os.strerror(ctypes.get_errno())}")
     do("ip link set lo up")
     do("mount --make-rprivate /")
 

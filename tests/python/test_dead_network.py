@@ -14,14 +14,22 @@ from psycopg.conninfo import make_conninfo
 import forgea_pgjobs as pgjobs
 from forgea_pgjobs.worker import Worker
 from tests.helpers import enqueue, job, rows
-from tests.python.servers import connect, do, on_a_machine_of_its_own, pg_ctl, run_primary, working
+from tests.python.servers import (
+    configure,
+    connect,
+    do,
+    on_a_machine_of_its_own,
+    pg_ctl,
+    run_primary,
+    working,
+)
 from tests.python.workers import PATIENCE, SECOND, until
 
 # The bounds that the worker's connections have here, and how long its trouble may last, in seconds.
 BOUNDS = {"tcp_user_timeout": 1000, "connect_timeout": 2}
 LONGEST = 6.0
 # A rule can only come before the table of local addresses once that is not the first.
-MOVE_LOCAL = ("ip rule add pref 100 lookup local", "ip rule del pref 0")
+LOCAL_LAST = ("ip rule add pref 100 lookup local", "ip rule del pref 0")
 NO_ROUTE = "pref 10 {} 5432 blackhole"
 ESTABLISHED = "01"
 
@@ -52,9 +60,9 @@ def no_route(lost: str, waiting: int) -> Iterator[None]:
 @pytest.mark.parametrize("lost", ["dport", "sport"], ids=["questions", "answers"])
 @on_a_machine_of_its_own
 def test_a_worker_leaves_a_black_hole_and_writes_its_verdict_once(lost: str) -> None:
-    for command in MOVE_LOCAL:
+    for command in LOCAL_LAST:
         do(command)
-    finished = Event()
+    finished, is_gone = Event(), Event()
 
     def handler(run: pgjobs.Claimed) -> str:
         until(lambda: len(connections()) == 2)
@@ -67,10 +75,8 @@ def test_a_worker_leaves_a_black_hole_and_writes_its_verdict_once(lost: str) -> 
         assert is_gone.wait(PATIENCE)
         return "PASSED"
 
-    is_gone = Event()
     with run_primary() as server:
-        with connect(server) as conn:
-            conn.execute("alter system set listen_addresses = '127.0.0.1'")
+        configure(server, listen_addresses="127.0.0.1")
         pg_ctl(server, "restart")
         dsn = make_conninfo(server.dsn(), host="127.0.0.1", **BOUNDS)
         with connect(server) as conn:

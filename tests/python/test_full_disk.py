@@ -32,7 +32,6 @@ from tests.python.servers import (
 from tests.python.workers import PATIENCE, SECOND, until
 
 JOBS = 40
-LARGE = 60_000
 WRITE_WAL = """
 select pg_logical_emit_message(false, '', repeat('x', 1000000)) from generate_series(1, 100)
 """
@@ -41,11 +40,11 @@ VERDICTS = "select status from pgjobs.verification_verdict"
 
 
 @contextmanager
-def small_disk(server: Server, megabytes: int) -> Iterator[Path]:
-    """Mount a disk of so many megabytes, and yield the server's folder on it."""
+def small_disk(server: Server) -> Iterator[Path]:
+    """Mount a disk of 64 MiB, and yield the server's folder on it."""
     disk = server.folder / "disk"
     disk.mkdir()
-    do(f"mount -t tmpfs -o size={megabytes}m none {disk}")
+    do(f"mount -t tmpfs -o size=64m none {disk}")
     try:
         (disk / "files").mkdir(mode=0o700)
         choose_account().own(disk / "files")
@@ -56,21 +55,20 @@ def small_disk(server: Server, megabytes: int) -> Iterator[Path]:
 
 def fill(disk: Path) -> Path:
     """Leave no room; whoever removes the file that is returned makes some."""
-    free = shutil.disk_usage(disk).free
     ballast = disk.parent / "ballast"
     with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free)
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free)
     return ballast
 
 
 def large(_run: pgjobs.Claimed) -> Verdict:
-    """Answer with a summary that does not shrink and needs new pages of the disk."""
-    return Verdict("FAILED", os.urandom(LARGE // 2).hex())
+    """Answer with a summary that does not shrink, and needs new pages of the disk."""
+    return Verdict("FAILED", os.urandom(30_000).hex())
 
 
 @on_a_machine_of_its_own
 def test_a_worker_writes_its_verdicts_when_a_full_disk_has_room_again() -> None:
-    with run_primary() as server, small_disk(server, 64) as disk:
+    with run_primary() as server, small_disk(server) as disk:
         with connect(server) as conn:
             conn.execute(f"create tablespace small location '{disk}'".encode())
             conn.execute("create database small tablespace small")
@@ -96,7 +94,7 @@ def test_a_worker_writes_its_verdict_when_a_server_that_lacked_room_for_wal_is_u
         return "FAILED"
 
     sizes = {"min_wal_size": "32MB", "max_wal_size": "32MB"}
-    with run_primary(**sizes) as server, small_disk(server, 64) as disk:
+    with run_primary(**sizes) as server, small_disk(server) as disk:
         pg_ctl(server, "stop")
         wal = server.folder / "data/pg_wal"
         do(f"mv {wal} {disk}")

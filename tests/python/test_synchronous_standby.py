@@ -1,118 +1,128 @@
-"""A COMMIT whose wait for the synchronous standby was cut short is believed only when proven."""
+"""With a synchronous standby nothing acknowledged is missing, whoever is the primary afterwards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 import forgea_pgjobs as pgjobs
-from forgea_pgjobs import embedded, schema
-from forgea_pgjobs.errors import PROOF
-from forgea_pgjobs.worker import Worker, WorkerCounts
+from forgea_pgjobs.embedded import Server
+from forgea_pgjobs.worker import Worker
 from tests.helpers import Connection, enqueue, rows, sha
-from tests.python.workers import until
+from tests.python.servers import (
+    configure,
+    connect,
+    pg_ctl,
+    run_pair,
+    said,
+    switch_over,
+    to_primary,
+    working,
+)
+from tests.python.workers import PATIENCE, SECOND, until
 
-WAITING = """
-select pid, query_start from pg_stat_activity
-where wait_event = 'SyncRep' and application_name <> 'probe'
-"""
-PROBE = """
-select from pg_stat_activity where wait_event = 'SyncRep' and application_name = 'probe'
-"""
-ENDS = ["pg_cancel_backend", "pg_terminate_backend"]
+JOBS = 300
+PASSED = "select job_id from pgjobs.verification_verdict where status = 'PASSED'"
+WAITING = "select pid, query_start from pg_stat_activity where wait_event = 'SyncRep'"
 
 
 @pytest.fixture
-def primary() -> Iterator[Connection]:
-    """A server which, once told so, waits for a synchronous standby that is not there."""
-    with (
-        embedded.run_server(fsync=False) as server,
-        psycopg.connect(server.dsn(), autocommit=True) as conn,
-    ):
-        conn.execute(schema.recorded_install_sql().encode())
-        # Nothing of this connection is to wait.
-        conn.execute("set synchronous_commit = local")
-        yield conn
+def pair() -> Iterator[list[Server]]:
+    with run_pair() as pair:
+        yield pair
 
 
-def need_standby(primary: Connection, name: str) -> None:
-    primary.execute(f"alter system set synchronous_standby_names = '{name}'".encode())
-    primary.execute("select pg_reload_conf()")
-    until(lambda: waits(primary) == bool(name))
+def passed(server: Server) -> set[int]:
+    with connect(server) as conn:
+        return {row.job_id for row in rows(conn, PASSED)}
 
 
-def waits(primary: Connection) -> bool:
-    """Tell whether a COMMIT waits for a standby, which the checkpointer decides in its own time."""
-    with (
-        psycopg.connect(primary.info.dsn, autocommit=True, application_name="probe") as conn,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        probe = pool.submit(conn.execute, PROOF)
-        until(lambda: probe.done() or rows(primary, PROBE))
-        if probe.done():
-            return False
-        primary.execute("select pg_cancel_backend(%s)", [conn.info.backend_pid])
-        probe.result()
-        return True
+@pytest.mark.parametrize("way", ["hosts", "name"])
+def test_a_worker_goes_on_after_a_switchover(way: str, pair: list[Server]) -> None:
+    old, new = pair
+    # A name is for new connections only: who is connected stays where he is.
+    name = old.folder / "primary"
+    name.symlink_to(old.folder)
+    dsn = to_primary(pair) if way == "hosts" else make_conninfo(old.dsn(), host=str(name))
+    with connect(old) as conn:
+        made = {enqueue(conn).job_id for _ in range(JOBS)}
+    handled: list[int] = []
+
+    def handler(run: pgjobs.Claimed) -> str:
+        handled.append(run.job_id)
+        return "PASSED"
+
+    worker = Worker(dsn, handler, lease_for=2 * SECOND, poll_interval=0.1)
+    with working(worker) as run:
+        until(lambda: len(handled) > JOBS / 10)
+        acknowledged = handled[:-1]
+        switch_over(pair)
+        if way == "name":
+            until(lambda: said(old, "25006 ERROR") > 1)
+            name.unlink()
+            name.symlink_to(new.folder)
+        until(lambda: passed(new) == made)
+    counts = run.result()
+    assert (counts.written, counts.released) == (JOBS, 0)
+    # What the new primary lacked would have run again.
+    assert {handled.count(job_id) for job_id in acknowledged} == {1}
 
 
-def cut_short(primary: Connection, end: str, run: Future[Any]) -> None:
-    """End the wait for the standby twice; each time the same has to wait once more."""
+def cut_short(conn: Connection, end: str) -> None:
+    """End the waits of two for the standby, twice; each has to wait once more."""
     seen: set[Any] = set()
     for number in range(3):
-        until(lambda: run.done() or set(rows(primary, WAITING)) - seen)
-        assert not run.done(), run.result()
-        [waiting] = set(rows(primary, WAITING)) - seen
-        seen.add(waiting)
-        if number < 2:
-            primary.execute(f"select {end}(%s)".encode(), [waiting.pid])
+        until(lambda: len(set(rows(conn, WAITING)) - seen) == 2)
+        for waiting in set(rows(conn, WAITING)) - seen:
+            seen.add(waiting)
+            if number < 2:
+                conn.execute(f"select {end}(%s)".encode(), [waiting.pid])
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_retry_answers_when_the_standby_has_what_is_acknowledged(
-    end: str, primary: Connection
-) -> None:
-    session, commit = uuid4(), sha()
-    answers: list[bool] = []
-
-    def unit(conn: Connection) -> None:
-        made = pgjobs.enqueue(conn, session_id=session, commit_sha=commit, lab_version="1")
-        answers.append(made.created)
-
-    need_standby(primary, "away")
-    with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(pgjobs.retry, lambda: psycopg.connect(primary.info.dsn), unit)
-        try:
-            cut_short(primary, end, run)
-        finally:
-            need_standby(primary, "")
-        run.result()
-    assert answers == [True, False, False]
-
-
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
 @pytest.mark.parametrize("batch", [1, 2])
-def test_a_worker_holds_a_verdict_until_the_standby_has_it(
-    batch: int, end: str, primary: Connection
+def test_retry_and_a_worker_wait_until_the_standby_has_what_they_acknowledge(
+    batch: int, end: str, pair: list[Server]
 ) -> None:
-    made = [enqueue(primary) for _ in range(batch)]
+    old, new = pair
+    dsn = to_primary(pair)
+    with psycopg.connect(dsn, autocommit=True) as producer:
+        made = {enqueue(producer).job_id for _ in range(4 * batch)}
+    session, commit = uuid4(), sha()
+    handled: list[int] = []
+    is_cut_off = Event()
 
-    def handler(job: pgjobs.Claimed) -> str:
-        if job.job_id == made[-1].job_id:
-            need_standby(primary, "away")
-        return "FAILED"
+    def handler(run: pgjobs.Claimed) -> str:
+        handled.append(run.job_id)
+        if len(handled) == 2 * batch:
+            pg_ctl(new, "stop")
+            is_cut_off.set()
+        return "PASSED"
 
-    with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(Worker(primary.info.dsn, handler, batch=batch).drain)
+    def unit(conn: Connection) -> pgjobs.Enqueued:
+        return pgjobs.enqueue(conn, session_id=session, commit_sha=commit, lab_version="1")
+
+    worker = Worker(dsn, handler, batch=batch, poll_interval=0.1)
+    with ThreadPoolExecutor(1) as pool, working(worker) as run:
+        assert is_cut_off.wait(PATIENCE)
+        answer = pool.submit(pgjobs.retry, lambda: psycopg.connect(dsn), unit, attempts=20)
         try:
-            cut_short(primary, end, run)
+            with connect(old) as conn:
+                cut_short(conn, end)
+            assert (answer.done(), len(handled)) == (False, 2 * batch)
         finally:
-            need_standby(primary, "")
-        assert run.result() == WorkerCounts(written=batch)
-    statuses = rows(primary, "select status from pgjobs.verification_job")
-    assert statuses == [("FAILED",)] * batch
+            pg_ctl(old, "-m", "immediate", "stop")
+        configure(new, synchronous_standby_names="")
+        pg_ctl(new, "start")
+        until(lambda: passed(new) == set(handled[:batch]))
+        pg_ctl(new, "promote")
+        made.add(answer.result().job_id)
+        until(lambda: passed(new) == made)
+    assert run.result().written == len(made)
