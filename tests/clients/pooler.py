@@ -22,7 +22,7 @@ needs_pgbouncer = pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not
 
 
 @contextmanager
-def pooled(dsn: str, **changed: int) -> Iterator[str]:
+def pooled(dsn: str, **changed: int | str) -> Iterator[str]:
     """Run a pooler before a database and yield the connection string that leads through it."""
     assert PGBOUNCER
     account = choose_account()

@@ -104,6 +104,13 @@ def test_batches_and_a_worker_that_prepares_nothing(
     assert tally.written == 10
 
 
+def test_a_worker_opens_connections_of_its_own_through_a_pooler_of_sessions(host_dsn: str) -> None:
+    with pooled(host_dsn, pool_mode="session") as dsn:
+        with psycopg.connect(dsn) as conn:
+            pgjobs.enqueue(conn, **push())
+        assert Worker(dsn, passing).drain().written == 1
+
+
 def test_the_life_of_a_job_told_by_asyncpg_through_the_pooler(pooled_dsn: str) -> None:
     assert told(asyncio.run(test_asyncpg.story(pooled_dsn, statement_cache_size=0))) == TOLD
 

@@ -50,6 +50,5 @@ def test_a_worker_does_not_grow(batch: int, fresh_dsn: str, connect: Connect) ->
         check=True,
     )
     warm, end, written = map(int, done.stdout.split())
-    print(f"batch {batch}: {warm} KiB after {WARM} jobs, {end} after {JOBS}")
     assert written == JOBS
     assert end - warm < MOST_GROWTH
