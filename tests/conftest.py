@@ -50,7 +50,7 @@ LIMIT = 7200 if LONG else 300
 # Files that take longest, the longest first: so that the processes of xdist end at the same time.
 LONGEST = (
     *("test_permutations.py", "test_killed.py", "test_demo.py", "test_up_and_down.py"),
-    "test_migration_tools.py",
+    *("test_migration_tools.py", "test_cli_work.py"),
     *("test_weakened.py", "test_embedded.py", "test_prisma.py", "test_claim_counts.py"),
     *("test_runner.py", "test_cli.py", "test_counts.py", "test_model.py", "test_hammer.py"),
     *("test_dead_network.py", "test_full_disk.py", "test_synchronous_standby.py", "test_chaos.py"),

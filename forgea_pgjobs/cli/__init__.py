@@ -19,11 +19,12 @@ from forgea_pgjobs.cli import (
     sql,
     status,
     verify,
+    work,
 )
 from forgea_pgjobs.cli.output import describe
 from forgea_pgjobs.cli.parser import new_parser
 
-COMMANDS = (migrate, rollback, status, verify, show, expire, backfill, sql, models, demo)
+COMMANDS = (migrate, rollback, status, verify, show, work, expire, backfill, sql, models, demo)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ file written below, nothing of the system's, the user's or the caller's.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +65,12 @@ class Repository:
         """Put a commit that does not compile on top: the same one on the same parent."""
         self._add(*BROKEN, int(self._git("log", "-1", "--format=%ct", BRANCH)))
 
-    def check_out(self, sha: str, folder: Path) -> None:
-        """Lay the commit's files out in the folder's new ``tree``. Raises: Refused."""
-        (folder / "tree").mkdir()
-        argv = (f"--work-tree={folder}/tree", "read-tree", "-u", "--reset", sha)
-        self._git(*argv, GIT_INDEX_FILE=f"{folder}/index")
+    def check_out(self) -> str:
+        """Return the line of shell that lays out the files of PGJOBS_COMMIT where it is run."""
+        settings = [f"{name}={value}" for name, value in self._settings().items()]
+        git = ["git", f"--git-dir={self.folder}/objects.git", "--work-tree=."]
+        line = shlex.join(["env", *settings, "GIT_INDEX_FILE=../index", *git])
+        return f'{line} read-tree -u --reset "$PGJOBS_COMMIT"'
 
     def _add(self, subject: str, name: str, content: str, seconds: int) -> None:
         parent = f"from {BRANCH}^0\n" if self._git("for-each-ref", BRANCH) else ""
@@ -80,10 +82,8 @@ class Repository:
         # One process, no index, no work tree, no hook.
         self._git("fast-import", "--quiet", feed=commit.encode())
 
-    def _git(self, *argv: str, within: Path | None = None, feed: bytes = b"", **more: str) -> bytes:
-        """Run git in a folder, else in ours, with more environment."""
-        theirs = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        ours = {
+    def _settings(self) -> dict[str, str]:
+        return {
             "GIT_CONFIG_GLOBAL": str(self.folder / "gitconfig"),
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_ATTR_NOSYSTEM": "1",
@@ -91,8 +91,12 @@ class Repository:
             "GIT_NO_LAZY_FETCH": "1",
             "LC_ALL": "C",
         }
+
+    def _git(self, *argv: str, within: Path | None = None, feed: bytes = b"") -> bytes:
+        """Run git in a folder, else in ours."""
+        theirs = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         place = ["-C", str(within)] if within else [f"--git-dir={self.folder}/objects.git"]
-        env = theirs | ours | more
+        env = theirs | self._settings()
         done = subprocess.run(["git", *place, *argv], env=env, input=feed, capture_output=True)
         if done.returncode != 0:
             command = next(word for word in argv if not word.startswith("-"))

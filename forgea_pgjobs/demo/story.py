@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -17,16 +18,17 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 import psycopg
 from psycopg.rows import class_row
 
+import forgea_pgjobs
 from forgea_pgjobs import JobStatus, VerificationJob, enqueue, record_attempt
 from forgea_pgjobs.cli.connection import connect
 from forgea_pgjobs.cli.output import plain
-from forgea_pgjobs.demo import worker
 from forgea_pgjobs.demo.repository import Repository, last_lines
 from forgea_pgjobs.demo.screen import BOLD, GREEN, RED, SHORT, Console, Refusal
 from forgea_pgjobs.embedded.server import private_folder, run_server
 from forgea_pgjobs.embedded.signals import held, unwinding
 from forgea_pgjobs.errors import Refused, translated
 from forgea_pgjobs.schema import runner
+from forgea_pgjobs.worker.check import Group
 
 OPEN_PER_SESSION = 100
 INTERVAL = 0.1
@@ -41,9 +43,27 @@ for path in paths:
     compile(path.read_bytes(), path, "exec")
 print(len(paths), "files compile")
 """
-BYTE_COMPILE = [sys.executable, "-I", "-W", "ignore", "-c", COMPILE]
+BYTE_COMPILE = shlex.join([sys.executable, "-I", "-W", "ignore", "-c", COMPILE])
 # Gives the check of the worker that is to be killed a middle to be killed in.
-SLOWLY = ["sh", "-c", 'touch ../begun; sleep 60; exec "$@"', "sh"]
+SLOWLY = "touch ../begun; sleep 60"
+# What a worker runs: a checkout, SLOWLY or nothing, and the check, of which no code but 0 is good.
+CHECK = """
+{} || exit 3
+{}
+sh -c {}
+code=$?
+echo '{{"exit_code": '$code'}}' >"$PGJOBS_ARTIFACTS/summary.json"
+exit $((code > 128 ? code : code > 0))
+"""
+# Imports from the folder, or the archive, that we are from; never from where the caller stands.
+START = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from forgea_pgjobs.cli import main; main()"
+)
+IMPORT_FROM = str(Path(forgea_pgjobs.__file__).parent.parent)
+# The lease is short, so that the job of a worker that was killed is soon another's.
+SETTINGS = ("--lease-for=2", "--poll-interval=0.05", "--time-limit=60")
+WORKER = (sys.executable, "-P", "-c", START, IMPORT_FROM, "work", *SETTINGS)
+LOG = "log"
 OPEN = "select count(*) from pgjobs.verification_job where status in ('QUEUED', 'RUNNING')"
 JOBS = "select * from pgjobs.verification_job where commit_sha = any(%s) order by job_id"
 LEASE = "select lease_token from pgjobs.lease where job_id = %s"
@@ -100,17 +120,18 @@ class Demo:
         self.console = console
         self.conn = conn
         self.folder = folder
-        self.workers: list[worker.Group] = []
+        self.workers: dict[str, Group] = {}
 
     def play(self, options: argparse.Namespace, dsn: str) -> None:
         """Run the demo from the first push to the last refusal."""
         console, conn = self.console, self.conn
-        check = BYTE_COMPILE if options.check is None else ["sh", "-c", options.check]
+        check = shlex.quote(BYTE_COMPILE if options.check is None else options.check)
         version = f"PostgreSQL {conn.info.parameter_status('server_version')}"
         console.fact("database", f"{version}, {'embedded' if options.dsn is None else 'given'}")
         repository = Repository(self.folder / "repository")
         origin = repository.fill(options.repo, options.commits)
         repository.add_broken()
+        check_out = repository.check_out()
         self.commits = repository.newest(options.commits + 1)
         self.broken = [*self.commits][-1] if options.check is None else None
         sessions = deal(len(self.commits), options.workers)
@@ -121,14 +142,19 @@ class Demo:
 
         with ExitStack() as stack:
 
-            def start(command: list[str]) -> None:
+            def start(first: str = "") -> None:
                 folder = self.folder / f"worker-{len(self.workers) + 1}"
-                with held():
-                    process = worker.start(folder, dsn, repository, command)
-                    self.workers.append(stack.enter_context(process))
+                folder.mkdir()
+                script = CHECK.format(check_out, first, check)
+                argv = [*WORKER, f"--name={folder.name}", f"--check={script}"]
+                # An argument would show everybody the password that may be in it.
+                environment = os.environ | {"DATABASE_URL": dsn, "TMPDIR": str(folder)}
+                with held(), (folder / LOG).open("wb") as log:
+                    process = Group(argv, stdout=log, cwd=folder, env=environment)
+                    self.workers[folder.name] = stack.enter_context(process)
                     stack.callback(process.kill)
 
-            start(SLOWLY + check)
+            start(SLOWLY)
             self.pushed = self.push(sessions)
             console.fact("pushed", "created {} attempts and {} jobs".format(*self.pushed))
             self.again = self.push(sessions)
@@ -138,8 +164,8 @@ class Demo:
             self.killed = next(job for job in self.current_jobs() if job.worker == VICTIM)
             [(token,)] = conn.execute(LEASE, [self.killed.job_id]).fetchall()
             for _ in range(options.workers):
-                start(check)
-            self.workers.pop(0).kill()
+                start()
+            self.workers.pop(VICTIM).kill()
             sha = self.killed.commit_sha[:SHORT]
             words = f"{VICTIM} with -9 while it checked {sha} (run {self.killed.run_no})"
             console.fact("killed", words)
@@ -195,10 +221,10 @@ class Demo:
             self.console.progress(jobs, self.commits)
             if all(map(is_so, jobs)):
                 return jobs
-            for process in self.workers:
+            for name, process in self.workers.items():
                 if process.poll() is not None:
-                    words = " ".join(last_lines(process.output.read_bytes(), 1))
-                    raise Refused("58000", f"{process.output.parent.name} has died: {words}", "")
+                    words = " ".join(last_lines((self.folder / name / LOG).read_bytes(), 1))
+                    raise Refused("58000", f"{name} has died: {words}", "")
             if jobs != before:
                 end = time.monotonic() + PATIENCE
             elif time.monotonic() > end:

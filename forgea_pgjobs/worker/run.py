@@ -29,7 +29,8 @@ class Run(Claimed):
     """What the handler gets: the claimed run, and a way to keep evidence and to hear of its end."""
 
     _connection: ReconnectingConnection
-    _is_stopped: Callable[[Run], bool]
+    # Whether it should end, and whether it must, as where the worker is told so twice.
+    _is_stopped: Callable[[Run, bool], bool]
 
     @property
     def is_stopped(self) -> bool:
@@ -38,7 +39,12 @@ class Run(Claimed):
         The worker is stopping, the run is over its time limit, the job was cancelled or its lease
         lost; the last two are known after a third of the lease, at most 15 s.
         """
-        return self._is_stopped(self)
+        return self._is_stopped(self, False)
+
+    @property
+    def must_end(self) -> bool:
+        """As ``is_stopped``, but of a worker that is stopping only once it is told so twice."""
+        return self._is_stopped(self, True)
 
     def keep(
         self,
@@ -47,10 +53,12 @@ class Run(Claimed):
         content: bytes | PathLike[str],
         *,
         media_type: str = "application/octet-stream",
+        truncated: bool = False,
     ) -> ArtifactAdded:
         """Keep evidence of the run, bytes or a file's: the first MiB, marked where there is more.
 
-        kind: LOG, REPORT, DIFF, OUTPUT or OTHER. name: unique within the run. See ``add_artifact``.
+        kind: LOG, REPORT, DIFF, OUTPUT or OTHER. name: unique within the run. truncated: it is cut
+        already. See ``add_artifact``.
 
         Raises: InvalidArgument, ArtifactConflict; LeaseLost, VerdictFinal: the run is over.
         """
@@ -66,7 +74,7 @@ class Run(Claimed):
                 name=name,
                 content=content[:MOST_CONTENT],
                 media_type=media_type,
-                truncated=len(content) > MOST_CONTENT,
+                truncated=truncated or len(content) > MOST_CONTENT,
             )
         )
 

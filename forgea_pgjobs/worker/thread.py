@@ -173,10 +173,12 @@ class WorkerThread:
             self.giving_back.set()
             self._fail(failure)
 
-    def _is_stopped(self, start: float) -> Callable[[Run], bool]:
+    def _is_stopped(self, start: float) -> Callable[[Run, bool], bool]:
         end = start + self.settings.time_limit
-        return lambda run: (
-            self.stopping.is_set() or monotonic() > end or self.heartbeat.is_lost(run)
+        return lambda run, must: (
+            (self.giving_back if must else self.stopping).is_set()
+            or monotonic() > end
+            or self.heartbeat.is_lost(run)
         )
 
     def _deliver_and_claim(self) -> list[Run]:

@@ -19,7 +19,7 @@ from forgea_pgjobs import schema
 from forgea_pgjobs.cli import main, migrate
 from tests.conftest import Connect
 
-COMMANDS = ["migrate", "rollback", "status", "show", "expire", "backfill", "sql", "demo"]
+COMMANDS = ["migrate", "rollback", "status", "show", "work", "expire", "backfill", "sql", "demo"]
 ALL = list(schema.migration_files())
 NOWHERE = "host=127.0.0.1 port=1"
 

@@ -1,12 +1,12 @@
-"""The demo's parts: hostile repositories, a worker's verdicts, the expectations, the screen."""
+"""The demo's parts: hostile repositories, the check, the expectations, the screen."""
 
 from __future__ import annotations
 
 import io
+import json
 import os
-import select
+import shlex
 import subprocess
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,14 +14,12 @@ from typing import Any
 
 import pytest
 
-from forgea_pgjobs import JobStatus, LeaseLost, claim, read_artifact, rescue
+from forgea_pgjobs import JobStatus
 from forgea_pgjobs.cli.output import plain
-from forgea_pgjobs.demo import story, worker
+from forgea_pgjobs.demo import story
 from forgea_pgjobs.demo.repository import Repository
 from forgea_pgjobs.demo.screen import Console, Refusal, fitted, width
-from forgea_pgjobs.worker import Worker
-from tests.conftest import Connect
-from tests.helpers import Connection, enqueue, job, let_time_pass, rows, sha
+from tests.helpers import sha
 from tests.python.repositories import git, new_repository
 
 
@@ -36,6 +34,12 @@ def filled(folder: Path, origin: Path | None, commits: int = 1) -> Repository:
     repository = Repository(folder)
     repository.fill(origin, commits)
     return repository
+
+
+def laid_out(script: str, folder: Path) -> int:
+    """Run what lays a commit out in the folder's tree, and return its exit code."""
+    (folder / "tree").mkdir(exist_ok=True)
+    return subprocess.run(["sh", "-c", script], cwd=folder / "tree", capture_output=True).returncode
 
 
 def test_a_hostile_repository_runs_nothing_and_hides_nothing(
@@ -60,7 +64,9 @@ def test_a_hostile_repository_runs_nothing_and_hides_nothing(
 
     repository = filled(tmp_path / "repository", lab)
     [(newest, subject)] = repository.newest(1).items()
-    repository.check_out(newest, tmp_path)
+    monkeypatch.delenv("GIT_DIR")
+    monkeypatch.setenv("PGJOBS_COMMIT", newest)
+    assert laid_out(repository.check_out(), tmp_path) == 0
     assert subject == "[31mtwo"
     assert (tmp_path / "tree" / "lab.py").read_text() == "ANSWER = 42\n"
     assert not alarm.exists()
@@ -103,99 +109,28 @@ def test_the_default_check_compiles_and_writes_nothing(
     (tree / "secret.py").symlink_to(outside / "secret.py")
     (tree / "warnings.py").write_text("raise SystemExit(9)\n")
     before = sorted(tree.rglob("*"))
-    done = subprocess.run(story.BYTE_COMPILE, cwd=tree, capture_output=True)
+    done = subprocess.run(shlex.split(story.BYTE_COMPILE), cwd=tree, capture_output=True)
     assert done.returncode == code
     assert b"the secret" not in done.stdout + done.stderr
     assert sorted(tree.rglob("*")) == before
     assert list((outside / "secret").iterdir()) == []
 
 
-Verify = Callable[..., Any]
-
-
-@pytest.fixture
-def verify(fresh_dsn: str, connect: Connect, lab: Path, tmp_path: Path) -> Verify:
-    """Let a worker verify the newest commit, or another, by a shell command; return its job."""
-
-    def verify(command: str, time_limit: float = 20, commit_sha: str = "") -> Any:
-        conn = connect(autocommit=True)
-        queued = enqueue(conn, commit_sha=commit_sha or git(lab, "rev-parse", "HEAD"))
-        repository = filled(tmp_path / "repository", lab)
-        check = ["sh", "-c", command]
-        handler = worker.CommitCheck(fresh_dsn, repository, tmp_path, check, time_limit)
-        Worker(fresh_dsn, handler, name="w").drain()
-        assert {path.name for path in tmp_path.iterdir()} <= {"lab", "repository", "fifo"}
-        return job(conn, queued.job_id)
-
-    return verify
-
-
 @pytest.mark.parametrize(
-    ("command", "time_limit", "status", "exit_code", "lines"),
-    [
-        ("echo; echo good; test -f lab.py", 20, "PASSED", 0, ["good"]),
-        ("printf 'bad\\033[1m\\0'; exit 3", 20, "FAILED", 3, ["bad [1m"]),
-        ("sleep 1000 & sleep 1000", 0.1, "FAILED", None, []),
-        ("printf '\\377\\n'; printf %300d 0 | tr ' ' 0", 20, "PASSED", 0, ["\ufffd", "0" * 200]),
-        ("seq 9; echo", 20, "PASSED", 0, ["5", "6", "7", "8", "9"]),
-        ("mkdir -p a/b; ln -s .. a/c; chmod 0 a/b; chmod 500 a", 20, "PASSED", 0, []),
-        ("kill -9 $$", 20, "FAILED", -9, []),
-        ('test -z "$DATABASE_URL$PGPASSWORD$GIT_DIR"', 20, "PASSED", 0, []),
-    ],
+    ("check", "code"), [("test -f lab.py", 0), ("exit 7", 1), ("kill -9 $$", 137)]
 )
-def test_a_worker_writes_what_the_check_said_and_leaves_no_file(
-    command: str, time_limit: float, status: str, exit_code: int | None, lines: list[str],
-    verify: Verify, monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    for name in ("DATABASE_URL", "PGPASSWORD"):
-        monkeypatch.setenv(name, "secret")
-    monkeypatch.setenv("GIT_DIR", "nowhere")
-    verdict = verify(command, time_limit)
-    assert (verdict.status, verdict.summary["exit_code"]) == (status, exit_code)
-    assert verdict.summary["last_lines"] == lines
-
-
-@pytest.mark.parametrize(("size", "kept"), [(5, 5), (1_048_576, 1_048_576), (1_048_600, 1_048_576)])
-def test_a_worker_stores_the_end_of_what_the_check_has_written(
-    size: int, kept: int, verify: Verify, conn: Connection
+def test_the_demo_tells_0_from_all_else(
+    check: str, code: int, lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verify(f"head -c {size - 1} /dev/zero; echo")
-    [log] = rows(conn, "select * from pgjobs.verification_artifact")
-    assert (log.kind, log.run_no, log.size_bytes, log.truncated) == ("LOG", 1, kept, size > kept)
-    assert read_artifact(conn, artifact_id=log.artifact_id) == bytes(kept - 1) + b"\n"
-
-
-def test_what_a_check_leaves_behind_is_killed(verify: Verify, tmp_path: Path) -> None:
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    with os.fdopen(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), "rb", 0) as reader:
-        verify(f"exec 9>{fifo}; echo here >&9; sleep 1000 &")
-        assert reader.read(5) == b"here\n"
-        # The end of the file: nobody holds it open for writing any more.
-        assert select.select([reader], [], [], 5)[0]
-        assert reader.read(1) == b""
-
-
-def test_a_checkout_that_breaks_is_released(verify: Verify, conn: Connection) -> None:
-    assert verify("true", commit_sha=sha()).status == "QUEUED"
-    [run] = rows(conn, "select outcome, reason from pgjobs.verification_run")
-    assert run.outcome == "RELEASED"
-    assert "git read-tree failed: " in run.reason
-
-
-def test_a_worker_that_lost_its_lease_writes_nothing(
-    fresh_dsn: str, connect: Connect, lab: Path, tmp_path: Path
-) -> None:
-    conn = connect(autocommit=True)
-    enqueue(conn, commit_sha=git(lab, "rev-parse", "HEAD"))
-    [claimed] = claim(conn, worker="w")
-    let_time_pass(conn, "1 hour")
-    rescue(conn)
     repository = filled(tmp_path / "repository", lab)
-    with pytest.raises(LeaseLost):
-        worker.CommitCheck(fresh_dsn, repository, tmp_path, ["true"])(claimed)
-    assert job(conn, claimed.job_id).status == "QUEUED"
-    assert rows(conn, "select * from pgjobs.verification_artifact") == []
+    monkeypatch.setenv("PGJOBS_ARTIFACTS", str(tmp_path))
+    monkeypatch.setenv("PGJOBS_COMMIT", git(lab, "rev-parse", "HEAD"))
+    script = story.CHECK.format(repository.check_out(), "", shlex.quote(check))
+    assert laid_out(script, tmp_path) == code
+    said = json.loads((tmp_path / "summary.json").read_text())
+    assert min(said["exit_code"], 1) == min(code, 1)
+    monkeypatch.setenv("PGJOBS_COMMIT", sha())
+    assert laid_out(script, tmp_path) == 3
 
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
