@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import PipelineStatus, TransactionStatus
 
 from forgea_pgjobs.worker.calls import Connect, log
 from forgea_pgjobs.worker.run import reason_of
@@ -46,7 +47,12 @@ def open_connection(dsn: str) -> psycopg.Connection[Any]:
     given = conninfo_to_dict(dsn)
     bounds: dict[str, Any] = {name: BOUNDS[name] for name in BOUNDS.keys() - given.keys()}
     options = given.get("options") or os.environ.get("PGOPTIONS", "")
-    return psycopg.connect(dsn, **{**bounds, "options": f"{OPTIONS} {options}"})
+    try:
+        return psycopg.connect(dsn, **{**bounds, "options": f"{OPTIONS} {options}"})
+    except psycopg.OperationalError as error:
+        if "startup parameter" not in str(error):
+            raise
+        return psycopg.connect(dsn, **bounds)  # a pooler takes no options
 
 
 def is_of_a_verdict(error: Exception) -> bool:
@@ -103,13 +109,24 @@ class ReconnectingConnection:
                 is_lasting = not (self.has_worked or may_pass(error))
                 if (owing and is_of_a_verdict(error)) or is_lasting or tries > LAST_TRIES:
                     raise
-                if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
-                    self.close()  # a server that was demoted stays one; the primary is elsewhere
+                if not self._is_sound_after(error):
+                    self.close()
                 log.warning("trying again: %s", str(error).partition("\n")[0])
+                if isinstance(error, psycopg.errors.TransactionRollback):
+                    rest = FIRST_REST  # a rival was faster, and is done
             pause = sleep if owing else self.stopping.wait
             pause(rest * random.uniform(0.5, 1.0))  # noqa: S311  # a pause, not a secret
             rest = min(2 * rest, LAST_REST)
         raise NothingOwed
+
+    def _is_sound_after(self, error: Exception) -> bool:
+        # A server that was demoted stays one; the primary is elsewhere.
+        return (
+            not isinstance(error, psycopg.errors.ReadOnlySqlTransaction)
+            and self._conn is not None
+            and self._conn.info.transaction_status is TransactionStatus.IDLE
+            and self._conn.info.pipeline_status is PipelineStatus.OFF
+        )
 
     def close(self) -> None:
         """Close the connection."""
