@@ -22,7 +22,7 @@ test: $(READY) ## run the tests (PYTEST="tests/sql -x" for some of them)
 
 test-long: $(READY) $(OLDEST) ## races and crashes at full length, reads of 10 million jobs (an hour)
 	PGJOBS_LONG=1 $(BIN)/python -m pytest tests/races tests/backfill/test_history.py \
-		tests/migrations/test_killed.py tests/migrations/test_lock_times.py \
+		tests/backfill/test_kinds.py tests/migrations/test_killed.py tests/migrations/test_lock_times.py \
 		tests/migrations/test_migration_tools.py tests/restores \
 		tests/verify/test_cost.py tests/verify/test_weakened.py \
 		tests/sql/test_flat.py tests/sql/test_flat_calls.py tests/sql/test_counts.py \

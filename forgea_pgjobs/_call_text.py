@@ -21,10 +21,10 @@ TYPES = {
     for sql_type, names in {
         "bigint": "job_id artifact_id after_body_id size_bytes original_size_bytes",
         "bigint[]": "job_ids",
-        "boolean": "truncated dry_run count_run",
+        "boolean": "truncated dry_run count_run with_bodies",
         "bytea": "content sha256 original_sha256",
         "integer": "priority max_runs max_jobs max_open_jobs max_rows max_bodies batch_size",
-        "interval": "lease_for retry_after start_within older_than",
+        "interval": "lease_for retry_after start_within older_than settle",
         "jsonb": "payload summary",
         "jsonb[]": "payloads summaries",
         "regclass": "target",

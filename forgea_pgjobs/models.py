@@ -268,23 +268,31 @@ class DetailsExpired:
 
 @dataclass(frozen=True, slots=True)
 class Backfilled:
-    """Answer of ``backfill_verification_log``: logs looked at, rows made, logs that gave no job."""
+    """Answer of ``backfill_verification_log``: logs looked at, rows made, logs that gave no job.
+
+    ``waiting`` logs are left for a later call.
+    """
 
     seen: int
     attempts: int
     jobs: int
     artifacts: int
     skipped: int
+    waiting: int
 
 
 @dataclass(frozen=True, slots=True)
 class BackfillCheck:
-    """A row of ``backfill_reconcile``: what should be there, what is, and whether they agree."""
+    """A row of ``backfill_reconcile``: what should be there, what is, and whether they agree.
+
+    ``log_ids``: the first hundred that a check names one by one, else None.
+    """
 
     check_name: str
     expected: str
     actual: str
     ok: bool
+    log_ids: list[UUID] | None
 
 
 @dataclass(frozen=True, slots=True)

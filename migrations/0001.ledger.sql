@@ -332,6 +332,7 @@ declare
             when argument = 'retry_after' then 'an interval of 0 to 86400 seconds'
             when argument = 'start_within' then 'an interval of 1 to 2592000 seconds'
             when argument = 'older_than' then 'an interval of 0 to 1577880000 seconds'
+            when argument = 'settle' then 'an interval of 0 to 2592000 seconds'
             when argument = 'available_at' then 'finite and at most 30 days ahead'
             when argument = 'pushed_at' then 'finite'
             when argument = 'kind' then 'LOG, REPORT, DIFF, OUTPUT or OTHER'
@@ -4853,9 +4854,11 @@ begin
                 else verdict.worker
             end,
             jsonb_build_object(
-                'status', verdict.status, 'reason', verdict.error_detail, 'login', verdict.login
+                'status', verdict.status, 'reason', verdict.error_detail, 'login', verdict.login,
+                'log_id', backfill.log_id, 'backfilled_at', backfill.backfilled_at
             )
         from pgjobs.verdict as verdict
+        left join pgjobs.backfill as backfill on backfill.job_id = verdict.job_id
         where verdict.job_id = v_job.job_id
         union all
         select
@@ -5375,7 +5378,7 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '4da081a91a316f6f4f739804d2e73680fd18460c1767498b1e615a2fea3bbcb0');
+values ('0001.ledger', '7a4bd0fa801c98d24f20714824d42ad1c78ddf43dd9ae432eeb503463d861bfc');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

@@ -43,9 +43,9 @@ if exists (select from pgjobs.migration where migration_id > '0002.host') then
 end if;
 
 drop function
-    pgjobs.backfill_verification_log, pgjobs._check_host, pgjobs._log_reason, pgjobs._next_logs,
-    pgjobs._log_content, pgjobs._log_sha256, pgjobs._ledger_sha256, pgjobs.backfill_reconcile,
-    pgjobs.link_lab_sessions, pgjobs.unlink_lab_sessions;
+    pgjobs.backfill_verification_log, pgjobs._check_host, pgjobs._log_reason, pgjobs._waiting_logs,
+    pgjobs._next_logs, pgjobs._log_content, pgjobs._log_sha256, pgjobs._ledger_sha256,
+    pgjobs.backfill_reconcile, pgjobs.link_lab_sessions, pgjobs.unlink_lab_sessions;
 drop view
     pgjobs.backfill_report;
 drop type

@@ -46,10 +46,12 @@ create type pgjobs.backfilled as (
     attempts bigint,
     jobs bigint,
     artifacts bigint,
-    skipped bigint
+    skipped bigint,
+    waiting bigint
 );
 comment on type pgjobs.backfilled is
-    'Answer of backfill_verification_log: logs looked at, rows made, logs that gave no job.';
+    'Answer of backfill_verification_log: logs looked at, rows made, logs that gave no job, and '
+    'logs left for a later call because they may still change their meaning.';
 
 
 create type pgjobs.backfill_log as (
@@ -64,7 +66,7 @@ create type pgjobs.backfill_log as (
     reason text
 );
 comment on type pgjobs.backfill_log is
-    'A log of the host, and what it comes to by itself; commit_sha is null when it is skipped.';
+    'A log of the host, and what it comes to; commit_sha is null when it is skipped.';
 
 
 -- backfill_report: what became of every log that the backfill has looked at.
@@ -95,14 +97,17 @@ create trigger backfill_report_read_only instead of insert or update or delete
 -- one goes on where it was.
 --
 -- The races. Two calls take turns: the lock on backfill comes first, and the statement after it
--- sees what the other one did. A live push may be at the same commit: unique indexes decide, on
--- conflict waits for the rival, and what it has left counts. Attempts come before jobs, jobs in the
--- order of their commits, as enqueue and enqueue_many take them; lanes are never touched, a
--- backfilled job being finished when it appears. Above READ COMMITTED the snapshot would be older
--- than the lock.
+-- sees what the other one did. That statement asks which logs wait and which are next as of one
+-- snapshot, so that a log which is written meanwhile is neither. A live push may be at the same
+-- commit: unique indexes decide, on conflict waits for the rival, and what it has left counts.
+-- Attempts come before jobs, jobs in the order of their commits, as enqueue and enqueue_many take
+-- them; lanes are never touched, a backfilled job being finished when it appears. Above READ
+-- COMMITTED the snapshot would be older than the lock.
 create function pgjobs.backfill_verification_log(
     batch_size integer default 1000,
-    dry_run boolean default true
+    dry_run boolean default true,
+    settle interval default '1 day',
+    with_bodies boolean default true
 )
     returns pgjobs.backfilled
     language plpgsql volatile security definer
@@ -111,7 +116,14 @@ create function pgjobs.backfill_verification_log(
     set row_security = off
 as $$
 declare
+    v_bad constant text := case
+        when (batch_size between 1 and 10000) is not true then 'batch_size'
+        when dry_run is null then 'dry_run'
+        when not pgjobs._is_duration(settle, 0, 2592000) then 'settle'
+        when with_bodies is null then 'with_bodies'
+    end;
     v_now timestamptz;
+    v_waiting bigint;
     v_logs pgjobs.backfill_log[];
     v_job_ids bigint[];
     v_attempts bigint;
@@ -119,11 +131,10 @@ declare
     v_artifacts bigint;
     v_backfilled pgjobs.backfilled;
 begin
-    if (batch_size between 1 and 10000) is not true or dry_run is null then
+    if v_bad is not null then
         perform pgjobs._refuse_argument(
-            'backfill_verification_log',
-            case when dry_run is null then 'dry_run' else 'batch_size' end,
-            jsonb_build_object('batch_size', batch_size)
+            'backfill_verification_log', v_bad,
+            jsonb_build_object('batch_size', batch_size, 'settle', settle)
         );
     end if;
     if current_setting('transaction_isolation') <> 'read committed' then
@@ -132,8 +143,14 @@ begin
     perform pgjobs._check_host();
 
     if dry_run then
-        with log as materialized (
-            select log.* from pgjobs._next_logs(null) as log
+        v_now := clock_timestamp();
+        with waiting as materialized (
+            select pgjobs._waiting_logs(settle, v_now) as ids
+        ),
+        log as materialized (
+            select log.*
+            from waiting
+            cross join lateral pgjobs._next_logs(null, waiting.ids, v_now) as log
         ),
         attempt as (
             select distinct log.session_id, log.commit_sha
@@ -144,53 +161,41 @@ begin
                     where attempt.session_id = log.session_id
                         and attempt.commit_sha = log.commit_sha
                 )
-        ),
-        job as (
-            select distinct on (log.commit_sha) log.artifacts
-            from log
-            where log.outcome = 'JOB'
-                and not exists (
-                    select from pgjobs.job as job where job.commit_sha = log.commit_sha
-                )
-            order by log.commit_sha, log.verified_at, log.log_id
         )
         select
-            (select count(*) from log),
-            (select count(*) from attempt),
             count(*),
-            coalesce(sum(job.artifacts), 0),
-            (select count(*) from log) - count(*)
+            (select count(*) from attempt),
+            count(*) filter (where log.outcome = 'JOB'),
+            coalesce(sum(log.artifacts) filter (where log.outcome = 'JOB'), 0),
+            count(*) filter (where log.outcome <> 'JOB'),
+            (select cardinality(waiting.ids) from waiting)
         into v_backfilled
-        from job;
+        from log;
         return v_backfilled;
     end if;
 
     lock table pgjobs.backfill in share row exclusive mode;
     v_now := clock_timestamp();
-    v_logs := array(select log from pgjobs._next_logs(batch_size) as log);
+    with waiting as materialized (
+        select pgjobs._waiting_logs(settle, v_now) as ids
+    )
+    select
+        cardinality(waiting.ids),
+        array(select log from pgjobs._next_logs(batch_size, waiting.ids, v_now) as log)
+    into v_waiting, v_logs
+    from waiting;
 
     insert into pgjobs.lab_attempt (session_id, commit_sha, recorded_at, pushed_at)
     select log.session_id, log.commit_sha, log.verified_at, log.verified_at
     from unnest((select v_logs)) as log
     where log.outcome <> 'SKIPPED'
-    order by log.verified_at, log.log_id
     on conflict do nothing;
     get diagnostics v_attempts = row_count;
 
-    with candidate as (
-        select distinct on (log.commit_sha) log.*
+    with numbered as (
+        select log.*, nextval('pgjobs.job_job_id_seq') as job_id
         from unnest((select v_logs)) as log
         where log.outcome = 'JOB'
-            and not exists (
-                select from pgjobs.job as job where job.commit_sha = log.commit_sha offset 0
-            )
-        order by log.commit_sha, log.verified_at, log.log_id
-    ),
-    numbered as (
-        select candidate.*, nextval('pgjobs.job_job_id_seq') as job_id
-        from (
-            select candidate.* from candidate order by candidate.verified_at, candidate.log_id
-        ) as candidate
     ),
     job as (
         insert into pgjobs.job (
@@ -226,27 +231,35 @@ begin
         where job.commit_sha = log.commit_sha and job.session_id = log.session_id
         offset 0
     ) as job
-    where job.job_id = any (v_job_ids);
+    where log.outcome = 'JOB' and job.job_id = any (v_job_ids);
 
     -- Bodies are taken in the order of their hashes; the texts themselves are not sorted.
     insert into pgjobs.artifact (
         job_id, created_at, size_bytes, body_id, inline_bytes, run_no, artifact_no, truncated,
-        kind, name, media_type, sha256
+        kind, name, media_type, location, sha256, original_size_bytes, original_sha256
     )
     select
         text.job_id, text.created_at, text.size_bytes,
-        pgjobs._keep_body(pgjobs._log_content(text.value), text.sha256), text.inline_bytes, 0,
-        text.artifact_no, octet_length(text.value) > text.size_bytes, text.kind, text.name,
-        'text/plain; charset=utf-8', text.sha256
+        case when with_bodies then
+            pgjobs._keep_body(pgjobs._log_content(text.value), text.sha256)
+        end,
+        text.inline_bytes, 0, text.artifact_no, text.is_cut, text.kind, text.name,
+        'text/plain; charset=utf-8',
+        case when not with_bodies then 'VerificationLog/' || text.log_id || '/' || text.field end,
+        text.sha256,
+        case when text.is_cut then octet_length(text.value) end,
+        case when text.is_cut then sha256(convert_to(text.value, 'UTF8')) end
     from (
         select
             text.*,
-            sum(text.size_bytes) over (partition by text.job_id order by text.artifact_no)
-                as inline_bytes
+            case when with_bodies then
+                sum(text.size_bytes) over (partition by text.job_id order by text.artifact_no)
+            else 0 end as inline_bytes
         from (
             select
-                job.job_id, job.created_at, text.artifact_no, text.kind, text.name, text.value,
-                octet_length(content.content) as size_bytes, sha256(content.content) as sha256
+                log.log_id, job.job_id, job.created_at, text.*,
+                octet_length(content.content) as size_bytes, sha256(content.content) as sha256,
+                octet_length(content.content) < octet_length(text.value) as is_cut
             from unnest((select v_logs)) as log
             cross join lateral (
                 select job.*
@@ -262,13 +275,17 @@ begin
             ) as source
             cross join lateral (
                 values
-                    (1, 'DIFF', 'pr.diff', source."prDiff"),
-                    (2, 'LOG', 'ci-output.log', source."ciOutput")
-            ) as text (artifact_no, kind, name, value)
+                    (1, 'DIFF', 'pr.diff', 'prDiff', source."prDiff"),
+                    (2, 'LOG', 'ci-output.log', 'ciOutput', source."ciOutput")
+            ) as text (artifact_no, kind, name, field, value)
             cross join lateral (
-                select pgjobs._log_content(text.value) as content offset 0
+                select
+                    case when with_bodies then pgjobs._log_content(text.value)
+                        else convert_to(text.value, 'UTF8')
+                    end as content
+                offset 0
             ) as content
-            where job.job_id = any (v_job_ids) and text.value is not null
+            where log.outcome = 'JOB' and job.job_id = any (v_job_ids) and text.value is not null
             offset 0
         ) as text
         order by text.sha256
@@ -299,27 +316,29 @@ begin
     left join lateral (
         select job.job_id
         from pgjobs.job as job
-        where job.commit_sha = log.commit_sha
+        where log.outcome = 'JOB'
+            and job.commit_sha = log.commit_sha
             and job.session_id = log.session_id
             and job.job_id = any (v_job_ids)
         offset 0
     ) as job on true;
 
     return (
-        cardinality(v_logs), v_attempts, v_jobs, v_artifacts, cardinality(v_logs) - v_jobs
+        cardinality(v_logs), v_attempts, v_jobs, v_artifacts, cardinality(v_logs) - v_jobs,
+        v_waiting
     )::pgjobs.backfilled;
 end
 $$;
 comment on function pgjobs.backfill_verification_log is
     'Moves the next batch_size (1 to 10,000) logs of the host into the ledger: attempts, jobs with '
-    'a verdict marked BACKFILL, artifacts, and a row of backfill_report each. seen is 0 when '
-    'nothing is left; skipped counts the logs from which no job came. A dry run counts what all '
-    'that is left would come to. Errors: 22023, 22004, 25000, 42P01, 42501.';
+    'a verdict marked BACKFILL, artifacts (of hash, size and place alone with with_bodies = '
+    'false), and a row of backfill_report each. Logs younger than settle (0 s to 30 days) wait. '
+    'seen is 0 when nothing else is left; skipped counts the logs from which no job came. A dry '
+    'run counts what all that is left would come to. Errors: 22023, 22004, 25000, 42P01, 42501.';
 
 
--- What the backfill reads of the host, and the two hashes by which it can be checked later. The
--- host's tables are named in bodies only, which are planned when they run: so these install where
--- the tables do not exist.
+-- What the backfill reads of the host. Bodies are planned when they run: so these install where the
+-- host's tables do not exist.
 
 create function pgjobs._check_host()
     returns void
@@ -350,7 +369,8 @@ create function pgjobs._log_reason(
     commit_sha text,
     verified_at timestamp,
     lab_version text,
-    session_status text
+    session_status text,
+    as_of timestamptz
 )
     returns text
     language plpgsql stable
@@ -359,7 +379,10 @@ as $$
 begin
     return case
         when pgjobs._is_commit_sha(commit_sha) is not true then 'BAD_COMMIT_SHA'
-        when isfinite(verified_at) is not true then 'BAD_TIME'
+        when (
+            verified_at >= timestamp '0001-01-01'
+            and verified_at <= as_of at time zone 'UTC' + interval '1 day'
+        ) is not true then 'BAD_TIME'
         when pgjobs._is_text(lab_version) is not true then 'BAD_LAB_VERSION'
         when session_status = 'VERIFIED_PASS' then 'VERIFIED_PASS'
         else 'BACKFILL_UNKNOWN'
@@ -367,58 +390,123 @@ begin
 end
 $$;
 comment on function pgjobs._log_reason is
-    'What a log comes to by itself; only another job of its commit can still make it '
-    'COMMIT_HAS_JOB.';
+    'What a log comes to by itself, at the time as_of; only another job of its commit can still '
+    'make it COMMIT_HAS_JOB.';
 
 
--- In the order in which "the first of a commit" is meant. There is no index for it, and none is
--- put on the host's table: every call reads the logs once.
-create function pgjobs._next_logs(max_logs integer)
+-- A session can pass a while after its log was written, and another session's log of the same
+-- commit may say more. So a young log waits, and with it those of its commit that say nothing.
+create function pgjobs._waiting_logs(settle interval, as_of timestamptz)
+    returns uuid[]
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_now constant timestamp := as_of at time zone 'UTC';
+    v_ahead constant timestamp := v_now + interval '1 day';
+    v_settled constant timestamp := case extract(epoch from settle)
+        when 0 then v_ahead else v_now - make_interval(secs => extract(epoch from settle))
+    end;
+begin
+    return array(
+        with young as materialized (
+            select log.id, log."commitSha" as commit_sha
+            from public."VerificationLog" as log
+            where log."verifiedAt" > v_settled and log."verifiedAt" <= v_ahead
+                and not exists (select from pgjobs.backfill as done where done.log_id = log.id)
+        )
+        select young.id from young
+        union
+        select log.id
+        from public."VerificationLog" as log
+        join young on young.commit_sha = log."commitSha" and pgjobs._is_commit_sha(young.commit_sha)
+        left join public."LabSession" as session on session.id = log."sessionId"
+        where session.status::text is distinct from 'VERIFIED_PASS'
+            and not exists (select from pgjobs.backfill as done where done.log_id = log.id)
+    );
+end
+$$;
+comment on function pgjobs._waiting_logs is
+    'The logs that are not to be moved yet: younger than settle at the time as_of, 0 s for none, '
+    'or of an unknown outcome and of the commit of one.';
+
+
+-- Those that passed are taken first, so that the job of a commit is theirs, whatever the times. No
+-- index serves this, and none is put on the host's tables: every call reads them.
+create function pgjobs._next_logs(max_logs integer, waiting uuid[], as_of timestamptz)
     returns setof pgjobs.backfill_log
     language plpgsql stable
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    c_job constant text[] := '{VERIFIED_PASS,BACKFILL_UNKNOWN}';
+    c_skipped constant text[] := '{BAD_COMMIT_SHA,BAD_TIME}';
 begin
     return query
-    select
-        log.id,
-        log."sessionId",
-        case when reason.outcome <> 'SKIPPED' then log."commitSha" end,
-        log."verifiedAt" at time zone 'UTC',
-        lab."repoVersion"::text,
-        session.status::text,
-        num_nonnulls(log."prDiff", log."ciOutput"),
-        reason.outcome,
-        reason.reason
-    from (
-        select log.*
+    -- The texts, as far as they lie in the row, stay out of the join.
+    with log as (
+        select
+            log.id, log."sessionId" as session_id, log."commitSha" as commit_sha,
+            log."verifiedAt" as verified_at, num_nonnulls(log."prDiff", log."ciOutput") as texts
         from public."VerificationLog" as log
         where not exists (select from pgjobs.backfill as done where done.log_id = log.id)
-        order by log."verifiedAt", log.id
-        limit max_logs
-    ) as log
-    left join public."LabSession" as session on session.id = log."sessionId"
-    left join public."Lab" as lab on lab.id = session."labId"
-    cross join lateral (
+            and not exists (select from unnest(waiting) as id where id = log.id)
+        offset 0
+    ),
+    next as (
         select
-            found.reason,
-            case
-                when found.reason in ('BAD_COMMIT_SHA', 'BAD_TIME') then 'SKIPPED'
-                when found.reason = 'BAD_LAB_VERSION' then 'ATTEMPT'
-                else 'JOB'
-            end as outcome
-        from (
+            log.*, session."labId" as lab_id, session.status::text as session_status,
+            session.status::text is distinct from 'VERIFIED_PASS' as is_unknown
+        from log
+        left join public."LabSession" as session on session.id = log.session_id
+        order by is_unknown, log.verified_at, log.id
+        limit max_logs
+    ),
+    alone as (
+        select next.*, lab."repoVersion"::text as lab_version, own.reason as own_reason
+        from next
+        left join public."Lab" as lab on lab.id = next.lab_id
+        cross join lateral (
             select pgjobs._log_reason(
-                log."commitSha", log."verifiedAt", lab."repoVersion", session.status::text
+                next.commit_sha, next.verified_at, lab."repoVersion", next.session_status, as_of
             ) as reason
             offset 0
-        ) as found
-        offset 0
-    ) as reason;
+        ) as own
+    )
+    select
+        log.id, log.session_id, case when log.reason <> all (c_skipped) then log.commit_sha end,
+        log.verified_at at time zone 'UTC', log.lab_version, log.session_status, log.texts,
+        case
+            when log.reason = any (c_job) then 'JOB'
+            when log.reason = any (c_skipped) then 'SKIPPED'
+            else 'ATTEMPT'
+        end,
+        log.reason
+    from (
+        select
+            alone.*,
+            case
+                when alone.own_reason = any (c_job) and (
+                    row_number() over (
+                        partition by alone.commit_sha, alone.own_reason = any (c_job)
+                        order by alone.is_unknown, alone.verified_at, alone.id
+                    ) > 1
+                    or exists (
+                        select from pgjobs.job as job
+                        where job.commit_sha = alone.commit_sha
+                        offset 0
+                    )
+                ) then 'COMMIT_HAS_JOB'
+                else alone.own_reason
+            end as reason
+        from alone
+    ) as log
+    order by log.verified_at, log.id;
 end
 $$;
 comment on function pgjobs._next_logs is
-    'The first max_logs logs that the backfill has not looked at, all of them for null.';
+    'The next max_logs logs that the backfill has not looked at and that do not wait, all of them '
+    'for null, with what each comes to, in the order of their times.';
 
 
 create function pgjobs._log_content(value text)
@@ -444,6 +532,8 @@ $$;
 comment on function pgjobs._log_content is
     'A text of a log as the content of an artifact: its first MiB, whole characters.';
 
+
+-- The two hashes by which a backfill can be checked later: of what was read, and of what it wrote.
 
 create function pgjobs._log_sha256(log_id uuid)
     returns bytea
@@ -513,7 +603,9 @@ begin
                             artifact.artifact_id, extract(epoch from artifact.created_at),
                             artifact.size_bytes, artifact.body_id, artifact.inline_bytes,
                             artifact.artifact_no, artifact.truncated, artifact.kind, artifact.name,
-                            artifact.media_type, artifact.location, encode(artifact.sha256, 'hex')
+                            artifact.media_type, artifact.location,
+                            encode(artifact.sha256, 'hex'), artifact.original_size_bytes,
+                            encode(artifact.original_sha256, 'hex')
                         )
                         order by artifact.artifact_no
                     )
@@ -534,20 +626,30 @@ create type pgjobs.backfill_check as (
     check_name text,
     expected text,
     actual text,
-    ok boolean
+    ok boolean,
+    log_ids uuid[]
 );
-comment on type pgjobs.backfill_check is 'Answer of backfill_reconcile.';
+comment on type pgjobs.backfill_check is
+    'Answer of backfill_reconcile; log_ids are the first hundred logs that a check names one by '
+    'one, else null.';
 
 
 -- The host's history against the ledger, both read in full as of one moment: counts of what should
 -- be there and is, and the hashes of what was read and written against those of what is there now.
-create function pgjobs.backfill_reconcile()
+create function pgjobs.backfill_reconcile(settle interval default '1 day')
     returns setof pgjobs.backfill_check
     language plpgsql stable security definer
     set search_path = pg_catalog, pg_temp
     set row_security = off
 as $$
+declare
+    v_now constant timestamptz := clock_timestamp();
 begin
+    if not pgjobs._is_duration(settle, 0, 2592000) then
+        perform pgjobs._refuse_argument(
+            'backfill_reconcile', 'settle', jsonb_build_object('settle', settle)
+        );
+    end if;
     perform pgjobs._check_host();
     return query
     with report as materialized (
@@ -555,7 +657,9 @@ begin
             report.*,
             log."commitSha" as log_sha,
             log."verifiedAt" at time zone 'UTC' as log_time,
-            pgjobs._log_reason(log."commitSha", log."verifiedAt", null, null) as log_reason,
+            pgjobs._log_reason(
+                log."commitSha", log."verifiedAt", null, null, report.backfilled_at
+            ) as log_reason,
             num_nonnulls(log."prDiff", log."ciOutput") as texts
         from pgjobs.backfill as report
         left join public."VerificationLog" as log on log.id = report.log_id
@@ -575,7 +679,10 @@ begin
         where report.outcome = 'JOB'
     ),
     result (check_name, expected, actual) as (
-        select 'logs that are in the report', count(*), count(report.log_id)
+        select
+            'logs that are in the report',
+            count(*) - cardinality(pgjobs._waiting_logs(settle, v_now)),
+            count(report.log_id)
         from public."VerificationLog" as log
         left join pgjobs.backfill as report on report.log_id = log.id
         union all
@@ -651,7 +758,8 @@ begin
                         and artifact.run_no = 0
                         and artifact.name = text.name
                         and artifact.created_at = finished.log_time
-                        and artifact.sha256 = sha256(pgjobs._log_content(text.value))
+                        and coalesce(artifact.original_sha256, artifact.sha256)
+                            = sha256(convert_to(text.value, 'UTF8'))
                     offset 0
                 ) as artifact
                 left join lateral (
@@ -660,7 +768,8 @@ begin
                     where body.body_id = artifact.body_id
                     offset 0
                 ) as body on true
-                where body.sha256 = artifact.sha256
+                where artifact.body_id is null
+                    or body.sha256 = artifact.sha256
                     or exists (
                         select from pgjobs.expiry as expiry
                         where expiry.kind = 'BODY' and expiry.id = artifact.body_id
@@ -675,14 +784,37 @@ begin
     )
     select
         result.check_name, result.expected::text, result.actual::text,
-        result.expected = result.actual
-    from result;
+        result.expected = result.actual,
+        null::uuid[]
+    from result
+    union all
+    -- Those that no amendment has answered.
+    select
+        'unknown, and its session is VERIFIED_PASS now', '0', count(*)::text, count(*) = 0,
+        (array_agg(report.log_id order by report.log_id))[1:100]
+    from report
+    join public."LabSession" as session on session.id = report.session_id
+    cross join lateral (
+        select job.job_id from pgjobs.job as job where job.commit_sha = report.log_sha offset 0
+    ) as job
+    cross join lateral (
+        select verdict.error_reason
+        from pgjobs.verdict as verdict
+        where verdict.job_id = job.job_id
+        offset 0
+    ) as verdict
+    where session.status::text = 'VERIFIED_PASS'
+        and verdict.error_reason = 'BACKFILL_UNKNOWN'
+        and not exists (
+            select from pgjobs.amendment as amendment where amendment.job_id = job.job_id
+        );
 end
 $$;
 comment on function pgjobs.backfill_reconcile is
     'Compares the host''s history with the report and the ledger, by count and by hash; every row '
-    'is ok when all of it is there and nothing else. Reads all of the history. Errors: 42P01, '
-    '42501.';
+    'is ok when all of it is there and nothing else, but for the logs that wait for settle (0 s '
+    'to 30 days), and no session has passed since its outcome was unknown. Reads all of the '
+    'history. Errors: 22023, 22004, 42P01, 42501.';
 
 
 create type pgjobs.session_link as (
@@ -935,7 +1067,7 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0002.host', '752d424959fe0108bc52f509f0a7ec9e694f086bff67082e5dd058e2dacd756d');
+values ('0002.host', 'c54f5f357d21be6db6eff06df8dd97209e71201f7c8c971228e5ad0299526ec5');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

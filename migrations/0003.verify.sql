@@ -1478,7 +1478,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._refuse',
         'present', '4f15bf32ede5d59159c478910f05d148'),
     ('function pgjobs._refuse_argument',
-        'present', '995b7992e83d3daa9ff9b3fb72f46b3d'),
+        'present', 'e40748ccee7e212f9d8654414b499831'),
     ('function pgjobs._refuse_lease',
         'present', '90e8a6a8b49df2b0d08fe2531b1e6bd5'),
     ('function pgjobs._status',
@@ -1532,7 +1532,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs.revoke_lease',
         'present', '88d45b745df9e7eed71ba7717587e4be'),
     ('function pgjobs.timeline',
-        'present', '5aa5b8730b95a488c7947c7686e64234'),
+        'present', 'c5921cb3de68bea24810fc80e53a44cd'),
     ('function pgjobs.wake',
         'present', 'f4c0f2a71b868ef77758e4fce5a8ed87'),
     ('function pgjobs.why_waiting',
@@ -1916,19 +1916,21 @@ select '0002.host', object.* from (values
     ('function pgjobs._check_host',
         'present', 'b0a81a7a0732f3e19bc2646375878966'),
     ('function pgjobs._ledger_sha256',
-        'present', 'e66b5f30a93e4bd137e6a3c93127f90b'),
+        'present', '50b1a54fe8107b5e6ba412e51d4f4a6c'),
     ('function pgjobs._log_content',
         'present', 'f22347052231a96a25d984c048614e43'),
     ('function pgjobs._log_reason',
-        'present', 'f36ba8efc3f1434611caf157b37e2620'),
+        'present', '71886b25ccf5f02b21be873d8ce5b0fb'),
     ('function pgjobs._log_sha256',
         'present', '375baa6a7d0c7b59be9e7aeb7321be67'),
     ('function pgjobs._next_logs',
-        'present', '07d2be6dfd00fb9933cb7c484b66c716'),
+        'present', '2cfa9c8c5e16c0243e634a9c13ab8121'),
+    ('function pgjobs._waiting_logs',
+        'present', '120b24526ba23e9187d5348d72eb4c85'),
     ('function pgjobs.backfill_reconcile',
-        'present', '030a89c479687669080609e01539a397'),
+        'present', 'c74caaa64138bccc06adf3c73e66fc92'),
     ('function pgjobs.backfill_verification_log',
-        'present', '740f63a0f157439fc1e8f39abe6c3913'),
+        'present', '5cc5dc04587238613dede3a42dc0c4d0'),
     ('function pgjobs.link_lab_sessions',
         'present', 'fd8aa18b2cd4ac0adad77a9e2992d426'),
     ('function pgjobs.unlink_lab_sessions',
@@ -1948,11 +1950,11 @@ select '0002.host', object.* from (values
     ('trigger backfill_report_read_only on pgjobs.backfill_report',
         'ordinary', 'ec56f1a59d59443ec9e42e9a8f7e2d19'),
     ('type pgjobs.backfill_check',
-        'present', '35ca55d071327a77dc686786537d2088'),
+        'present', 'df1e1110507ee21779c002a838cf821f'),
     ('type pgjobs.backfill_log',
         'present', '7ddd7a70e0d217e9a2b6895b8b45babd'),
     ('type pgjobs.backfilled',
-        'present', 'cf943e0e6272f5a99d604ff8624a30d3'),
+        'present', 'e7fc2ce75a4339351c8c4b518c8f3795'),
     ('type pgjobs.session_link',
         'present', '0c9052d4b04d25f3ad23ff8052e896cf'),
     ('view pgjobs.backfill_report',
@@ -1997,7 +1999,7 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', '6c586d45b390d559cf34123087505069838ed85a020298bbb5dc363adbaf1420');
+values ('0003.verify', '5d557d56f1a83b0c7999d170f66bb3aad5d40336a6b07b1be5cf01e8888865e2');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

@@ -91,6 +91,7 @@
 -- The host that stood here before: its history, and a foreign key to its sessions.
 \ir host/backfill.sql
 \ir host/history.sql
+\ir host/hashes.sql
 \ir host/reconcile.sql
 \ir host/link.sql
 \ir grants.sql

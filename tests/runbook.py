@@ -15,9 +15,8 @@ from psycopg.conninfo import make_conninfo
 
 from tests.test_docs import ROOT
 
-PAGES = [
-    ROOT / "docs" / name for name in ("install.md", "run.md", "backup.md", "security.md", "feed.md")
-]
+NAMES = ("install", "run", "backup", "backfill", "security", "feed")
+PAGES = [ROOT / "docs" / f"{name}.md" for name in NAMES]
 TEXT = "".join(page.read_text(encoding="utf-8") for page in PAGES)
 BLOCK = re.compile(r"^```(sql|sh)\n((?:.*\n)*?)```$", re.MULTILINE)
 URL = re.compile(r"postgresql://(?:(\w+)@)?(\w+)/(\w+)")

@@ -14,6 +14,7 @@ STABLE = {
     *("verify", "verify_bodies", "_verify_ledger", "_verify_objects", "_verify_open_jobs"),
     *("_verify_roles", "_verify_server"),
     *("_check_host", "_ledger_sha256", "_log_content", "_log_reason", "_log_sha256", "_next_logs"),
+    "_waiting_logs",
     *("backfill_reconcile", "get_job", "is_passed", "read_artifact", "timeline", "why_waiting"),
     *("_effective_status", "_find_attempt", "_find_job", "_is_open", "_is_shared"),
     *("_old_bodies", "_old_details", "_status", "_installed"),

@@ -73,6 +73,7 @@ def in_our_words(text: str) -> str:
     for pattern, written in (
         (r"DEFAULT NULL", "= null"),
         (r"DEFAULT '@ (\d+) mins'", r"= '\1 minutes'"),
+        (r"DEFAULT '@ ", "= '"),
         (r"DEFAULT", "="),
         (r"::[\w ]+(\[\])?", ""),
         (r"timestamp with time zone", "timestamptz"),

@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 DETAILS = ("ATTEMPT", "SUMMARY", "PAYLOAD")
+A_DAY = timedelta(days=1)
 HOST_SESSIONS = 'public."LabSession"'
 
 
@@ -173,24 +174,31 @@ def verify_bodies(
 
 
 def backfill_verification_log(
-    conn: Connection[Any], *, batch_size: int = 1000, dry_run: bool = True
+    conn: Connection[Any],
+    *,
+    batch_size: int = 1000,
+    dry_run: bool = True,
+    settle: timedelta = A_DAY,
+    with_bodies: bool = True,
 ) -> Backfilled:
     """Move the next ``batch_size`` logs of the host into the ledger, or count what all would give.
 
-    Calls ``pgjobs.backfill_verification_log``. batch_size: 1 … 10,000. Call it, each time in a
-    transaction of its own, until ``seen`` is 0.
+    Calls ``pgjobs.backfill_verification_log``. batch_size: 1 … 10,000. settle: 0 s … 30 days, for
+    which a log waits. Without bodies the texts stay where they are, and hash and size go on record.
+    Call it, each time in a transaction of its own, until ``seen`` is 0.
 
     Raises: InvalidArgument, IsolationTooHigh, HostTableMissing, HostTableClosed.
     """
     return call_one(conn, Backfilled, "backfill_verification_log", locals())
 
 
-def backfill_reconcile(conn: Connection[Any]) -> list[BackfillCheck]:
+def backfill_reconcile(conn: Connection[Any], *, settle: timedelta = A_DAY) -> list[BackfillCheck]:
     """Compare the host's history with the report and the ledger, by count and by hash.
 
-    Calls ``pgjobs.backfill_reconcile``. Reads all of the history.
+    Calls ``pgjobs.backfill_reconcile``. Reads all of the history but the logs that wait for
+    ``settle``, and names the sessions that have passed since their outcome was unknown.
 
-    Raises: HostTableMissing, HostTableClosed.
+    Raises: InvalidArgument, HostTableMissing, HostTableClosed.
     """
     return call(conn, BackfillCheck, "backfill_reconcile", locals())
 

@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 DETAILS = ("ATTEMPT", "SUMMARY", "PAYLOAD")
+A_DAY = timedelta(days=1)
 HOST_SESSIONS = 'public."LabSession"'
 
 
@@ -174,24 +175,33 @@ async def verify_bodies(
 
 
 async def backfill_verification_log(
-    conn: AsyncConnection[Any], *, batch_size: int = 1000, dry_run: bool = True
+    conn: AsyncConnection[Any],
+    *,
+    batch_size: int = 1000,
+    dry_run: bool = True,
+    settle: timedelta = A_DAY,
+    with_bodies: bool = True,
 ) -> Backfilled:
     """Move the next ``batch_size`` logs of the host into the ledger, or count what all would give.
 
-    Calls ``pgjobs.backfill_verification_log``. batch_size: 1 … 10,000. Call it, each time in a
-    transaction of its own, until ``seen`` is 0.
+    Calls ``pgjobs.backfill_verification_log``. batch_size: 1 … 10,000. settle: 0 s … 30 days, for
+    which a log waits. Without bodies the texts stay where they are, and hash and size go on record.
+    Call it, each time in a transaction of its own, until ``seen`` is 0.
 
     Raises: InvalidArgument, IsolationTooHigh, HostTableMissing, HostTableClosed.
     """
     return await call_one(conn, Backfilled, "backfill_verification_log", locals())
 
 
-async def backfill_reconcile(conn: AsyncConnection[Any]) -> list[BackfillCheck]:
+async def backfill_reconcile(
+    conn: AsyncConnection[Any], *, settle: timedelta = A_DAY
+) -> list[BackfillCheck]:
     """Compare the host's history with the report and the ledger, by count and by hash.
 
-    Calls ``pgjobs.backfill_reconcile``. Reads all of the history.
+    Calls ``pgjobs.backfill_reconcile``. Reads all of the history but the logs that wait for
+    ``settle``, and names the sessions that have passed since their outcome was unknown.
 
-    Raises: HostTableMissing, HostTableClosed.
+    Raises: InvalidArgument, HostTableMissing, HostTableClosed.
     """
     return await call(conn, BackfillCheck, "backfill_reconcile", locals())
 

@@ -142,6 +142,7 @@ declare
             when argument = 'retry_after' then 'an interval of 0 to 86400 seconds'
             when argument = 'start_within' then 'an interval of 1 to 2592000 seconds'
             when argument = 'older_than' then 'an interval of 0 to 1577880000 seconds'
+            when argument = 'settle' then 'an interval of 0 to 2592000 seconds'
             when argument = 'available_at' then 'finite and at most 30 days ahead'
             when argument = 'pushed_at' then 'finite'
             when argument = 'kind' then 'LOG, REPORT, DIFF, OUTPUT or OTHER'

@@ -3,10 +3,12 @@ create type pgjobs.backfilled as (
     attempts bigint,
     jobs bigint,
     artifacts bigint,
-    skipped bigint
+    skipped bigint,
+    waiting bigint
 );
 comment on type pgjobs.backfilled is
-    'Answer of backfill_verification_log: logs looked at, rows made, logs that gave no job.';
+    'Answer of backfill_verification_log: logs looked at, rows made, logs that gave no job, and '
+    'logs left for a later call because they may still change their meaning.';
 
 
 create type pgjobs.backfill_log as (
@@ -21,7 +23,7 @@ create type pgjobs.backfill_log as (
     reason text
 );
 comment on type pgjobs.backfill_log is
-    'A log of the host, and what it comes to by itself; commit_sha is null when it is skipped.';
+    'A log of the host, and what it comes to; commit_sha is null when it is skipped.';
 
 
 -- backfill_report: what became of every log that the backfill has looked at.
@@ -52,14 +54,17 @@ create trigger backfill_report_read_only instead of insert or update or delete
 -- one goes on where it was.
 --
 -- The races. Two calls take turns: the lock on backfill comes first, and the statement after it
--- sees what the other one did. A live push may be at the same commit: unique indexes decide, on
--- conflict waits for the rival, and what it has left counts. Attempts come before jobs, jobs in the
--- order of their commits, as enqueue and enqueue_many take them; lanes are never touched, a
--- backfilled job being finished when it appears. Above READ COMMITTED the snapshot would be older
--- than the lock.
+-- sees what the other one did. That statement asks which logs wait and which are next as of one
+-- snapshot, so that a log which is written meanwhile is neither. A live push may be at the same
+-- commit: unique indexes decide, on conflict waits for the rival, and what it has left counts.
+-- Attempts come before jobs, jobs in the order of their commits, as enqueue and enqueue_many take
+-- them; lanes are never touched, a backfilled job being finished when it appears. Above READ
+-- COMMITTED the snapshot would be older than the lock.
 create function pgjobs.backfill_verification_log(
     batch_size integer default 1000,
-    dry_run boolean default true
+    dry_run boolean default true,
+    settle interval default '1 day',
+    with_bodies boolean default true
 )
     returns pgjobs.backfilled
     language plpgsql volatile security definer
@@ -68,7 +73,14 @@ create function pgjobs.backfill_verification_log(
     set row_security = off
 as $$
 declare
+    v_bad constant text := case
+        when (batch_size between 1 and 10000) is not true then 'batch_size'
+        when dry_run is null then 'dry_run'
+        when not pgjobs._is_duration(settle, 0, 2592000) then 'settle'
+        when with_bodies is null then 'with_bodies'
+    end;
     v_now timestamptz;
+    v_waiting bigint;
     v_logs pgjobs.backfill_log[];
     v_job_ids bigint[];
     v_attempts bigint;
@@ -76,11 +88,10 @@ declare
     v_artifacts bigint;
     v_backfilled pgjobs.backfilled;
 begin
-    if (batch_size between 1 and 10000) is not true or dry_run is null then
+    if v_bad is not null then
         perform pgjobs._refuse_argument(
-            'backfill_verification_log',
-            case when dry_run is null then 'dry_run' else 'batch_size' end,
-            jsonb_build_object('batch_size', batch_size)
+            'backfill_verification_log', v_bad,
+            jsonb_build_object('batch_size', batch_size, 'settle', settle)
         );
     end if;
     if current_setting('transaction_isolation') <> 'read committed' then
@@ -89,8 +100,14 @@ begin
     perform pgjobs._check_host();
 
     if dry_run then
-        with log as materialized (
-            select log.* from pgjobs._next_logs(null) as log
+        v_now := clock_timestamp();
+        with waiting as materialized (
+            select pgjobs._waiting_logs(settle, v_now) as ids
+        ),
+        log as materialized (
+            select log.*
+            from waiting
+            cross join lateral pgjobs._next_logs(null, waiting.ids, v_now) as log
         ),
         attempt as (
             select distinct log.session_id, log.commit_sha
@@ -101,53 +118,41 @@ begin
                     where attempt.session_id = log.session_id
                         and attempt.commit_sha = log.commit_sha
                 )
-        ),
-        job as (
-            select distinct on (log.commit_sha) log.artifacts
-            from log
-            where log.outcome = 'JOB'
-                and not exists (
-                    select from pgjobs.job as job where job.commit_sha = log.commit_sha
-                )
-            order by log.commit_sha, log.verified_at, log.log_id
         )
         select
-            (select count(*) from log),
-            (select count(*) from attempt),
             count(*),
-            coalesce(sum(job.artifacts), 0),
-            (select count(*) from log) - count(*)
+            (select count(*) from attempt),
+            count(*) filter (where log.outcome = 'JOB'),
+            coalesce(sum(log.artifacts) filter (where log.outcome = 'JOB'), 0),
+            count(*) filter (where log.outcome <> 'JOB'),
+            (select cardinality(waiting.ids) from waiting)
         into v_backfilled
-        from job;
+        from log;
         return v_backfilled;
     end if;
 
     lock table pgjobs.backfill in share row exclusive mode;
     v_now := clock_timestamp();
-    v_logs := array(select log from pgjobs._next_logs(batch_size) as log);
+    with waiting as materialized (
+        select pgjobs._waiting_logs(settle, v_now) as ids
+    )
+    select
+        cardinality(waiting.ids),
+        array(select log from pgjobs._next_logs(batch_size, waiting.ids, v_now) as log)
+    into v_waiting, v_logs
+    from waiting;
 
     insert into pgjobs.lab_attempt (session_id, commit_sha, recorded_at, pushed_at)
     select log.session_id, log.commit_sha, log.verified_at, log.verified_at
     from unnest((select v_logs)) as log
     where log.outcome <> 'SKIPPED'
-    order by log.verified_at, log.log_id
     on conflict do nothing;
     get diagnostics v_attempts = row_count;
 
-    with candidate as (
-        select distinct on (log.commit_sha) log.*
+    with numbered as (
+        select log.*, nextval('pgjobs.job_job_id_seq') as job_id
         from unnest((select v_logs)) as log
         where log.outcome = 'JOB'
-            and not exists (
-                select from pgjobs.job as job where job.commit_sha = log.commit_sha offset 0
-            )
-        order by log.commit_sha, log.verified_at, log.log_id
-    ),
-    numbered as (
-        select candidate.*, nextval('pgjobs.job_job_id_seq') as job_id
-        from (
-            select candidate.* from candidate order by candidate.verified_at, candidate.log_id
-        ) as candidate
     ),
     job as (
         insert into pgjobs.job (
@@ -183,27 +188,35 @@ begin
         where job.commit_sha = log.commit_sha and job.session_id = log.session_id
         offset 0
     ) as job
-    where job.job_id = any (v_job_ids);
+    where log.outcome = 'JOB' and job.job_id = any (v_job_ids);
 
     -- Bodies are taken in the order of their hashes; the texts themselves are not sorted.
     insert into pgjobs.artifact (
         job_id, created_at, size_bytes, body_id, inline_bytes, run_no, artifact_no, truncated,
-        kind, name, media_type, sha256
+        kind, name, media_type, location, sha256, original_size_bytes, original_sha256
     )
     select
         text.job_id, text.created_at, text.size_bytes,
-        pgjobs._keep_body(pgjobs._log_content(text.value), text.sha256), text.inline_bytes, 0,
-        text.artifact_no, octet_length(text.value) > text.size_bytes, text.kind, text.name,
-        'text/plain; charset=utf-8', text.sha256
+        case when with_bodies then
+            pgjobs._keep_body(pgjobs._log_content(text.value), text.sha256)
+        end,
+        text.inline_bytes, 0, text.artifact_no, text.is_cut, text.kind, text.name,
+        'text/plain; charset=utf-8',
+        case when not with_bodies then 'VerificationLog/' || text.log_id || '/' || text.field end,
+        text.sha256,
+        case when text.is_cut then octet_length(text.value) end,
+        case when text.is_cut then sha256(convert_to(text.value, 'UTF8')) end
     from (
         select
             text.*,
-            sum(text.size_bytes) over (partition by text.job_id order by text.artifact_no)
-                as inline_bytes
+            case when with_bodies then
+                sum(text.size_bytes) over (partition by text.job_id order by text.artifact_no)
+            else 0 end as inline_bytes
         from (
             select
-                job.job_id, job.created_at, text.artifact_no, text.kind, text.name, text.value,
-                octet_length(content.content) as size_bytes, sha256(content.content) as sha256
+                log.log_id, job.job_id, job.created_at, text.*,
+                octet_length(content.content) as size_bytes, sha256(content.content) as sha256,
+                octet_length(content.content) < octet_length(text.value) as is_cut
             from unnest((select v_logs)) as log
             cross join lateral (
                 select job.*
@@ -219,13 +232,17 @@ begin
             ) as source
             cross join lateral (
                 values
-                    (1, 'DIFF', 'pr.diff', source."prDiff"),
-                    (2, 'LOG', 'ci-output.log', source."ciOutput")
-            ) as text (artifact_no, kind, name, value)
+                    (1, 'DIFF', 'pr.diff', 'prDiff', source."prDiff"),
+                    (2, 'LOG', 'ci-output.log', 'ciOutput', source."ciOutput")
+            ) as text (artifact_no, kind, name, field, value)
             cross join lateral (
-                select pgjobs._log_content(text.value) as content offset 0
+                select
+                    case when with_bodies then pgjobs._log_content(text.value)
+                        else convert_to(text.value, 'UTF8')
+                    end as content
+                offset 0
             ) as content
-            where job.job_id = any (v_job_ids) and text.value is not null
+            where log.outcome = 'JOB' and job.job_id = any (v_job_ids) and text.value is not null
             offset 0
         ) as text
         order by text.sha256
@@ -256,19 +273,22 @@ begin
     left join lateral (
         select job.job_id
         from pgjobs.job as job
-        where job.commit_sha = log.commit_sha
+        where log.outcome = 'JOB'
+            and job.commit_sha = log.commit_sha
             and job.session_id = log.session_id
             and job.job_id = any (v_job_ids)
         offset 0
     ) as job on true;
 
     return (
-        cardinality(v_logs), v_attempts, v_jobs, v_artifacts, cardinality(v_logs) - v_jobs
+        cardinality(v_logs), v_attempts, v_jobs, v_artifacts, cardinality(v_logs) - v_jobs,
+        v_waiting
     )::pgjobs.backfilled;
 end
 $$;
 comment on function pgjobs.backfill_verification_log is
     'Moves the next batch_size (1 to 10,000) logs of the host into the ledger: attempts, jobs with '
-    'a verdict marked BACKFILL, artifacts, and a row of backfill_report each. seen is 0 when '
-    'nothing is left; skipped counts the logs from which no job came. A dry run counts what all '
-    'that is left would come to. Errors: 22023, 22004, 25000, 42P01, 42501.';
+    'a verdict marked BACKFILL, artifacts (of hash, size and place alone with with_bodies = '
+    'false), and a row of backfill_report each. Logs younger than settle (0 s to 30 days) wait. '
+    'seen is 0 when nothing else is left; skipped counts the logs from which no job came. A dry '
+    'run counts what all that is left would come to. Errors: 22023, 22004, 25000, 42P01, 42501.';

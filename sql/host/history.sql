@@ -1,6 +1,5 @@
--- What the backfill reads of the host, and the two hashes by which it can be checked later. The
--- host's tables are named in bodies only, which are planned when they run: so these install where
--- the tables do not exist.
+-- What the backfill reads of the host. Bodies are planned when they run: so these install where the
+-- host's tables do not exist.
 
 create function pgjobs._check_host()
     returns void
@@ -31,7 +30,8 @@ create function pgjobs._log_reason(
     commit_sha text,
     verified_at timestamp,
     lab_version text,
-    session_status text
+    session_status text,
+    as_of timestamptz
 )
     returns text
     language plpgsql stable
@@ -40,7 +40,10 @@ as $$
 begin
     return case
         when pgjobs._is_commit_sha(commit_sha) is not true then 'BAD_COMMIT_SHA'
-        when isfinite(verified_at) is not true then 'BAD_TIME'
+        when (
+            verified_at >= timestamp '0001-01-01'
+            and verified_at <= as_of at time zone 'UTC' + interval '1 day'
+        ) is not true then 'BAD_TIME'
         when pgjobs._is_text(lab_version) is not true then 'BAD_LAB_VERSION'
         when session_status = 'VERIFIED_PASS' then 'VERIFIED_PASS'
         else 'BACKFILL_UNKNOWN'
@@ -48,58 +51,123 @@ begin
 end
 $$;
 comment on function pgjobs._log_reason is
-    'What a log comes to by itself; only another job of its commit can still make it '
-    'COMMIT_HAS_JOB.';
+    'What a log comes to by itself, at the time as_of; only another job of its commit can still '
+    'make it COMMIT_HAS_JOB.';
 
 
--- In the order in which "the first of a commit" is meant. There is no index for it, and none is
--- put on the host's table: every call reads the logs once.
-create function pgjobs._next_logs(max_logs integer)
+-- A session can pass a while after its log was written, and another session's log of the same
+-- commit may say more. So a young log waits, and with it those of its commit that say nothing.
+create function pgjobs._waiting_logs(settle interval, as_of timestamptz)
+    returns uuid[]
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_now constant timestamp := as_of at time zone 'UTC';
+    v_ahead constant timestamp := v_now + interval '1 day';
+    v_settled constant timestamp := case extract(epoch from settle)
+        when 0 then v_ahead else v_now - make_interval(secs => extract(epoch from settle))
+    end;
+begin
+    return array(
+        with young as materialized (
+            select log.id, log."commitSha" as commit_sha
+            from public."VerificationLog" as log
+            where log."verifiedAt" > v_settled and log."verifiedAt" <= v_ahead
+                and not exists (select from pgjobs.backfill as done where done.log_id = log.id)
+        )
+        select young.id from young
+        union
+        select log.id
+        from public."VerificationLog" as log
+        join young on young.commit_sha = log."commitSha" and pgjobs._is_commit_sha(young.commit_sha)
+        left join public."LabSession" as session on session.id = log."sessionId"
+        where session.status::text is distinct from 'VERIFIED_PASS'
+            and not exists (select from pgjobs.backfill as done where done.log_id = log.id)
+    );
+end
+$$;
+comment on function pgjobs._waiting_logs is
+    'The logs that are not to be moved yet: younger than settle at the time as_of, 0 s for none, '
+    'or of an unknown outcome and of the commit of one.';
+
+
+-- Those that passed are taken first, so that the job of a commit is theirs, whatever the times. No
+-- index serves this, and none is put on the host's tables: every call reads them.
+create function pgjobs._next_logs(max_logs integer, waiting uuid[], as_of timestamptz)
     returns setof pgjobs.backfill_log
     language plpgsql stable
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    c_job constant text[] := '{VERIFIED_PASS,BACKFILL_UNKNOWN}';
+    c_skipped constant text[] := '{BAD_COMMIT_SHA,BAD_TIME}';
 begin
     return query
-    select
-        log.id,
-        log."sessionId",
-        case when reason.outcome <> 'SKIPPED' then log."commitSha" end,
-        log."verifiedAt" at time zone 'UTC',
-        lab."repoVersion"::text,
-        session.status::text,
-        num_nonnulls(log."prDiff", log."ciOutput"),
-        reason.outcome,
-        reason.reason
-    from (
-        select log.*
+    -- The texts, as far as they lie in the row, stay out of the join.
+    with log as (
+        select
+            log.id, log."sessionId" as session_id, log."commitSha" as commit_sha,
+            log."verifiedAt" as verified_at, num_nonnulls(log."prDiff", log."ciOutput") as texts
         from public."VerificationLog" as log
         where not exists (select from pgjobs.backfill as done where done.log_id = log.id)
-        order by log."verifiedAt", log.id
-        limit max_logs
-    ) as log
-    left join public."LabSession" as session on session.id = log."sessionId"
-    left join public."Lab" as lab on lab.id = session."labId"
-    cross join lateral (
+            and not exists (select from unnest(waiting) as id where id = log.id)
+        offset 0
+    ),
+    next as (
         select
-            found.reason,
-            case
-                when found.reason in ('BAD_COMMIT_SHA', 'BAD_TIME') then 'SKIPPED'
-                when found.reason = 'BAD_LAB_VERSION' then 'ATTEMPT'
-                else 'JOB'
-            end as outcome
-        from (
+            log.*, session."labId" as lab_id, session.status::text as session_status,
+            session.status::text is distinct from 'VERIFIED_PASS' as is_unknown
+        from log
+        left join public."LabSession" as session on session.id = log.session_id
+        order by is_unknown, log.verified_at, log.id
+        limit max_logs
+    ),
+    alone as (
+        select next.*, lab."repoVersion"::text as lab_version, own.reason as own_reason
+        from next
+        left join public."Lab" as lab on lab.id = next.lab_id
+        cross join lateral (
             select pgjobs._log_reason(
-                log."commitSha", log."verifiedAt", lab."repoVersion", session.status::text
+                next.commit_sha, next.verified_at, lab."repoVersion", next.session_status, as_of
             ) as reason
             offset 0
-        ) as found
-        offset 0
-    ) as reason;
+        ) as own
+    )
+    select
+        log.id, log.session_id, case when log.reason <> all (c_skipped) then log.commit_sha end,
+        log.verified_at at time zone 'UTC', log.lab_version, log.session_status, log.texts,
+        case
+            when log.reason = any (c_job) then 'JOB'
+            when log.reason = any (c_skipped) then 'SKIPPED'
+            else 'ATTEMPT'
+        end,
+        log.reason
+    from (
+        select
+            alone.*,
+            case
+                when alone.own_reason = any (c_job) and (
+                    row_number() over (
+                        partition by alone.commit_sha, alone.own_reason = any (c_job)
+                        order by alone.is_unknown, alone.verified_at, alone.id
+                    ) > 1
+                    or exists (
+                        select from pgjobs.job as job
+                        where job.commit_sha = alone.commit_sha
+                        offset 0
+                    )
+                ) then 'COMMIT_HAS_JOB'
+                else alone.own_reason
+            end as reason
+        from alone
+    ) as log
+    order by log.verified_at, log.id;
 end
 $$;
 comment on function pgjobs._next_logs is
-    'The first max_logs logs that the backfill has not looked at, all of them for null.';
+    'The next max_logs logs that the backfill has not looked at and that do not wait, all of them '
+    'for null, with what each comes to, in the order of their times.';
 
 
 create function pgjobs._log_content(value text)
@@ -124,88 +192,3 @@ end
 $$;
 comment on function pgjobs._log_content is
     'A text of a log as the content of an artifact: its first MiB, whole characters.';
-
-
-create function pgjobs._log_sha256(log_id uuid)
-    returns bytea
-    language plpgsql stable
-    set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return sha256(
-        convert_to(
-            json_build_array(
-                log.id, log."sessionId", log."commitSha", log."verifiedAt",
-                encode(sha256(convert_to(log."prDiff", 'UTF8')), 'hex'),
-                encode(sha256(convert_to(log."ciOutput", 'UTF8')), 'hex')
-            )::text,
-            'UTF8'
-        )
-    )
-    from public."VerificationLog" as log
-    where log.id = _log_sha256.log_id;
-end
-$$;
-comment on function pgjobs._log_sha256 is 'SHA-256 of a log; null when it is not there.';
-
-
--- No value is written as the session would show it: times as seconds, bytes as hex.
-create function pgjobs._ledger_sha256(attempt_id bigint, job_id bigint)
-    returns bytea
-    language plpgsql stable
-    set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return sha256(
-        convert_to(
-            json_build_array(
-                (
-                    select json_build_array(
-                        attempt.attempt_id, attempt.session_id, attempt.commit_sha,
-                        extract(epoch from attempt.recorded_at), attempt.delivery_id,
-                        extract(epoch from attempt.pushed_at), encode(attempt.detail_sha256, 'hex')
-                    )
-                    from pgjobs.lab_attempt as attempt
-                    where attempt.attempt_id = _ledger_sha256.attempt_id
-                ),
-                (
-                    select json_build_array(
-                        job.job_id, job.session_id, job.commit_sha, job.lab_version, job.priority,
-                        job.max_runs, extract(epoch from job.created_at),
-                        extract(epoch from job.available_at), encode(job.payload_sha256, 'hex')
-                    )
-                    from pgjobs.job as job
-                    where job.job_id = _ledger_sha256.job_id
-                ),
-                (
-                    select json_build_array(
-                        extract(epoch from verdict.completed_at),
-                        extract(epoch from verdict.started_at), verdict.lease_token,
-                        verdict.run_no, verdict.status, verdict.worker, verdict.error_reason,
-                        verdict.error_detail, verdict.actor, encode(verdict.summary_sha256, 'hex'),
-                        verdict.login, verdict.origin
-                    )
-                    from pgjobs.verdict as verdict
-                    where verdict.job_id = _ledger_sha256.job_id
-                ),
-                (
-                    select json_agg(
-                        json_build_array(
-                            artifact.artifact_id, extract(epoch from artifact.created_at),
-                            artifact.size_bytes, artifact.body_id, artifact.inline_bytes,
-                            artifact.artifact_no, artifact.truncated, artifact.kind, artifact.name,
-                            artifact.media_type, artifact.location, encode(artifact.sha256, 'hex')
-                        )
-                        order by artifact.artifact_no
-                    )
-                    from pgjobs.artifact as artifact
-                    where artifact.job_id = _ledger_sha256.job_id and artifact.run_no = 0
-                )
-            )::text,
-            'UTF8'
-        )
-    );
-end
-$$;
-comment on function pgjobs._ledger_sha256 is
-    'SHA-256 of an attempt, and of a job with its verdict and its artifacts without a run.';

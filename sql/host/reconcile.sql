@@ -2,20 +2,30 @@ create type pgjobs.backfill_check as (
     check_name text,
     expected text,
     actual text,
-    ok boolean
+    ok boolean,
+    log_ids uuid[]
 );
-comment on type pgjobs.backfill_check is 'Answer of backfill_reconcile.';
+comment on type pgjobs.backfill_check is
+    'Answer of backfill_reconcile; log_ids are the first hundred logs that a check names one by '
+    'one, else null.';
 
 
 -- The host's history against the ledger, both read in full as of one moment: counts of what should
 -- be there and is, and the hashes of what was read and written against those of what is there now.
-create function pgjobs.backfill_reconcile()
+create function pgjobs.backfill_reconcile(settle interval default '1 day')
     returns setof pgjobs.backfill_check
     language plpgsql stable security definer
     set search_path = pg_catalog, pg_temp
     set row_security = off
 as $$
+declare
+    v_now constant timestamptz := clock_timestamp();
 begin
+    if not pgjobs._is_duration(settle, 0, 2592000) then
+        perform pgjobs._refuse_argument(
+            'backfill_reconcile', 'settle', jsonb_build_object('settle', settle)
+        );
+    end if;
     perform pgjobs._check_host();
     return query
     with report as materialized (
@@ -23,7 +33,9 @@ begin
             report.*,
             log."commitSha" as log_sha,
             log."verifiedAt" at time zone 'UTC' as log_time,
-            pgjobs._log_reason(log."commitSha", log."verifiedAt", null, null) as log_reason,
+            pgjobs._log_reason(
+                log."commitSha", log."verifiedAt", null, null, report.backfilled_at
+            ) as log_reason,
             num_nonnulls(log."prDiff", log."ciOutput") as texts
         from pgjobs.backfill as report
         left join public."VerificationLog" as log on log.id = report.log_id
@@ -43,7 +55,10 @@ begin
         where report.outcome = 'JOB'
     ),
     result (check_name, expected, actual) as (
-        select 'logs that are in the report', count(*), count(report.log_id)
+        select
+            'logs that are in the report',
+            count(*) - cardinality(pgjobs._waiting_logs(settle, v_now)),
+            count(report.log_id)
         from public."VerificationLog" as log
         left join pgjobs.backfill as report on report.log_id = log.id
         union all
@@ -119,7 +134,8 @@ begin
                         and artifact.run_no = 0
                         and artifact.name = text.name
                         and artifact.created_at = finished.log_time
-                        and artifact.sha256 = sha256(pgjobs._log_content(text.value))
+                        and coalesce(artifact.original_sha256, artifact.sha256)
+                            = sha256(convert_to(text.value, 'UTF8'))
                     offset 0
                 ) as artifact
                 left join lateral (
@@ -128,7 +144,8 @@ begin
                     where body.body_id = artifact.body_id
                     offset 0
                 ) as body on true
-                where body.sha256 = artifact.sha256
+                where artifact.body_id is null
+                    or body.sha256 = artifact.sha256
                     or exists (
                         select from pgjobs.expiry as expiry
                         where expiry.kind = 'BODY' and expiry.id = artifact.body_id
@@ -143,11 +160,34 @@ begin
     )
     select
         result.check_name, result.expected::text, result.actual::text,
-        result.expected = result.actual
-    from result;
+        result.expected = result.actual,
+        null::uuid[]
+    from result
+    union all
+    -- Those that no amendment has answered.
+    select
+        'unknown, and its session is VERIFIED_PASS now', '0', count(*)::text, count(*) = 0,
+        (array_agg(report.log_id order by report.log_id))[1:100]
+    from report
+    join public."LabSession" as session on session.id = report.session_id
+    cross join lateral (
+        select job.job_id from pgjobs.job as job where job.commit_sha = report.log_sha offset 0
+    ) as job
+    cross join lateral (
+        select verdict.error_reason
+        from pgjobs.verdict as verdict
+        where verdict.job_id = job.job_id
+        offset 0
+    ) as verdict
+    where session.status::text = 'VERIFIED_PASS'
+        and verdict.error_reason = 'BACKFILL_UNKNOWN'
+        and not exists (
+            select from pgjobs.amendment as amendment where amendment.job_id = job.job_id
+        );
 end
 $$;
 comment on function pgjobs.backfill_reconcile is
     'Compares the host''s history with the report and the ledger, by count and by hash; every row '
-    'is ok when all of it is there and nothing else. Reads all of the history. Errors: 42P01, '
-    '42501.';
+    'is ok when all of it is there and nothing else, but for the logs that wait for settle (0 s '
+    'to 30 days), and no session has passed since its outcome was unknown. Reads all of the '
+    'history. Errors: 22023, 22004, 42P01, 42501.';

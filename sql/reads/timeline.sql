@@ -95,9 +95,11 @@ begin
                 else verdict.worker
             end,
             jsonb_build_object(
-                'status', verdict.status, 'reason', verdict.error_detail, 'login', verdict.login
+                'status', verdict.status, 'reason', verdict.error_detail, 'login', verdict.login,
+                'log_id', backfill.log_id, 'backfilled_at', backfill.backfilled_at
             )
         from pgjobs.verdict as verdict
+        left join pgjobs.backfill as backfill on backfill.job_id = verdict.job_id
         where verdict.job_id = v_job.job_id
         union all
         select

@@ -115,14 +115,18 @@ def add_log(
     *,
     status: str = "VERIFIED_PASS",
     version: str | None = "1.4",
+    log_id: UUID | None = None,
     session_id: UUID | None = None,
     commit_sha: str | None = None,
     verified_at: datetime | str = "2026-01-02 03:04:05.678",
     diff: str = "a diff",
     output: str = "an output",
 ) -> Any:
-    """Put one log into the host's tables, with a lab and a session of its own; return its id."""
-    lab_id, log_id = uuid4(), uuid4()
+    """Put one log into the host's tables, with a lab and, but for a known one, a session.
+
+    Return its id.
+    """
+    lab_id, log_id = uuid4(), log_id or uuid4()
     session_id = session_id or uuid4()
     commit_sha = sha() if commit_sha is None else commit_sha
     conn.execute(
@@ -130,7 +134,7 @@ def add_log(
     )
     conn.execute(
         'insert into "LabSession" (id, "userId", "labId", status, "userForkUrl")'
-        " values (%s, %s, %s, %s, 'u')",
+        " values (%s, %s, %s, %s, 'u') on conflict do nothing",
         [session_id, uuid4(), lab_id, status],
     )
     conn.execute(

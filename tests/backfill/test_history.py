@@ -97,12 +97,15 @@ def kill_half_way(dsn: str) -> None:
 
 
 def write_on(dsn: str, stop: Event) -> int:
-    """Go on writing logs, new commits and an old one in turn, until told to stop or enough."""
+    """Go on writing logs until told to stop or enough.
+
+    They are in turn of new commits and of one that has an old log whose session passed.
+    """
     written = 0
     with psycopg.connect(dsn, autocommit=True) as conn:
         conn.execute("set lock_timeout = '1s'")
         while not stop.is_set() and written < LOGS // 10:
-            commit = sha() if written % 2 else f"c0ffee{15:034x}"
+            commit = sha() if written % 2 else f"c0ffee{55:034x}"
             add_log(conn, commit_sha=commit, verified_at="2026-06-01")
             written += 1
     return written

@@ -114,5 +114,5 @@ def test_a_batch_that_is_undone_leaves_nothing(connect: Connect, observer: Conne
     moving = connect()
     assert batch(moving).jobs == 1
     observer.execute("select pg_terminate_backend(%s)", [moving.info.backend_pid])
-    assert batch(observer) == (1, 1, 1, 2, 0)
+    assert batch(observer) == (1, 1, 1, 2, 0, 0)
     assert is_reconciled(observer)

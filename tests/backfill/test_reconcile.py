@@ -51,7 +51,7 @@ TAMPERINGS = {
     }),
     "a log that came later": (
         'insert into "VerificationLog" select gen_random_uuid(), gen_random_uuid(), \'\', \'\','
-        " '', now() at time zone 'utc'",
+        " '', now() at time zone 'utc' - interval '2 days'",
         {LOGS_IN},
     ),
     "a report lost": (f"delete from pgjobs.backfill where {SKIPPED}", {LOGS_IN}),
@@ -103,6 +103,11 @@ TAMPERINGS = {
         f"update pgjobs.artifact set sha256 = sha256('-') where {KNOWN} and artifact_no = 2",
         {ROWS_SAME, ARTIFACTS},
     ),
+    "an original changed": (
+        "update pgjobs.artifact set original_sha256 = sha256('-')"
+        " where original_sha256 is not null",
+        {ROWS_SAME, ARTIFACTS},
+    ),
     "an artifact invented": (
         "insert into pgjobs.artifact overriding system value select -1, head.job_id, now(), 1,"
         " body_id, 1, 0, 1, false, 'LOG', 'log', '-', null, sha256"
@@ -139,7 +144,7 @@ def backfilled(dsn: str) -> Iterator[Connection]:
 
 def failed(conn: Connection) -> set[str]:
     checks = call(conn, "backfill_reconcile")
-    assert len(checks) == 12
+    assert len(checks) == 13
     assert {check.ok for check in checks} <= {True, False}
     assert all((check.expected == check.actual) == check.ok for check in checks)
     return {check.check_name for check in checks if not check.ok}

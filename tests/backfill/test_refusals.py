@@ -68,5 +68,5 @@ def test_a_dry_run_writes_nothing(host_dsn: str) -> None:
         add_log(conn)
         conn.commit()
         conn.read_only = True
-        assert call(conn, "backfill_verification_log") == [(1, 1, 1, 2, 0)]
+        assert call(conn, "backfill_verification_log") == [(1, 1, 1, 2, 0, 0)]
         assert rows(conn, "select * from pgjobs.backfill_report") == []

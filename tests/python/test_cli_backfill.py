@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -20,6 +21,7 @@ attempts   3
 jobs       2
 artifacts  4
 skipped    2
+waiting    1
 a dry run of what is left: --execute moves it in
 """
 REPORTED = """\
@@ -28,27 +30,32 @@ JOB      BACKFILL_UNKNOWN  1
 JOB      VERIFIED_PASS     1
 ATTEMPT  COMMIT_HAS_JOB    1
 SKIPPED  BAD_COMMIT_SHA    1
-all                        4
+WAITING  to settle         1
+all                        5
 
-check                              expected  actual  ok
-logs that are in the report        4         4       yes
-logs as they were, by hash         4         4       yes
-ledger rows as they were, by hash  4         4       yes
-logs skipped for their form        1         1       yes
-attempts of logs                   3         3       yes
-logs whose commit had a job        1         1       yes
-jobs of logs                       2         2       yes
-verdicts PASSED                    1         1       yes
-verdicts unknown                   1         1       yes
-backfilled verdicts in all         2         2       yes
-artifacts of logs, by hash         4         4       yes
-artifacts without a run in all     4         4       yes
+check                                          expected  actual  ok
+logs that are in the report                    4         4       yes
+logs as they were, by hash                     4         4       yes
+ledger rows as they were, by hash              4         4       yes
+logs skipped for their form                    1         1       yes
+attempts of logs                               3         3       yes
+logs whose commit had a job                    1         1       yes
+jobs of logs                                   2         2       yes
+verdicts PASSED                                1         1       yes
+verdicts unknown                               1         1       yes
+backfilled verdicts in all                     2         2       yes
+artifacts of logs, by hash                     4         4       yes
+artifacts without a run in all                 4         4       yes
+unknown, and its session is VERIFIED_PASS now  0         0       yes
 """
 
 
 @pytest.fixture
 def host(fresh_dsn: str) -> str:
-    """A database with four logs, as an operator whose sessions are SERIALIZABLE reaches it."""
+    """A database with four logs and a young one, as an operator reaches it.
+
+    His sessions are SERIALIZABLE.
+    """
     commit = sha()
     with psycopg.connect(fresh_dsn) as conn:
         conn.execute(TABLES)
@@ -57,6 +64,7 @@ def host(fresh_dsn: str) -> str:
         add_log(conn, commit_sha=commit, verified_at="2026-01-02")
         add_log(conn, status="STUCK")
         add_log(conn, commit_sha="HEAD")
+        add_log(conn, verified_at=datetime.now(UTC).replace(tzinfo=None))
     options = "-c role=pgjobs_operator -c default_transaction_isolation=serializable"
     return make_conninfo(fresh_dsn, options=options)
 
@@ -83,7 +91,32 @@ def test_a_history_that_does_not_agree_is_a_failure(host: str, fresh_dsn: str, r
     done = run("backfill", "--dsn", host, "--execute")
     assert_error(done, "55000")
     assert "logs as they were, by hash" in done.err
-    assert "logs as they were, by hash         4         3       NO\n" in done.out
+    assert f"{'logs as they were, by hash':45}  4         3       NO\n" in done.out
+
+
+def test_what_waits_is_moved_without_settle_and_texts_stay_when_told(
+    host: str, fresh_dsn: str, run: Run
+) -> None:
+    done = run("backfill", "--dsn", host, "--execute", "--settle", "0s", "--without-bodies")
+    assert (done.code, done.err) == (0, "")
+    assert "WAITING" not in done.out
+    with psycopg.connect(fresh_dsn) as conn:
+        [counts] = conn.execute(
+            "select count(*), count(location), count(body_id) from pgjobs.artifact"
+        )
+        assert counts == (6, 6, 0)
+
+
+def test_a_session_that_passed_too_late_is_named(host: str, fresh_dsn: str, run: Run) -> None:
+    assert run("backfill", "--dsn", host, "--execute").code == 0
+    with psycopg.connect(fresh_dsn) as conn:
+        conn.execute("update \"LabSession\" set status = 'VERIFIED_PASS'")
+        [[log_id]] = rows(
+            conn, "select log_id from pgjobs.backfill where reason = 'BACKFILL_UNKNOWN'"
+        )
+    done = run("backfill", "--dsn", host, "--execute")
+    assert_error(done, "55000")
+    assert done.out.endswith(f"\nunknown, and its session is VERIFIED_PASS now: {log_id}\n")
 
 
 def test_show_says_where_a_verdict_comes_from(host: str, fresh_dsn: str, run: Run) -> None:

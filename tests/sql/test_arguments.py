@@ -49,7 +49,13 @@ GOOD: dict[str, dict[str, Any]] = {
     "expire_artifacts": {"older_than": "1 day", "max_rows": 1, "dry_run": True},
     "expire_details": {"older_than": "1 day", "max_rows": 1, "dry_run": True},
     "verify_bodies": {"after_body_id": 0, "max_bodies": 1},
-    "backfill_verification_log": {"batch_size": 1, "dry_run": True},
+    "backfill_verification_log": {
+        "batch_size": 1,
+        "dry_run": True,
+        "settle": "1 day",
+        "with_bodies": True,
+    },
+    "backfill_reconcile": {"settle": "1 day"},
 }
 
 # Names that look like the actor's, who is "ada".
@@ -132,6 +138,11 @@ PATHS = r"/etc/passwd ../a a/../b a/.. . a//b a/ ..\a a\..\b c:\a\.\b"
 NAMES = {**TEXTS, **{f"path_{number}": path for number, path in enumerate(PATHS.split())}}
 HASH = b"h" * 32
 AGES = {"negative": "-1 second", "over_50_years": "50 years 1 second", "infinite": "9999 years"}
+SETTLES = {
+    "negative": "-1 second",
+    "over_30_days": "30 days 0.000001 seconds",
+    "infinite": "9999 years",
+}
 KINDS = {"other": ["BODY"], "none": [], "with_null": ["ATTEMPT", None], "four": ["ATTEMPT"] * 4}
 TIMES = {"infinity": "infinity", "minus_infinity": "-infinity"}
 
@@ -177,6 +188,7 @@ BAD: dict[tuple[str, ...], dict[str, Any]] = {
     **{(f, "older_than"): AGES for f in ("expire_artifacts", "expire_details")},
     **{(f, "max_rows"): numbers(-1, 0, 10_001) for f in ("expire_artifacts", "expire_details")},
     ("backfill_verification_log", "batch_size"): numbers(-1, 0, 10_001),
+    **{(f, "settle"): SETTLES for f in ("backfill_verification_log", "backfill_reconcile")},
     ("expire_details", "kinds"): KINDS,
     ("verify_bodies", "max_bodies"): numbers(-1, 0, 10_001),
     ("amend", "status"): STATUSES,
@@ -279,7 +291,8 @@ NULLS = {
     "expire_artifacts": ("older_than", "max_rows", "dry_run"),
     "expire_details": ("older_than", "kinds", "max_rows", "dry_run"),
     "verify_bodies": ("after_body_id", "max_bodies"),
-    "backfill_verification_log": ("batch_size", "dry_run"),
+    "backfill_verification_log": ("batch_size", "dry_run", "settle", "with_bodies"),
+    "backfill_reconcile": ("settle",),
 }
 
 
