@@ -78,15 +78,18 @@ class VerdictFinal(PgjobsError, psycopg.IntegrityError, codes=("23V02",)):
     """23V02: the job has its verdict, and this call would be another one."""
 
 
-class CommitTaken(PgjobsError, psycopg.IntegrityError, codes=("23V03",)):
-    """23V03: the commit already has a job for another session or another lab version."""
-
-
 class _Conflict(PgjobsError, psycopg.IntegrityError):
     @property
     def differing(self) -> str | None:
         """The name of the differing field."""
         return self.diag.column_name
+
+
+class CommitTaken(_Conflict, codes=("23V03",)):
+    """23V03: the commit already has a job, for another session or another lab version.
+
+    ``differing`` is ``lab_version`` where that job is the session's own, else None.
+    """
 
 
 class DeliveryConflict(_Conflict, codes=("23V04",)):

@@ -198,6 +198,9 @@ create function pgjobs._refuse(refusal text, subject text default null, ordinal 
 as $$
 declare
     v_subject constant text := coalesce(subject, '');
+    v_is_version constant boolean := v_subject = 'lab_version';
+    c_pin constant text := 'The lab version of a job never changes: pin it per session, or send '
+        'the one that get_job answers.';
     v_error record;
     v_message text;
 begin
@@ -214,12 +217,16 @@ begin
                 'the job has its verdict',
                 'A verdict is final: read it with get_job and drop this result.'),
             ('commit_taken', '23V03', 'job', 'job_commit_sha_key',
-                'the commit already has a job for another session or lab version',
-                'A commit has one job for ever: ask for a commit of the learner''s own. '
-                'record_attempt still records the push.'),
+                'the commit already has a job for another ' || case when v_is_version
+                    then 'lab version in this session' else 'session or lab version' end,
+                case when v_is_version then c_pin
+                    else 'A commit has one job for ever: ask for a commit of the learner''s own. '
+                        'record_attempt still records the push.' end),
             ('delivery_conflict', '23V04', 'lab_attempt', 'lab_attempt_session_id_delivery_id_key',
                 'the delivery id was already used for a request with another ' || v_subject,
-                'Repeat the first request unchanged, or send a delivery id of its own.'),
+                case when v_is_version then c_pin
+                    else 'Repeat the first request unchanged, or send a delivery id of its own.'
+                end),
             ('lease_lost', '23V05', 'lease', 'lease_session_id_pkey',
                 'the lease token is not the current one',
                 'The lease was taken away: stop the run and drop its result.'),
@@ -257,7 +264,9 @@ begin
     where error.refusal = _refuse.refusal;
     v_message := coalesce('element ' || ordinal || ': ', '') || v_error.message;
 
-    if refusal in ('delivery_conflict', 'artifact_conflict') then
+    if subject is not null
+        and refusal in ('commit_taken', 'delivery_conflict', 'artifact_conflict')
+    then
         raise exception '%', v_message
             using errcode = v_error.code, schema = 'pgjobs', table = v_error.relation,
                   column = v_subject, constraint = v_error.rule, hint = v_error.hint;
@@ -334,7 +343,7 @@ declare
             when argument = 'older_than' then 'an interval of 0 to 1577880000 seconds'
             when argument = 'settle' then 'an interval of 0 to 2592000 seconds'
             when argument = 'available_at' then 'finite and at most 30 days ahead'
-            when argument = 'pushed_at' then 'finite'
+            when argument = 'pushed_at' then 'from 0001-01-01 to a day ahead'
             when argument = 'kind' then 'LOG, REPORT, DIFF, OUTPUT or OTHER'
             when argument = 'location'
                 then '1 to 1024 characters without blanks and control characters'
@@ -456,7 +465,11 @@ begin
             and pgjobs._is_text(right(branch, 200))
             and (char_length(branch) <= 200 or octet_length(branch) <= 255)
         ) then 'branch'
-        when not isfinite(pushed_at) then 'pushed_at'
+        -- Clients cannot read what lies before year 1.
+        when not (
+            pushed_at >= timestamptz '0001-01-01 00:00+00'
+            and pushed_at <= now() + interval '24 hours'
+        ) then 'pushed_at'
         when changed_files is not null and (
             cardinality(changed_files) <= 3000
             and coalesce(array_ndims(changed_files), 1) = 1
@@ -1393,13 +1406,15 @@ begin
         return (v_job_id, v_attempt_id, 'QUEUED', true)::pgjobs.enqueued;
     end loop;
 
-    -- The commit has its job. Is it an answer to this request?
+    -- The commit has its job. Is it an answer to this request? Of the session's own job the refusal
+    -- names what differs, of another session's nothing.
     if v_job.session_id <> session_id then
         perform pgjobs._refuse('commit_taken', null, ordinal);
-    elsif v_job.lab_version <> lab_version and v_attempt.is_redelivery then
-        perform pgjobs._refuse('delivery_conflict', 'lab_version', ordinal);
     elsif v_job.lab_version <> lab_version then
-        perform pgjobs._refuse('commit_taken', null, ordinal);
+        perform pgjobs._refuse(
+            case when v_attempt.is_redelivery then 'delivery_conflict' else 'commit_taken' end,
+            'lab_version', ordinal
+        );
     elsif v_attempt.is_redelivery
         and v_job.payload_sha256 is distinct from coalesce(v_payload_sha256, v_job.payload_sha256)
     then

@@ -1418,7 +1418,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._bad_decision',
         'present', 'f32b87c1bc8797f19a882f3607256489'),
     ('function pgjobs._bad_push',
-        'present', '1b45e03accd3997d9e05c1829bb40a40'),
+        'present', '38a202324aaa93810e7cd8ee67792352'),
     ('function pgjobs._bad_verdict',
         'present', '1b14c7042d5892936e8848bd7f890bee'),
     ('function pgjobs._check_snapshot',

@@ -89,7 +89,11 @@ begin
             and pgjobs._is_text(right(branch, 200))
             and (char_length(branch) <= 200 or octet_length(branch) <= 255)
         ) then 'branch'
-        when not isfinite(pushed_at) then 'pushed_at'
+        -- Clients cannot read what lies before year 1.
+        when not (
+            pushed_at >= timestamptz '0001-01-01 00:00+00'
+            and pushed_at <= now() + interval '24 hours'
+        ) then 'pushed_at'
         when changed_files is not null and (
             cardinality(changed_files) <= 3000
             and coalesce(array_ndims(changed_files), 1) = 1

@@ -8,6 +8,9 @@ create function pgjobs._refuse(refusal text, subject text default null, ordinal 
 as $$
 declare
     v_subject constant text := coalesce(subject, '');
+    v_is_version constant boolean := v_subject = 'lab_version';
+    c_pin constant text := 'The lab version of a job never changes: pin it per session, or send '
+        'the one that get_job answers.';
     v_error record;
     v_message text;
 begin
@@ -24,12 +27,16 @@ begin
                 'the job has its verdict',
                 'A verdict is final: read it with get_job and drop this result.'),
             ('commit_taken', '23V03', 'job', 'job_commit_sha_key',
-                'the commit already has a job for another session or lab version',
-                'A commit has one job for ever: ask for a commit of the learner''s own. '
-                'record_attempt still records the push.'),
+                'the commit already has a job for another ' || case when v_is_version
+                    then 'lab version in this session' else 'session or lab version' end,
+                case when v_is_version then c_pin
+                    else 'A commit has one job for ever: ask for a commit of the learner''s own. '
+                        'record_attempt still records the push.' end),
             ('delivery_conflict', '23V04', 'lab_attempt', 'lab_attempt_session_id_delivery_id_key',
                 'the delivery id was already used for a request with another ' || v_subject,
-                'Repeat the first request unchanged, or send a delivery id of its own.'),
+                case when v_is_version then c_pin
+                    else 'Repeat the first request unchanged, or send a delivery id of its own.'
+                end),
             ('lease_lost', '23V05', 'lease', 'lease_session_id_pkey',
                 'the lease token is not the current one',
                 'The lease was taken away: stop the run and drop its result.'),
@@ -67,7 +74,9 @@ begin
     where error.refusal = _refuse.refusal;
     v_message := coalesce('element ' || ordinal || ': ', '') || v_error.message;
 
-    if refusal in ('delivery_conflict', 'artifact_conflict') then
+    if subject is not null
+        and refusal in ('commit_taken', 'delivery_conflict', 'artifact_conflict')
+    then
         raise exception '%', v_message
             using errcode = v_error.code, schema = 'pgjobs', table = v_error.relation,
                   column = v_subject, constraint = v_error.rule, hint = v_error.hint;
@@ -78,9 +87,9 @@ begin
 end
 $$;
 comment on function pgjobs._refuse is
-    'Raises the error of the contract with that name. subject: the differing field of a conflict, '
-    'what is missing or closed, the limit, or the function; ordinal: of an element in a batch, '
-    'from 1.';
+    'Raises the error of the contract with that name. subject: the field that differs from the '
+    'session''s own, what is missing or closed, the limit, or the function; ordinal: of an element '
+    'in a batch, from 1.';
 
 
 -- 22004 for a null argument, 22023 for one out of its range or form. At most 64 characters of the
@@ -144,7 +153,7 @@ declare
             when argument = 'older_than' then 'an interval of 0 to 1577880000 seconds'
             when argument = 'settle' then 'an interval of 0 to 2592000 seconds'
             when argument = 'available_at' then 'finite and at most 30 days ahead'
-            when argument = 'pushed_at' then 'finite'
+            when argument = 'pushed_at' then 'from 0001-01-01 to a day ahead'
             when argument = 'kind' then 'LOG, REPORT, DIFF, OUTPUT or OTHER'
             when argument = 'location'
                 then '1 to 1024 characters without blanks and control characters'

@@ -223,13 +223,15 @@ begin
         return (v_job_id, v_attempt_id, 'QUEUED', true)::pgjobs.enqueued;
     end loop;
 
-    -- The commit has its job. Is it an answer to this request?
+    -- The commit has its job. Is it an answer to this request? Of the session's own job the refusal
+    -- names what differs, of another session's nothing.
     if v_job.session_id <> session_id then
         perform pgjobs._refuse('commit_taken', null, ordinal);
-    elsif v_job.lab_version <> lab_version and v_attempt.is_redelivery then
-        perform pgjobs._refuse('delivery_conflict', 'lab_version', ordinal);
     elsif v_job.lab_version <> lab_version then
-        perform pgjobs._refuse('commit_taken', null, ordinal);
+        perform pgjobs._refuse(
+            case when v_attempt.is_redelivery then 'delivery_conflict' else 'commit_taken' end,
+            'lab_version', ordinal
+        );
     elsif v_attempt.is_redelivery
         and v_job.payload_sha256 is distinct from coalesce(v_payload_sha256, v_job.payload_sha256)
     then

@@ -127,8 +127,11 @@ def test_show_tells_times_to_the_second(fresh_dsn: str, run: Run) -> None:
 def test_show_can_tell_a_time_that_python_does_not_know(fresh_dsn: str, run: Run) -> None:
     with psycopg.connect(fresh_dsn) as conn:
         conn.execute(
-            "select pgjobs.enqueue(%s, %s, '1', pushed_at => '20000-06-15')", [SESSION, COMMIT]
+            "insert into pgjobs.lab_attempt (session_id, commit_sha, recorded_at, pushed_at)"
+            " values (%s, %s, now(), '20000-06-15')",
+            [SESSION, COMMIT],
         )
+        pgjobs.enqueue(conn, session_id=SESSION, commit_sha=COMMIT, lab_version="1")
     assert "pushed_at 20000-06-15T" in run("show", COMMIT, "--dsn", fresh_dsn).out
 
 

@@ -152,6 +152,11 @@ def test_an_argument_and_a_differing_field_are_named(conn: Connection) -> None:
     with pytest.raises(pgjobs.DeliveryConflict) as conflict, conn.transaction():
         delivery_conflict(conn)
     assert conflict.value.differing == "commit_sha"
+    push = {"session_id": uuid4(), "commit_sha": sha()}
+    enqueue(conn, **push)
+    with pytest.raises(pgjobs.CommitTaken) as taken, conn.transaction():
+        enqueue(conn, **push, lab_version="2")
+    assert taken.value.differing == "lab_version"
     with pytest.raises(pgjobs.ArtifactConflict) as other, conn.transaction():
         artifact_conflict(conn)
     assert other.value.differing == "sha256"

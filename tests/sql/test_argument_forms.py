@@ -1,5 +1,6 @@
 """The bounds that are accepted, and input too big or too broken to be an argument at all."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -25,7 +26,8 @@ MEGABYTES = 50 * 1024 * 1024
         *({"max_open_jobs": number} for number in (1, 100)),
         *({"start_within": interval} for interval in ("1 second", "30 days", "1 month")),
         {"available_at": "1999-01-01"},
-        {"pushed_at": "3000-01-01"},
+        {"pushed_at": "0001-01-01 00:00+00"},
+        {"pushed_at": datetime.now(UTC) + timedelta(hours=23)},
         {"changed_files": []},
         {"changed_files": ["a"] * 3000},
         {"changed_files": ["\u00e4" * 512] * 256},

@@ -1,5 +1,6 @@
 """Every argument out of its range or form is refused by code, before any table is touched."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -145,6 +146,13 @@ SETTLES = {
 }
 KINDS = {"other": ["BODY"], "none": [], "with_null": ["ATTEMPT", None], "four": ["ATTEMPT"] * 4}
 TIMES = {"infinity": "infinity", "minus_infinity": "-infinity"}
+PUSHED = {
+    "4713_bc": "4713-01-01 BC",
+    "before_year_1": "0001-12-31 23:59:59.999999+00 BC",
+    "over_a_day_ahead": datetime.now(UTC) + timedelta(days=1, hours=1),
+    "2999": "2999-01-01",
+    "10000": "10000-01-01",
+}
 
 
 def behind(good: Any, values: dict[str, Any]) -> dict[str, Any]:
@@ -204,7 +212,7 @@ BAD: dict[tuple[str, ...], dict[str, Any]] = {
     **{(f, "lease_for"): LEASES for f in ("claim", "heartbeat", "heartbeat_many")},
     ("release", "retry_after"): {"negative": "-1 microsecond", "over_a_day": "1 day 1 second"},
     ("enqueue", "available_at"): {**TIMES, "far": "3000-01-01"},
-    **{(f, "pushed_at"): TIMES for f in ("enqueue", "record_attempt")},
+    **{(f, "pushed_at"): {**TIMES, **PUSHED} for f in ("enqueue", "record_attempt")},
     **{(f, "changed_files"): FILES for f in ("enqueue", "record_attempt")},
     ("enqueue", "payload"): {"l15_64_kib_and_one": BIG},
     ("enqueue_many", "payloads"): {"l15_64_kib_and_one": [None, BIG]},

@@ -78,6 +78,7 @@ def test_l12_a_classmates_commit_is_refused_and_tells_nothing(
     with untouched(conn):
         with refused("23V03", COMMIT_KEY) as caught, conn.transaction():
             enqueue(conn, commit_sha=victim.commit_sha)
+        assert caught.value.diag.column_name is None
         text = f"{caught.value} {caught.value.diag.message_hint}"
         assert str(theirs.job_id) not in text.split()
         assert victim.session_id not in text
@@ -89,8 +90,21 @@ def test_l12_a_classmates_commit_is_refused_and_tells_nothing(
 def test_l11_another_lab_version_is_refused(conn: Connection) -> None:
     push = {"session_id": uuid4(), "commit_sha": sha()}
     enqueue(conn, **push)
-    with untouched(conn), refused("23V03", COMMIT_KEY), conn.transaction():
+    with untouched(conn), refused("23V03", COMMIT_KEY) as caught, conn.transaction():
         enqueue(conn, **push, lab_version="2")
+    assert caught.value.diag.column_name == "lab_version"
+    assert "get_job" in (caught.value.diag.message_hint or "")
+
+
+def test_another_lab_version_of_another_session_is_not_told_apart(conn: Connection) -> None:
+    theirs, told = enqueue(conn, commit_sha=sha(1)), set()
+    assert theirs.created
+    for lab_version in ("1", "2"):
+        with refused("23V03", COMMIT_KEY) as caught, conn.transaction():
+            enqueue(conn, commit_sha=sha(1), lab_version=lab_version, delivery_id="d")
+        diag = caught.value.diag
+        told.add((diag.message_primary, diag.message_hint, diag.column_name))
+    assert len(told) == 1
 
 
 def test_l13_a_delivery_id_belongs_to_its_session(conn: Connection) -> None:
@@ -125,6 +139,7 @@ def test_l10_a_delivery_id_used_for_another_request_is_refused(
     with untouched(conn), refused("23V04", DELIVERY_KEY) as caught, conn.transaction():
         enqueue(conn, **{**request, field: OTHER[field]})
     assert caught.value.diag.column_name == field
+    assert ("get_job" in (caught.value.diag.message_hint or "")) is (field == "lab_version")
 
 
 @pytest.mark.parametrize("field", ["branch", "author", "changed_files", "payload"])

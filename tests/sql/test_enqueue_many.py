@@ -60,6 +60,11 @@ def test_an_error_names_the_ordinal_and_undoes_the_whole_batch(conn: Connection)
     with refused("23V03", "job_commit_sha_key") as caught, conn.transaction():
         enqueue_many(conn, one, two, (uuid4(), row.commit_sha))
     assert "element 3" in str(caught.value)
+    versions = {"lab_versions": ["1", "2"]}
+    with refused("23V03", "job_commit_sha_key") as caught, conn.transaction():
+        enqueue_many(conn, one, one, **versions)
+    assert "element 2" in str(caught.value)
+    assert caught.value.diag.column_name == "lab_version"
     assert rows(conn, "select job_id from pgjobs.job") == [(taken.job_id,)]
     assert len(rows(conn, "select from pgjobs.lab_attempt")) == 1
 
