@@ -22,7 +22,7 @@ HEADS = {
 -- The ledger, its hot tables, functions, views, roles and grants.
 -- depends:
 --
--- For the operator: creates the schema pgjobs and, where the role may, five group roles.
+-- For the operator: creates the schema pgjobs and, where the role may, six group roles.
 -- Locks on what exists: none.
 """,
     "0002.host": """\

@@ -1,7 +1,7 @@
 -- The ledger, its hot tables, functions, views, roles and grants.
 -- depends:
 --
--- For the operator: creates the schema pgjobs and, where the role may, five group roles.
+-- For the operator: creates the schema pgjobs and, where the role may, six group roles.
 -- Locks on what exists: none.
 -- With psql alone: psql -v ON_ERROR_STOP=1 -f migrations/0001.ledger.sql
 
@@ -72,7 +72,7 @@ $$;
 -- What everything stands on.
 
 
--- Roles: five group roles without login. They belong to the whole cluster: created if absent, never
+-- Roles: six group roles without login. They belong to the whole cluster: created if absent, never
 -- dropped. pgjobs_owner owns every object, so that no login does; the rest of the installation runs
 -- as that role. Where the installing role may not create roles, it becomes the owner itself;
 -- grants.sql says what is then left to do by hand.
@@ -113,7 +113,9 @@ begin
     perform set_config('role', current_setting('pgjobs.former_role'), true);
     if (select rolsuper or rolcreaterole from pg_roles where rolname = current_user) then
         begin
-            foreach v_role in array array['owner', 'app', 'worker', 'reader', 'operator'] loop
+            foreach v_role in array array[
+                'owner', 'app', 'worker', 'reader', 'operator', 'approver'
+            ] loop
                 if to_regrole('pgjobs_' || v_role) is null then
                     execute format('create role pgjobs_%s nologin', v_role);
                 end if;
@@ -5311,6 +5313,8 @@ declare
         'expire_details', 'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
         'unlink_lab_sessions', 'verify', 'verify_bodies'
     ];
+    -- A word on a verdict is not the everyday operator's.
+    c_approver constant text[] := c_reader || array['amend', 'reverify'];
     v_role text;
     v_names text[];
     v_object text;
@@ -5362,19 +5366,22 @@ begin
         or to_regrole('pgjobs_worker') is null
         or to_regrole('pgjobs_reader') is null
         or to_regrole('pgjobs_operator') is null
+        or to_regrole('pgjobs_approver') is null
     then
         raise notice 'installed without the group roles; % owns everything', current_user
-            using hint = 'Create pgjobs_app, pgjobs_worker, pgjobs_reader and pgjobs_operator and '
-                         'run sql/grants.sql, or grant the same to other roles.';
+            using hint = 'Create pgjobs_app, pgjobs_worker, pgjobs_reader, pgjobs_operator and '
+                         'pgjobs_approver and run sql/grants.sql, or grant the same to others.';
         return;
     end if;
-    grant usage on schema pgjobs to pgjobs_app, pgjobs_worker, pgjobs_reader, pgjobs_operator;
-    foreach v_role in array array['app', 'worker', 'reader', 'operator'] loop
+    foreach v_role in array array['app', 'worker', 'reader', 'operator', 'approver'] loop
         v_names := case v_role
             when 'app' then c_app when 'worker' then c_worker
             when 'reader' then c_reader when 'operator' then c_operator
+            when 'approver' then c_approver
         end;
         for v_object in
+            select 'usage on schema pgjobs'
+            union all
             select format('execute on function %s', routine.oid::regprocedure)
             from pg_proc as routine
             where routine.pronamespace = 'pgjobs'::regnamespace

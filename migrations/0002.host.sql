@@ -985,6 +985,8 @@ declare
         'expire_details', 'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
         'unlink_lab_sessions', 'verify', 'verify_bodies'
     ];
+    -- A word on a verdict is not the everyday operator's.
+    c_approver constant text[] := c_reader || array['amend', 'reverify'];
     v_role text;
     v_names text[];
     v_object text;
@@ -1036,19 +1038,22 @@ begin
         or to_regrole('pgjobs_worker') is null
         or to_regrole('pgjobs_reader') is null
         or to_regrole('pgjobs_operator') is null
+        or to_regrole('pgjobs_approver') is null
     then
         raise notice 'installed without the group roles; % owns everything', current_user
-            using hint = 'Create pgjobs_app, pgjobs_worker, pgjobs_reader and pgjobs_operator and '
-                         'run sql/grants.sql, or grant the same to other roles.';
+            using hint = 'Create pgjobs_app, pgjobs_worker, pgjobs_reader, pgjobs_operator and '
+                         'pgjobs_approver and run sql/grants.sql, or grant the same to others.';
         return;
     end if;
-    grant usage on schema pgjobs to pgjobs_app, pgjobs_worker, pgjobs_reader, pgjobs_operator;
-    foreach v_role in array array['app', 'worker', 'reader', 'operator'] loop
+    foreach v_role in array array['app', 'worker', 'reader', 'operator', 'approver'] loop
         v_names := case v_role
             when 'app' then c_app when 'worker' then c_worker
             when 'reader' then c_reader when 'operator' then c_operator
+            when 'approver' then c_approver
         end;
         for v_object in
+            select 'usage on schema pgjobs'
+            union all
             select format('execute on function %s', routine.oid::regprocedure)
             from pg_proc as routine
             where routine.pronamespace = 'pgjobs'::regnamespace

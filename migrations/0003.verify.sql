@@ -519,7 +519,8 @@ begin
             case
                 when live.object like any (
                     '{grant % to PUBLIC,grant % to pgjobs_owner,grant % to pgjobs_app,'
-                    'grant % to pgjobs_worker,grant % to pgjobs_reader,grant % to pgjobs_operator}'
+                    'grant % to pgjobs_worker,grant % to pgjobs_reader,grant % to pgjobs_operator,'
+                    'grant % to pgjobs_approver}'
                 ) then 'error'
                 -- A helper checks nothing: its caller has.
                 when live.object ~ '^grant execute on function pgjobs[.]_' then 'error'
@@ -890,7 +891,9 @@ declare
         from pg_namespace as namespace where namespace.nspname = 'pgjobs';
     v_callers constant oid[] := array(
         select role.oid from pg_roles as role
-        where role.rolname in ('pgjobs_app', 'pgjobs_worker', 'pgjobs_reader', 'pgjobs_operator')
+        where role.rolname in (
+            'pgjobs_app', 'pgjobs_worker', 'pgjobs_reader', 'pgjobs_operator', 'pgjobs_approver'
+        )
     );
     -- Whoever has made a role may grant it, from 16 on without being able to use it.
     v_use constant text := case when current_setting('server_version_num')::integer < 160000
@@ -992,12 +995,10 @@ begin
             other.rolsuper or other.rolcreaterole
             or other.rolname in (
                 'pg_execute_server_program', 'pg_write_server_files', 'pg_read_server_files',
-                'pgjobs_app', 'pgjobs_worker', 'pgjobs_operator'
+                'pgjobs_app', 'pgjobs_worker', 'pgjobs_operator', 'pgjobs_approver'
             ) and other.oid <> role.oid
         )
-    where role.rolname in (
-            'pgjobs_owner', 'pgjobs_app', 'pgjobs_worker', 'pgjobs_reader', 'pgjobs_operator'
-        )
+    where role.rolname = 'pgjobs_owner' or role.oid = any (v_callers)
     union all
     -- Outside of the schema: what runs as the owner, and what reads its tables.
     select
@@ -1171,6 +1172,8 @@ declare
         'expire_details', 'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
         'unlink_lab_sessions', 'verify', 'verify_bodies'
     ];
+    -- A word on a verdict is not the everyday operator's.
+    c_approver constant text[] := c_reader || array['amend', 'reverify'];
     v_role text;
     v_names text[];
     v_object text;
@@ -1222,19 +1225,22 @@ begin
         or to_regrole('pgjobs_worker') is null
         or to_regrole('pgjobs_reader') is null
         or to_regrole('pgjobs_operator') is null
+        or to_regrole('pgjobs_approver') is null
     then
         raise notice 'installed without the group roles; % owns everything', current_user
-            using hint = 'Create pgjobs_app, pgjobs_worker, pgjobs_reader and pgjobs_operator and '
-                         'run sql/grants.sql, or grant the same to other roles.';
+            using hint = 'Create pgjobs_app, pgjobs_worker, pgjobs_reader, pgjobs_operator and '
+                         'pgjobs_approver and run sql/grants.sql, or grant the same to others.';
         return;
     end if;
-    grant usage on schema pgjobs to pgjobs_app, pgjobs_worker, pgjobs_reader, pgjobs_operator;
-    foreach v_role in array array['app', 'worker', 'reader', 'operator'] loop
+    foreach v_role in array array['app', 'worker', 'reader', 'operator', 'approver'] loop
         v_names := case v_role
             when 'app' then c_app when 'worker' then c_worker
             when 'reader' then c_reader when 'operator' then c_operator
+            when 'approver' then c_approver
         end;
         for v_object in
+            select 'usage on schema pgjobs'
+            union all
             select format('execute on function %s', routine.oid::regprocedure)
             from pg_proc as routine
             where routine.pronamespace = 'pgjobs'::regnamespace
@@ -1539,7 +1545,7 @@ select '0001.ledger', object.* from (values
         'present', '6750de57755e6875f8bd6dc5e973d0d7'),
     ('grant execute on function pgjobs.add_artifact to pgjobs_worker',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.amend to pgjobs_operator',
+    ('grant execute on function pgjobs.amend to pgjobs_approver',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.cancel to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
@@ -1567,9 +1573,13 @@ select '0001.ledger', object.* from (values
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.is_passed to pgjobs_app',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.is_passed to pgjobs_approver',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.is_passed to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.is_passed to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.read_artifact to pgjobs_approver',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.read_artifact to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
@@ -1581,11 +1591,13 @@ select '0001.ledger', object.* from (values
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.rescue to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
-    ('grant execute on function pgjobs.reverify to pgjobs_operator',
+    ('grant execute on function pgjobs.reverify to pgjobs_approver',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.revoke_lease to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.timeline to pgjobs_app',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.timeline to pgjobs_approver',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.timeline to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
@@ -1597,39 +1609,57 @@ select '0001.ledger', object.* from (values
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.why_waiting to pgjobs_app',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.why_waiting to pgjobs_approver',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.why_waiting to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.why_waiting to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_amendment to pgjobs_approver',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.verification_amendment to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.verification_amendment to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_artifact to pgjobs_approver',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.verification_artifact to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.verification_artifact to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_attempt to pgjobs_approver',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.verification_attempt to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.verification_attempt to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_job to pgjobs_approver',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.verification_job to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.verification_job to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_review to pgjobs_approver',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.verification_review to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.verification_review to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_run to pgjobs_approver',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.verification_run to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.verification_run to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.verification_verdict to pgjobs_approver',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.verification_verdict to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.verification_verdict to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant usage on schema pgjobs to pgjobs_app',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant usage on schema pgjobs to pgjobs_approver',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant usage on schema pgjobs to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
@@ -1943,6 +1973,8 @@ select '0002.host', object.* from (values
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.unlink_lab_sessions to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant select on view pgjobs.backfill_report to pgjobs_approver',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.backfill_report to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant select on view pgjobs.backfill_report to pgjobs_reader',
@@ -1972,11 +2004,11 @@ select '0003.verify', object.* from (values
     ('function pgjobs._verify_ledger',
         'present', 'b972ec0e06ec1579c4420a8f79f6160a'),
     ('function pgjobs._verify_objects',
-        'present', 'fdb87de196ffa78ca127f8212787e54d'),
+        'present', 'e862d2583085ef68ad3ddd8d70b0d522'),
     ('function pgjobs._verify_open_jobs',
         'present', 'f8fa6ae33e95ae655f94ada32b1ee291'),
     ('function pgjobs._verify_roles',
-        'present', '0fce1ce7591d736b80ef019899cfcade'),
+        'present', '65e452c1eec07259343a99cb3324b6ce'),
     ('function pgjobs._verify_server',
         'present', '88fe8dd2a03591f2fb953d283406652e'),
     ('function pgjobs.verify',

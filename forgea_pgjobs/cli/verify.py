@@ -23,7 +23,7 @@ OPTIONAL = re.compile(
     r"|grant (execute on function pgjobs\.(?!_)|select on view "
     r"|select on column pgjobs\.verification_|usage on (schema|type) "
     r"|references on (table|column) pgjobs\.(job|lab_attempt)\b)"
-    r"(?!.* to (PUBLIC|pgjobs_(owner|app|worker|reader|operator))$)"
+    r"(?!.* to (PUBLIC|pgjobs_(owner|app|worker|reader|operator|approver))$)"
 )
 
 

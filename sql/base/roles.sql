@@ -1,4 +1,4 @@
--- Roles: five group roles without login. They belong to the whole cluster: created if absent, never
+-- Roles: six group roles without login. They belong to the whole cluster: created if absent, never
 -- dropped. pgjobs_owner owns every object, so that no login does; the rest of the installation runs
 -- as that role. Where the installing role may not create roles, it becomes the owner itself;
 -- grants.sql says what is then left to do by hand.
@@ -39,7 +39,9 @@ begin
     perform set_config('role', current_setting('pgjobs.former_role'), true);
     if (select rolsuper or rolcreaterole from pg_roles where rolname = current_user) then
         begin
-            foreach v_role in array array['owner', 'app', 'worker', 'reader', 'operator'] loop
+            foreach v_role in array array[
+                'owner', 'app', 'worker', 'reader', 'operator', 'approver'
+            ] loop
                 if to_regrole('pgjobs_' || v_role) is null then
                     execute format('create role pgjobs_%s nologin', v_role);
                 end if;

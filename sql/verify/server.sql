@@ -10,7 +10,9 @@ declare
         from pg_namespace as namespace where namespace.nspname = 'pgjobs';
     v_callers constant oid[] := array(
         select role.oid from pg_roles as role
-        where role.rolname in ('pgjobs_app', 'pgjobs_worker', 'pgjobs_reader', 'pgjobs_operator')
+        where role.rolname in (
+            'pgjobs_app', 'pgjobs_worker', 'pgjobs_reader', 'pgjobs_operator', 'pgjobs_approver'
+        )
     );
     -- Whoever has made a role may grant it, from 16 on without being able to use it.
     v_use constant text := case when current_setting('server_version_num')::integer < 160000
@@ -112,12 +114,10 @@ begin
             other.rolsuper or other.rolcreaterole
             or other.rolname in (
                 'pg_execute_server_program', 'pg_write_server_files', 'pg_read_server_files',
-                'pgjobs_app', 'pgjobs_worker', 'pgjobs_operator'
+                'pgjobs_app', 'pgjobs_worker', 'pgjobs_operator', 'pgjobs_approver'
             ) and other.oid <> role.oid
         )
-    where role.rolname in (
-            'pgjobs_owner', 'pgjobs_app', 'pgjobs_worker', 'pgjobs_reader', 'pgjobs_operator'
-        )
+    where role.rolname = 'pgjobs_owner' or role.oid = any (v_callers)
     union all
     -- Outside of the schema: what runs as the owner, and what reads its tables.
     select

@@ -176,7 +176,8 @@ begin
             case
                 when live.object like any (
                     '{grant % to PUBLIC,grant % to pgjobs_owner,grant % to pgjobs_app,'
-                    'grant % to pgjobs_worker,grant % to pgjobs_reader,grant % to pgjobs_operator}'
+                    'grant % to pgjobs_worker,grant % to pgjobs_reader,grant % to pgjobs_operator,'
+                    'grant % to pgjobs_approver}'
                 ) then 'error'
                 -- A helper checks nothing: its caller has.
                 when live.object ~ '^grant execute on function pgjobs[.]_' then 'error'

@@ -17,7 +17,10 @@ from tests.helpers import refused
 from tests.migrations.conftest import RunProgram
 
 DOWN = list(schema.migration_files().values())[-1].with_suffix(".rollback.sql")
-GROUPS = {"pgjobs_owner", "pgjobs_app", "pgjobs_worker", "pgjobs_reader", "pgjobs_operator"}
+GROUPS = {
+    *("pgjobs_owner", "pgjobs_app", "pgjobs_worker", "pgjobs_reader", "pgjobs_operator"),
+    "pgjobs_approver",
+}
 SCHEMA_OWNER = "select nspowner::regrole::text from pg_namespace where nspname = 'pgjobs'"
 OTHER_OWNERS = """
 select relname from pg_class

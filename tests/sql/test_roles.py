@@ -5,6 +5,7 @@ import pytest
 from tests.helpers import Connection, enqueue, refused, rows
 
 ASK = {"is_passed", "timeline", "why_waiting"}
+READ = {"read_artifact", *ASK}
 EXECUTE = {
     "pgjobs_app": {"enqueue", "enqueue_many", "record_attempt", "get_job", "wake", *ASK},
     "pgjobs_worker": {
@@ -20,15 +21,15 @@ EXECUTE = {
         "add_artifact",
     },
     "pgjobs_operator": {
-        *("cancel", "revoke_lease", "rescue", "wake", "amend", "reverify"),
-        *("expire_artifacts", "expire_details"),
+        *("cancel", "revoke_lease", "rescue", "wake", "expire_artifacts", "expire_details"),
         *("verify", "verify_bodies", "backfill_verification_log", "backfill_reconcile"),
-        *("read_artifact", "link_lab_sessions", "unlink_lab_sessions", *ASK),
+        *("link_lab_sessions", "unlink_lab_sessions", *READ),
     },
-    "pgjobs_reader": {"read_artifact", *ASK},
+    "pgjobs_approver": {"amend", "reverify", *READ},
+    "pgjobs_reader": READ,
     "pgjobs_test_stranger": set[str](),
 }
-READS_VIEWS = {"pgjobs_reader", "pgjobs_operator"}
+READS_VIEWS = {"pgjobs_reader", "pgjobs_operator", "pgjobs_approver"}
 STRANGER = "pgjobs_test_stranger"
 PUBLIC_FUNCTIONS = set[str]().union(*EXECUTE.values())
 

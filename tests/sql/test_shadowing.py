@@ -104,7 +104,8 @@ def trapped(dsn: str) -> Iterator[Connection]:
     """A connection in a transaction with every trap, whose backend compiles all functions there."""
     with psycopg.connect(dsn, prepare_threshold=None) as conn:
         conn.execute(
-            "create role pgjobs_test_mallory in role pgjobs_app, pgjobs_worker, pgjobs_operator"
+            "create role pgjobs_test_mallory"
+            " in role pgjobs_app, pgjobs_worker, pgjobs_operator, pgjobs_approver"
         )
         set_traps(conn)
         yield conn

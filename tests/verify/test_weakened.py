@@ -128,6 +128,9 @@ OTHERS = {
     "alter role pgjobs_app superuser": "role pgjobs_app",
     "alter role pgjobs_worker createrole": "role pgjobs_worker",
     "grant pgjobs_operator to pgjobs_app": "role pgjobs_app",
+    "grant pgjobs_approver to pgjobs_operator": "role pgjobs_operator",
+    "grant pgjobs_app to pgjobs_approver": "role pgjobs_approver",
+    "grant select on pgjobs.job to pgjobs_approver": "grant select on table job",
     "grant pg_execute_server_program to pgjobs_worker": "role pgjobs_worker",
     "alter role pgjobs_worker set session_replication_role = 'Replica'": "role pgjobs_worker",
     "grant set on parameter allow_system_table_mods to pg_monitor": "role pg_monitor",
@@ -337,7 +340,9 @@ def test_without_group_roles_the_grants_are_the_owners_own(pg: Postgres) -> None
         conn.rollback()
 
 
-@pytest.mark.parametrize("role", ["pgjobs_app", "pgjobs_worker", "pgjobs_reader"])
+@pytest.mark.parametrize(
+    "role", ["pgjobs_app", "pgjobs_worker", "pgjobs_reader", "pgjobs_approver"]
+)
 def test_only_an_operator_may_verify(role: str, connect: Connect) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         call(connect(role), "verify")
