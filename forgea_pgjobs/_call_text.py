@@ -19,7 +19,7 @@ from forgea_pgjobs.statuses import JobStatus
 TYPES = {
     name: sql_type
     for sql_type, names in {
-        "bigint": "job_id artifact_id after_body_id size_bytes original_size_bytes",
+        "bigint": "job_id artifact_id after_body_id before_attempt_id size_bytes original_size_bytes",
         "bigint[]": "job_ids",
         "boolean": "truncated dry_run count_run with_bodies",
         "bytea": "content sha256 original_sha256",

@@ -41,6 +41,7 @@ __all__ = [
     "Rescued",
     "ReviewedElement",
     "SessionLink",
+    "VerificationAttempt",
     "VerificationJob",
     "WaitingReason",
 ]
@@ -216,6 +217,31 @@ class WaitingReason:
 
     reason: str
     detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationAttempt(WithStatus):
+    """A row of the view ``pgjobs.verification_attempt``; no status where it has no job."""
+
+    attempt_id: int
+    session_id: UUID
+    commit_sha: str
+    delivery_id: str | None
+    recorded_at: datetime
+    pushed_at: datetime | None
+    author: str | None
+    branch: str | None
+    changed_files: list[str] | None
+    job_id: int | None
+    status: JobStatus | None
+    effective_status: JobStatus | None
+    completed_at: datetime | None
+    error_reason: str | None
+
+    def __post_init__(self) -> None:
+        WithStatus.__post_init__(self)
+        if self.effective_status is not None:
+            object.__setattr__(self, "effective_status", JobStatus(self.effective_status))
 
 
 @dataclass(frozen=True, slots=True)

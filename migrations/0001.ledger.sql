@@ -279,9 +279,9 @@ begin
 end
 $$;
 comment on function pgjobs._refuse is
-    'Raises the error of the contract with that name. subject: the differing field of a conflict, '
-    'what is missing or closed, the limit, or the function; ordinal: of an element in a batch, '
-    'from 1.';
+    'Raises the error of the contract with that name. subject: the field that differs from the '
+    'session''s own, what is missing or closed, the limit, or the function; ordinal: of an element '
+    'in a batch, from 1.';
 
 
 -- 22004 for a null argument, 22023 for one out of its range or form. At most 64 characters of the
@@ -4494,10 +4494,14 @@ where status = 'ERROR';
 
 comment on view pgjobs.verification_job is
     'Every job once: QUEUED, RUNNING, PASSED, FAILED or ERROR. started_at and worker are those of'
-    ' the latest run; origin is BACKFILL where a host''s history says so. Read-only.';
+    ' the latest run; origin is BACKFILL where a host''s history says so. It is for one job, for '
+    'those of one session, and for what is QUEUED or RUNNING; a join reads all of it: '
+    'verification_attempt has the status of many sessions'' attempts. Read-only.';
 
 
--- verification_attempt: the attempt ledger with its detail where still kept.
+-- verification_attempt: the learner's page: the attempt ledger, its detail where still kept, and
+-- how the verification of each stands. All of it hangs on the attempt by unique keys, so a query
+-- reads no table whose columns it does not name.
 create view pgjobs.verification_attempt as
 select
     attempt.attempt_id,
@@ -4508,11 +4512,40 @@ select
     attempt.pushed_at,
     detail.author,
     detail.branch,
-    detail.changed_files
+    detail.changed_files,
+    job.job_id,
+    standing.status,
+    coalesce(
+        (
+            select amendment.status
+            from pgjobs.amendment as amendment
+            where amendment.job_id = verdict.job_id
+            order by amendment.amendment_no desc
+            limit 1
+        ),
+        standing.status
+    ) as effective_status,
+    verdict.completed_at,
+    verdict.error_reason
 from pgjobs.lab_attempt as attempt
-left join pgjobs.attempt_detail as detail using (attempt_id);
+left join pgjobs.attempt_detail as detail on detail.attempt_id = attempt.attempt_id
+left join pgjobs.job as job
+    on job.commit_sha = attempt.commit_sha and job.session_id = attempt.session_id
+left join pgjobs.verdict as verdict on verdict.job_id = job.job_id
+left join pgjobs.lease as lease
+    on lease.session_id = attempt.session_id and lease.job_id = job.job_id
+cross join lateral (
+    select coalesce(
+        verdict.status,
+        case when lease.job_id is not null then 'RUNNING' when job.job_id is not null then 'QUEUED'
+            end collate "C"
+    ) as status
+) as standing;
 
-comment on view pgjobs.verification_attempt is 'Every pushed commit of every session. Read-only.';
+comment on view pgjobs.verification_attempt is
+    'Every pushed commit of every session, and how its verification stands: status as in '
+    'verification_job, null where it has no job. For pages of attempts by session; a commit alone, '
+    'without its session, reads the attempts of all. Read-only.';
 
 
 -- verification_run: every run of every job, from the one place that recorded it: its aborted_run,
@@ -4525,7 +4558,8 @@ select
     lease.started_at,
     null::timestamptz as ended_at,
     'RUNNING'::text collate "C" as outcome,
-    null::text as reason
+    null::text as reason,
+    lease.lease_expires_at
 from pgjobs.lease as lease
 -- The lease of a job is found by its session.
 join pgjobs.job as job on job.job_id = lease.job_id and job.session_id = lease.session_id
@@ -4537,7 +4571,8 @@ select
     aborted.started_at,
     aborted.ended_at,
     aborted.outcome,
-    aborted.reason || coalesce(' (revoked by ' || aborted.actor || ')', '')
+    aborted.reason || coalesce(' (revoked by ' || aborted.actor || ')', ''),
+    null
 from pgjobs.aborted_run as aborted
 union all
 select
@@ -4547,7 +4582,8 @@ select
     verdict.started_at,
     verdict.completed_at,
     case verdict.error_reason when 'CANCELLED' then 'CANCELLED' else verdict.status end collate "C",
-    verdict.error_detail
+    verdict.error_detail,
+    null
 from pgjobs.verdict as verdict
 where verdict.lease_token is not null
 union all
@@ -4558,13 +4594,14 @@ select
     result.started_at,
     result.ended_at,
     result.outcome,
-    result.detail
+    result.detail,
+    null
 from pgjobs.review_result as result
 where result.lease_token is not null;
 
 comment on view pgjobs.verification_run is
     'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED, '
-    'INTERRUPTED, REVOKED or CANCELLED. Read-only.';
+    'INTERRUPTED, REVOKED or CANCELLED. lease_expires_at: of the one that is RUNNING. Read-only.';
 
 
 -- verification_artifact: all of an artifact but its bytes, which read_artifact answers.
@@ -4772,6 +4809,67 @@ $$;
 comment on function pgjobs.is_passed is
     'Whether the effective status of a commit''s job is PASSED; false for an unknown commit. '
     'Errors: 22023, 22004.';
+
+
+-- The rows of verification_attempt for a caller who may not see every session, as get_job shows
+-- their jobs. The newest are found first, by their session alone: a plan that walks all attempts
+-- backwards reads most of them where the session is an old one.
+create function pgjobs.attempts(
+    session_id uuid,
+    max_rows integer default 20,
+    before_attempt_id bigint default null
+)
+    returns setof pgjobs.verification_attempt
+    language plpgsql stable security definer rows 20
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_bad text;
+    v_attempt pgjobs.lab_attempt;
+    v_detail pgjobs.attempt_detail;
+    v_job pgjobs.verification_job;
+begin
+    v_bad := case
+        when session_id is null then 'session_id'
+        when (max_rows between 1 and 10000) is not true then 'max_rows'
+    end;
+    if v_bad is not null then
+        perform pgjobs._refuse_argument(
+            'attempts', v_bad, jsonb_build_object('max_rows', max_rows)
+        );
+    end if;
+    for v_attempt in
+        select own.*
+        from (
+            select attempt.*
+            from pgjobs.lab_attempt as attempt
+            where attempt.session_id = attempts.session_id
+                and attempt.attempt_id < coalesce(before_attempt_id, 9223372036854775807)
+            offset 0
+        ) as own
+        order by own.attempt_id desc
+        limit max_rows
+    loop
+        select detail.* into v_detail
+        from pgjobs.attempt_detail as detail
+        where detail.attempt_id = v_attempt.attempt_id;
+        select job.* into v_job
+        from pgjobs.get_job(v_attempt.commit_sha) as job
+        where job.session_id = v_attempt.session_id;
+        return query
+        select
+            v_attempt.attempt_id, v_attempt.session_id, v_attempt.commit_sha,
+            v_attempt.delivery_id, v_attempt.recorded_at, v_attempt.pushed_at,
+            v_detail.author, v_detail.branch, v_detail.changed_files,
+            v_job.job_id, v_job.status, v_job.effective_status, v_job.completed_at,
+            v_job.error_reason;
+    end loop;
+end
+$$;
+comment on function pgjobs.attempts is
+    'The newest attempts of a session, as verification_attempt shows them: up to max_rows (1 to '
+    '10,000), those before before_attempt_id where one is given. Errors: 22023, 22004.';
 
 
 create type pgjobs.event as (
@@ -5296,21 +5394,21 @@ declare
     c_now constant integer := age(pg_current_xact_id()::xid);
     c_app constant text[] := array[
         'enqueue', 'enqueue_many', 'record_attempt', 'get_job', 'wake',
-        'is_passed', 'timeline', 'why_waiting'
+        'is_passed', 'timeline', 'why_waiting', 'attempts'
     ];
     c_worker constant text[] := array[
         'claim', 'heartbeat', 'heartbeat_many', 'complete', 'complete_many', 'complete_and_claim',
         'release', 'add_artifact'
     ];
     c_reader constant text[] := array[
-        'is_passed', 'timeline', 'why_waiting', 'read_artifact',
+        'is_passed', 'timeline', 'why_waiting', 'attempts', 'read_artifact',
         'verification_job', 'verification_verdict', 'verification_run', 'verification_attempt',
         'verification_artifact', 'verification_amendment', 'verification_review',
         'backfill_report'
     ];
     c_operator constant text[] := c_reader || array[
-        'cancel', 'revoke_lease', 'rescue', 'wake', 'amend', 'reverify', 'expire_artifacts',
-        'expire_details', 'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
+        'cancel', 'revoke_lease', 'rescue', 'wake', 'expire_artifacts', 'expire_details',
+        'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
         'unlink_lab_sessions', 'verify', 'verify_bodies'
     ];
     -- A word on a verdict is not the everyday operator's.
@@ -5400,7 +5498,7 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '7a4bd0fa801c98d24f20714824d42ad1c78ddf43dd9ae432eeb503463d861bfc');
+values ('0001.ledger', '3132eb83d68497e29c064a143f4a3a74c396b326a9b58319aecfaca4b314df9b');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

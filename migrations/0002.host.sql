@@ -968,21 +968,21 @@ declare
     c_now constant integer := age(pg_current_xact_id()::xid);
     c_app constant text[] := array[
         'enqueue', 'enqueue_many', 'record_attempt', 'get_job', 'wake',
-        'is_passed', 'timeline', 'why_waiting'
+        'is_passed', 'timeline', 'why_waiting', 'attempts'
     ];
     c_worker constant text[] := array[
         'claim', 'heartbeat', 'heartbeat_many', 'complete', 'complete_many', 'complete_and_claim',
         'release', 'add_artifact'
     ];
     c_reader constant text[] := array[
-        'is_passed', 'timeline', 'why_waiting', 'read_artifact',
+        'is_passed', 'timeline', 'why_waiting', 'attempts', 'read_artifact',
         'verification_job', 'verification_verdict', 'verification_run', 'verification_attempt',
         'verification_artifact', 'verification_amendment', 'verification_review',
         'backfill_report'
     ];
     c_operator constant text[] := c_reader || array[
-        'cancel', 'revoke_lease', 'rescue', 'wake', 'amend', 'reverify', 'expire_artifacts',
-        'expire_details', 'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
+        'cancel', 'revoke_lease', 'rescue', 'wake', 'expire_artifacts', 'expire_details',
+        'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
         'unlink_lab_sessions', 'verify', 'verify_bodies'
     ];
     -- A word on a verdict is not the everyday operator's.
@@ -1072,7 +1072,7 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0002.host', 'c54f5f357d21be6db6eff06df8dd97209e71201f7c8c971228e5ad0299526ec5');
+values ('0002.host', 'c515fb6801c706b5bed45c8130dd8cebe9b8c0af4457be272d2834207f993f0c');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

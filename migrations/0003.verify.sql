@@ -1155,21 +1155,21 @@ declare
     c_now constant integer := age(pg_current_xact_id()::xid);
     c_app constant text[] := array[
         'enqueue', 'enqueue_many', 'record_attempt', 'get_job', 'wake',
-        'is_passed', 'timeline', 'why_waiting'
+        'is_passed', 'timeline', 'why_waiting', 'attempts'
     ];
     c_worker constant text[] := array[
         'claim', 'heartbeat', 'heartbeat_many', 'complete', 'complete_many', 'complete_and_claim',
         'release', 'add_artifact'
     ];
     c_reader constant text[] := array[
-        'is_passed', 'timeline', 'why_waiting', 'read_artifact',
+        'is_passed', 'timeline', 'why_waiting', 'attempts', 'read_artifact',
         'verification_job', 'verification_verdict', 'verification_run', 'verification_attempt',
         'verification_artifact', 'verification_amendment', 'verification_review',
         'backfill_report'
     ];
     c_operator constant text[] := c_reader || array[
-        'cancel', 'revoke_lease', 'rescue', 'wake', 'amend', 'reverify', 'expire_artifacts',
-        'expire_details', 'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
+        'cancel', 'revoke_lease', 'rescue', 'wake', 'expire_artifacts', 'expire_details',
+        'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
         'unlink_lab_sessions', 'verify', 'verify_bodies'
     ];
     -- A word on a verdict is not the everyday operator's.
@@ -1436,7 +1436,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._end_run',
         'present', '616fca815149f14c230f7b0f41926729'),
     ('function pgjobs._enqueue',
-        'present', '446083e0801fbe1b27e9495a9991b5e1'),
+        'present', '9aedfaefe06f6480f398901ea9987271'),
     ('function pgjobs._enqueue_new',
         'present', '96a53dd1da23f44447ee1c9a1b37c818'),
     ('function pgjobs._expire',
@@ -1482,9 +1482,9 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._promote',
         'present', 'fc5bb3cef5e15b8c824d944e99d0fb15'),
     ('function pgjobs._refuse',
-        'present', '4f15bf32ede5d59159c478910f05d148'),
+        'present', 'aee0e010de6d4e121f1bf419ac5f66ce'),
     ('function pgjobs._refuse_argument',
-        'present', 'e40748ccee7e212f9d8654414b499831'),
+        'present', '8c814c12e1094d5656e42e2e7800c188'),
     ('function pgjobs._refuse_lease',
         'present', '90e8a6a8b49df2b0d08fe2531b1e6bd5'),
     ('function pgjobs._status',
@@ -1499,6 +1499,8 @@ select '0001.ledger', object.* from (values
         'present', '53fc4f9fec8f0938ed4f5420b7dfa701'),
     ('function pgjobs.amend',
         'present', '9bd5190bf636047894a44b3f78bc7074'),
+    ('function pgjobs.attempts',
+        'present', 'f3991d1c38654d0a3f5a95d0a30da1ec'),
     ('function pgjobs.cancel',
         'present', 'e8b713b623cf9bff0b3c1509e8b59387'),
     ('function pgjobs.claim',
@@ -1546,6 +1548,14 @@ select '0001.ledger', object.* from (values
     ('grant execute on function pgjobs.add_artifact to pgjobs_worker',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.amend to pgjobs_approver',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.attempts to pgjobs_app',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.attempts to pgjobs_approver',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.attempts to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.attempts to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.cancel to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
@@ -1928,13 +1938,13 @@ select '0001.ledger', object.* from (values
     ('view pgjobs.verification_artifact',
         'present', '8dda2754c7b8fb76306a5d8a67cb778a'),
     ('view pgjobs.verification_attempt',
-        'present', '040619733c68745caf20344af2687868'),
+        'present', '9c64692e5a4f6072530a5ac754fdce78'),
     ('view pgjobs.verification_job',
         'present', 'fffe7eaa3351784def9bf3ab8cec7ec1'),
     ('view pgjobs.verification_review',
         'present', '63574598c5ee5fd3d31a2d2596705142'),
     ('view pgjobs.verification_run',
-        'present', '66d08503d177d606a5568b9f62c71fff'),
+        'present', 'a6a2df82d8d3c29f3d8705fc84ecd93a'),
     ('view pgjobs.verification_verdict',
         'present', '49ad52bce4b25e65a683591f0156e769')
 ) as object;
@@ -2031,7 +2041,7 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', '5d557d56f1a83b0c7999d170f66bb3aad5d40336a6b07b1be5cf01e8888865e2');
+values ('0003.verify', '6f0b39622521c0c87053947bbd6d53196bc6faada93c3cdcce53f6d7dbe6c8b5');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

@@ -11,14 +11,14 @@ declare
     c_now constant integer := age(pg_current_xact_id()::xid);
     c_app constant text[] := array[
         'enqueue', 'enqueue_many', 'record_attempt', 'get_job', 'wake',
-        'is_passed', 'timeline', 'why_waiting'
+        'is_passed', 'timeline', 'why_waiting', 'attempts'
     ];
     c_worker constant text[] := array[
         'claim', 'heartbeat', 'heartbeat_many', 'complete', 'complete_many', 'complete_and_claim',
         'release', 'add_artifact'
     ];
     c_reader constant text[] := array[
-        'is_passed', 'timeline', 'why_waiting', 'read_artifact',
+        'is_passed', 'timeline', 'why_waiting', 'attempts', 'read_artifact',
         'verification_job', 'verification_verdict', 'verification_run', 'verification_attempt',
         'verification_artifact', 'verification_amendment', 'verification_review',
         'backfill_report'

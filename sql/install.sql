@@ -75,6 +75,7 @@
 \ir reads/verification_job.sql
 \ir reads/views.sql
 \ir reads/get_job.sql
+\ir reads/attempts.sql
 \ir reads/timeline.sql
 \ir reads/why_waiting.sql
 

@@ -16,11 +16,13 @@ from forgea_pgjobs.models import (
     EnqueuedElement,
     Event,
     Recorded,
+    VerificationAttempt,
     VerificationJob,
     WaitingReason,
 )
 
 __all__ = [
+    "attempts",
     "enqueue",
     "enqueue_many",
     "get_job",
@@ -158,6 +160,22 @@ def why_waiting(conn: Connection[Any], *, job_id: int) -> WaitingReason:
     Raises: InvalidArgument, JobNotFound.
     """
     return call_one(conn, WaitingReason, "why_waiting", locals())
+
+
+def attempts(
+    conn: Connection[Any],
+    *,
+    session_id: UUID,
+    max_rows: int = 20,
+    before_attempt_id: int | None = None,
+) -> list[VerificationAttempt]:
+    """Return the newest attempts of a session, each with how its verification stands.
+
+    Calls ``pgjobs.attempts``. max_rows: 1 … 10,000. before_attempt_id: the last of the page before.
+
+    Raises: InvalidArgument.
+    """
+    return call(conn, VerificationAttempt, "attempts", locals())
 
 
 def read_artifact(conn: Connection[Any], *, artifact_id: int) -> bytes | None:

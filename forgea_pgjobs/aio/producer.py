@@ -15,11 +15,13 @@ from forgea_pgjobs.models import (
     EnqueuedElement,
     Event,
     Recorded,
+    VerificationAttempt,
     VerificationJob,
     WaitingReason,
 )
 
 __all__ = [
+    "attempts",
     "enqueue",
     "enqueue_many",
     "get_job",
@@ -157,6 +159,22 @@ async def why_waiting(conn: AsyncConnection[Any], *, job_id: int) -> WaitingReas
     Raises: InvalidArgument, JobNotFound.
     """
     return await call_one(conn, WaitingReason, "why_waiting", locals())
+
+
+async def attempts(
+    conn: AsyncConnection[Any],
+    *,
+    session_id: UUID,
+    max_rows: int = 20,
+    before_attempt_id: int | None = None,
+) -> list[VerificationAttempt]:
+    """Return the newest attempts of a session, each with how its verification stands.
+
+    Calls ``pgjobs.attempts``. max_rows: 1 … 10,000. before_attempt_id: the last of the page before.
+
+    Raises: InvalidArgument.
+    """
+    return await call(conn, VerificationAttempt, "attempts", locals())
 
 
 async def read_artifact(conn: AsyncConnection[Any], *, artifact_id: int) -> bytes | None:

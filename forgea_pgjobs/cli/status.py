@@ -23,11 +23,12 @@ where status = 'QUEUED'
 RUNNING = "select count(*) from pgjobs.verification_job where status = 'RUNNING'"
 LEASES = """
 select
-    job_id::text, run_no::text, worker,
-    date_trunc('second', now() - started_at)::text, left(commit_sha, 12)
-from pgjobs.verification_job
-where status = 'RUNNING'
-order by started_at
+    job_id::text, run.run_no::text, run.worker, date_trunc('second', now() - run.started_at)::text,
+    date_trunc('second', run.lease_expires_at - now())::text, left(attempt.commit_sha, 12)
+from pgjobs.verification_run as run
+join pgjobs.verification_attempt as attempt using (job_id)
+where run.lease_expires_at is not null
+order by run.started_at
 limit %s
 """
 LATEST = """
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         leases = conn.execute(LEASES, [MAX_LEASES]).fetchall() if installed else []
     if leases:
         print(f"\nrunning leases, oldest first, at most {MAX_LEASES}")
-        print_table([("job", "run", "worker", "for", "commit"), *leases])
+        print_table([("job", "run", "worker", "for", "ends in", "commit"), *leases])
     return 0
 
 

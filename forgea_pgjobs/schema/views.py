@@ -44,7 +44,7 @@ VIEWS = {
         ("job_id run_no",),
         """
         job_id bigint, run_no integer, worker text, started_at timestamptz, ended_at timestamptz?,
-        outcome text, reason text?
+        outcome text, reason text?, lease_expires_at timestamptz?
         """,
     ),
     "verification_attempt": View(
@@ -53,7 +53,8 @@ VIEWS = {
         """
         attempt_id bigint, session_id uuid, commit_sha text, delivery_id text?,
         recorded_at timestamptz, pushed_at timestamptz?, author text?, branch text?,
-        changed_files text[]?
+        changed_files text[]?, job_id bigint?, status job_status?, effective_status job_status?,
+        completed_at timestamptz?, error_reason text?
         """,
     ),
     "verification_artifact": View(

@@ -184,4 +184,6 @@ where status = 'ERROR';
 
 comment on view pgjobs.verification_job is
     'Every job once: QUEUED, RUNNING, PASSED, FAILED or ERROR. started_at and worker are those of'
-    ' the latest run; origin is BACKFILL where a host''s history says so. Read-only.';
+    ' the latest run; origin is BACKFILL where a host''s history says so. It is for one job, for '
+    'those of one session, and for what is QUEUED or RUNNING; a join reads all of it: '
+    'verification_attempt has the status of many sessions'' attempts. Read-only.';

@@ -1,4 +1,6 @@
--- verification_attempt: the attempt ledger with its detail where still kept.
+-- verification_attempt: the learner's page: the attempt ledger, its detail where still kept, and
+-- how the verification of each stands. All of it hangs on the attempt by unique keys, so a query
+-- reads no table whose columns it does not name.
 create view pgjobs.verification_attempt as
 select
     attempt.attempt_id,
@@ -9,11 +11,40 @@ select
     attempt.pushed_at,
     detail.author,
     detail.branch,
-    detail.changed_files
+    detail.changed_files,
+    job.job_id,
+    standing.status,
+    coalesce(
+        (
+            select amendment.status
+            from pgjobs.amendment as amendment
+            where amendment.job_id = verdict.job_id
+            order by amendment.amendment_no desc
+            limit 1
+        ),
+        standing.status
+    ) as effective_status,
+    verdict.completed_at,
+    verdict.error_reason
 from pgjobs.lab_attempt as attempt
-left join pgjobs.attempt_detail as detail using (attempt_id);
+left join pgjobs.attempt_detail as detail on detail.attempt_id = attempt.attempt_id
+left join pgjobs.job as job
+    on job.commit_sha = attempt.commit_sha and job.session_id = attempt.session_id
+left join pgjobs.verdict as verdict on verdict.job_id = job.job_id
+left join pgjobs.lease as lease
+    on lease.session_id = attempt.session_id and lease.job_id = job.job_id
+cross join lateral (
+    select coalesce(
+        verdict.status,
+        case when lease.job_id is not null then 'RUNNING' when job.job_id is not null then 'QUEUED'
+            end collate "C"
+    ) as status
+) as standing;
 
-comment on view pgjobs.verification_attempt is 'Every pushed commit of every session. Read-only.';
+comment on view pgjobs.verification_attempt is
+    'Every pushed commit of every session, and how its verification stands: status as in '
+    'verification_job, null where it has no job. For pages of attempts by session; a commit alone, '
+    'without its session, reads the attempts of all. Read-only.';
 
 
 -- verification_run: every run of every job, from the one place that recorded it: its aborted_run,
@@ -26,7 +57,8 @@ select
     lease.started_at,
     null::timestamptz as ended_at,
     'RUNNING'::text collate "C" as outcome,
-    null::text as reason
+    null::text as reason,
+    lease.lease_expires_at
 from pgjobs.lease as lease
 -- The lease of a job is found by its session.
 join pgjobs.job as job on job.job_id = lease.job_id and job.session_id = lease.session_id
@@ -38,7 +70,8 @@ select
     aborted.started_at,
     aborted.ended_at,
     aborted.outcome,
-    aborted.reason || coalesce(' (revoked by ' || aborted.actor || ')', '')
+    aborted.reason || coalesce(' (revoked by ' || aborted.actor || ')', ''),
+    null
 from pgjobs.aborted_run as aborted
 union all
 select
@@ -48,7 +81,8 @@ select
     verdict.started_at,
     verdict.completed_at,
     case verdict.error_reason when 'CANCELLED' then 'CANCELLED' else verdict.status end collate "C",
-    verdict.error_detail
+    verdict.error_detail,
+    null
 from pgjobs.verdict as verdict
 where verdict.lease_token is not null
 union all
@@ -59,13 +93,14 @@ select
     result.started_at,
     result.ended_at,
     result.outcome,
-    result.detail
+    result.detail,
+    null
 from pgjobs.review_result as result
 where result.lease_token is not null;
 
 comment on view pgjobs.verification_run is
     'Every run of every job: RUNNING, PASSED, FAILED, ERROR, LEASE_LOST, RELEASED, '
-    'INTERRUPTED, REVOKED or CANCELLED. Read-only.';
+    'INTERRUPTED, REVOKED or CANCELLED. lease_expires_at: of the one that is RUNNING. Read-only.';
 
 
 -- verification_artifact: all of an artifact but its bytes, which read_artifact answers.

@@ -93,6 +93,7 @@ def test_the_package_exports_every_twin() -> None:
         "enqueue": forgea_pgjobs.Enqueued,
         "enqueue_many": forgea_pgjobs.EnqueuedElement,
         "get_job": forgea_pgjobs.VerificationJob,
+        "attempts": forgea_pgjobs.VerificationAttempt,
         "claim": forgea_pgjobs.Claimed,
         "complete": forgea_pgjobs.Completed,
         "complete_many": forgea_pgjobs.CompletedElement,

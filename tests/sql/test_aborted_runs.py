@@ -153,6 +153,8 @@ def test_w09_claim_rescues_by_itself(conn: Connection) -> None:
     assert rows(conn, runs) == [(1, "dead", "LEASE_LOST", None), (2, "alive", "RUNNING", None)]
     ended = "select started_at <= ended_at from pgjobs.verification_run where run_no = 1"
     assert rows(conn, ended) == [(True,)]
+    held = "select run_no, lease_expires_at from pgjobs.verification_run order by run_no"
+    assert rows(conn, held) == [(1, None), (2, alive.lease_expires_at)]
 
 
 @pytest.mark.parametrize("rescuer", ["rescue", "claim"])

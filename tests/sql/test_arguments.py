@@ -47,6 +47,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "is_passed": {"commit_sha": sha(1)},
     "timeline": {"commit_sha": sha(1)},
     "why_waiting": {"job_id": 1},
+    "attempts": {"session_id": ID, "max_rows": 1},
     "expire_artifacts": {"older_than": "1 day", "max_rows": 1, "dry_run": True},
     "expire_details": {"older_than": "1 day", "max_rows": 1, "dry_run": True},
     "verify_bodies": {"after_body_id": 0, "max_bodies": 1},
@@ -194,7 +195,10 @@ BAD: dict[tuple[str, ...], dict[str, Any]] = {
     ("add_artifact", "original_size_bytes"): {"of_a_whole": 4},
     ("add_artifact", "original_sha256"): {"of_a_whole": HASH},
     **{(f, "older_than"): AGES for f in ("expire_artifacts", "expire_details")},
-    **{(f, "max_rows"): numbers(-1, 0, 10_001) for f in ("expire_artifacts", "expire_details")},
+    **{
+        (f, "max_rows"): numbers(-1, 0, 10_001)
+        for f in ("attempts", "expire_artifacts", "expire_details")
+    },
     ("backfill_verification_log", "batch_size"): numbers(-1, 0, 10_001),
     **{(f, "settle"): SETTLES for f in ("backfill_verification_log", "backfill_reconcile")},
     ("expire_details", "kinds"): KINDS,
@@ -296,6 +300,7 @@ NULLS = {
     "is_passed": ("commit_sha",),
     "timeline": ("commit_sha",),
     "why_waiting": ("job_id",),
+    "attempts": ("session_id", "max_rows"),
     "expire_artifacts": ("older_than", "max_rows", "dry_run"),
     "expire_details": ("older_than", "kinds", "max_rows", "dry_run"),
     "verify_bodies": ("after_body_id", "max_bodies"),

@@ -29,7 +29,7 @@ def test_a_run_carries_what_the_worker_needs(conn: Connection) -> None:
     assert shown.started_at >= shown.created_at
     assert (run.lease_expires_at - shown.started_at).total_seconds() == 90
     assert rows(conn, "select * from pgjobs.verification_run") == [
-        (run.job_id, 1, "worker", shown.started_at, None, "RUNNING", None)
+        (run.job_id, 1, "worker", shown.started_at, None, "RUNNING", None, run.lease_expires_at)
     ]
 
 

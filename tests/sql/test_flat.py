@@ -11,6 +11,7 @@ from forgea_pgjobs.schema.record import RECORDED
 from tests.counts import buffers
 from tests.helpers import Connection, call, enqueue, rows
 from tests.races.rivals import LONG
+from tests.test_docs import SQL
 
 FINISHED = 10_000_000 if LONG else 200_000
 # The bounds below hold for both sizes, but for this: an index of ten million rows is one level
@@ -126,6 +127,64 @@ def test_get_job_reads_one_job(large: Connection) -> None:
     [[commit_sha]] = large.execute(JOB.format("commit_sha", 4711).encode()).fetchall()
     query = f"select * from pgjobs.get_job('{commit_sha}')"
     assert [buffers(large, query)[1] <= most for most in (1000, 60)] == [True, True]
+
+
+PAGE = "select * from pgjobs.verification_attempt where "
+NEWEST = " order by attempt_id desc limit 20"
+# A page of attempts, the value that it asks for, and the most it may cost.
+PAGES = {
+    "of_a_session": (f"{PAGE}session_id = ", NEWEST, "session_id", "uuid", 10, 150),
+    "of_a_session_and_commit": (
+        f"{PAGE}session_id = md5('471')::uuid and commit_sha = ", "", "commit_sha", "text", 1, 30
+    ),
+    # No index has the commits of all sessions' attempts: every one is looked at, and one is joined.
+    "of_a_commit": (f"{PAGE}commit_sha = ", "", "commit_sha", "text", 1, 3500 * FINISHED / 200_000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("prepared", [False, True], ids=["constant", "parameter"])
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_of_attempts_reads_the_jobs_of_that_page(
+    large: Connection, page: str, prepared: bool
+) -> None:
+    query, rest, column, kind, count, most = PAGES[page]
+    [[value]] = large.execute(JOB.format(column, 4711).encode()).fetchall()
+    found, touched = read_by(large, query, rest, f"'{value}'::{kind}", kind, prepared)
+    assert found == count
+    assert touched <= most * DEEPER
+
+
+def test_attempts_reads_one_session(large: Connection) -> None:
+    query = "select * from pgjobs.attempts(md5('471')::uuid)"
+    assert [buffers(large, query)[1] <= most for most in (1000, 200)] == [True, True]
+
+
+@pytest.fixture
+def learners(large: Connection) -> Iterator[Connection]:
+    """The host's sessions: a hundred each learner, who worked on them one after the other."""
+    with large.transaction(force_rollback=True):
+        large.execute(
+            'create table public."LabSession" (id uuid primary key, "userId" uuid not null)'
+        )
+        large.execute(
+            'insert into public."LabSession" select session_id, md5((min(attempt_id) / 1000)::text)'
+            "::uuid from pgjobs.lab_attempt group by session_id"
+        )
+        large.execute('create index on public."LabSession" ("userId")')
+        large.execute('analyze public."LabSession"')
+        yield large
+
+
+@pytest.mark.parametrize("learner", [3, FINISHED // 2000], ids=["latest", "halfway"])
+def test_a_page_of_a_learners_hundred_sessions_reads_those(
+    learners: Connection, learner: int
+) -> None:
+    [block] = [block.text for block in SQL if "1ea12e50-" in block.text]
+    [(user,)] = rows(learners, f"select md5('{learner}')::uuid::text")
+    query = block.partition(";")[2].replace("1ea12e50-0000-4000-8000-000000000001", user)
+    found, touched = buffers(learners, query)
+    assert found == 20
+    assert touched <= 3500
 
 
 # The most that a query of `forgea-pgjobs status` may cost.

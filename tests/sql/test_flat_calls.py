@@ -12,7 +12,7 @@ from tests.races.rivals import LONG
 
 # At most so many buffers a call, whatever the size of the queue.
 CALLS = ("claim", "heartbeat", "complete", "release", "revoke", "expire", "cancel", "get_job")
-MOST = {**dict.fromkeys(CALLS, 60), "enqueue": 100}
+MOST = {**dict.fromkeys(CALLS, 60), "enqueue": 100, "attempts": 60}
 LATE = b"""
 update pgjobs.ready set start_by = now()
 where ready_no = (select max(ready_no) from pgjobs.ready)
@@ -31,6 +31,7 @@ def run_through(conn: Connection) -> None:
     overdue_now(conn)
     cancel(conn, cancelled.job_id)
     call(conn, "get_job", commit_sha=done.commit_sha)
+    call(conn, "attempts", session_id=done.session_id)
     assert call(conn, "claim", worker="w") == []
 
 
@@ -60,6 +61,7 @@ def costs(conn: Connection) -> dict[str, int]:
     measured["revoke"] = cost(f"revoke_lease({runs[2].job_id}, 'r', 'a')")
     measured["cancel"] = cost(f"cancel({runs[2].job_id}, 'r', 'a')")
     measured["get_job"] = cost(f"get_job('{runs[0].commit_sha}')")
+    measured["attempts"] = cost(f"attempts('{runs[0].session_id}')")
     return measured
 
 

@@ -116,7 +116,7 @@ def test_complete_writes_the_verdict(
     assert shown.completed_at >= shown.started_at
     assert rows(conn, "select * from pgjobs.verification_verdict") == [shown]
     assert rows(conn, "select * from pgjobs.verification_run") == [
-        (run.job_id, 1, "worker", shown.started_at, shown.completed_at, status, None)
+        (run.job_id, 1, "worker", shown.started_at, shown.completed_at, status, None, None)
     ]
     assert open_places(conn) == 0
 

@@ -52,7 +52,8 @@ OTHERS = {
     "create or replace view pgjobs.verification_run as"
     ' select null::bigint as job_id, 1 as run_no, null::text collate "C" as worker,'
     " null::timestamptz as started_at, null::timestamptz as ended_at,"
-    ' null::text collate "C" as outcome, null::text as reason': "view verification_run",
+    ' null::text collate "C" as outcome, null::text as reason,'
+    " null::timestamptz as lease_expires_at": "view verification_run",
     "alter view pgjobs.verification_run set (security_invoker = on)": "view verification_run",
     "alter table pgjobs.verdict drop constraint verdict_status_check;"
     " alter table pgjobs.verdict add constraint verdict_status_check check (status <> '')": (
