@@ -26,7 +26,7 @@ test-long: $(READY) $(OLDEST) ## races and crashes at full length, reads of 10 m
 		tests/migrations/test_migration_tools.py tests/restores \
 		tests/verify/test_cost.py tests/verify/test_weakened.py \
 		tests/sql/test_flat.py tests/sql/test_flat_calls.py tests/sql/test_counts.py \
-		tests/sql/test_claim_counts.py tests/sql/test_freezing.py \
+		tests/sql/test_claim_counts.py tests/sql/test_freezing.py tests/sql/test_metrics.py \
 		tests/python/test_chaos.py tests/python/test_worker_memory.py $(PYTEST)
 
 # A migration is one statement, which the linters do not look into: they get the statements of sql/.

@@ -24,7 +24,7 @@ TYPES = {
         "boolean": "truncated dry_run count_run with_bodies",
         "bytea": "content sha256 original_sha256",
         "integer": "priority max_runs max_jobs max_open_jobs max_rows max_bodies batch_size",
-        "interval": "lease_for retry_after start_within older_than settle",
+        "interval": "lease_for retry_after start_within older_than recent settle",
         "jsonb": "payload summary",
         "jsonb[]": "payloads summaries",
         "regclass": "target",

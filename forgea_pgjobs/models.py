@@ -36,6 +36,7 @@ __all__ = [
     "Event",
     "Finding",
     "HeartbeatElement",
+    "Metric",
     "Recorded",
     "Released",
     "Rescued",
@@ -217,6 +218,15 @@ class WaitingReason:
 
     reason: str
     detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A row of ``metrics``: one sample of one gauge."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ drop function
     pgjobs._old_bodies, pgjobs._is_shared, pgjobs._old_details, pgjobs._expire,
     pgjobs._expire_before, pgjobs.reverify, pgjobs._answer_review, pgjobs._is_open, pgjobs.amend,
     pgjobs._add_amendment, pgjobs._effective_status, pgjobs.get_job, pgjobs.is_passed,
-    pgjobs.attempts, pgjobs.timeline, pgjobs.why_waiting;
+    pgjobs.attempts, pgjobs.timeline, pgjobs.why_waiting, pgjobs.metrics;
 drop view
     pgjobs.verification_verdict, pgjobs.verification_job, pgjobs.verification_attempt,
     pgjobs.verification_run, pgjobs.verification_artifact, pgjobs.verification_amendment,
@@ -92,7 +92,7 @@ drop type
     pgjobs.heartbeat_element, pgjobs.released, pgjobs.rescued, pgjobs.completed_element,
     pgjobs.completed, pgjobs.cancelled, pgjobs.artifact_added, pgjobs.artifacts_expired,
     pgjobs.details_expired, pgjobs.reviewed_element, pgjobs.amended, pgjobs.event,
-    pgjobs.waiting_reason;
+    pgjobs.waiting_reason, pgjobs.metric;
 drop domain pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs;
 drop schema pgjobs;
 

@@ -975,7 +975,7 @@ declare
         'release', 'add_artifact'
     ];
     c_reader constant text[] := array[
-        'is_passed', 'timeline', 'why_waiting', 'attempts', 'read_artifact',
+        'is_passed', 'timeline', 'why_waiting', 'attempts', 'metrics', 'read_artifact',
         'verification_job', 'verification_verdict', 'verification_run', 'verification_attempt',
         'verification_artifact', 'verification_amendment', 'verification_review',
         'backfill_report'
@@ -1072,7 +1072,7 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0002.host', 'c515fb6801c706b5bed45c8130dd8cebe9b8c0af4457be272d2834207f993f0c');
+values ('0002.host', 'a873c45c3af0b697e49e342266098bf020f265c4248a4ebae95c0bc5559234f3');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

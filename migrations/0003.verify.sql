@@ -1162,7 +1162,7 @@ declare
         'release', 'add_artifact'
     ];
     c_reader constant text[] := array[
-        'is_passed', 'timeline', 'why_waiting', 'attempts', 'read_artifact',
+        'is_passed', 'timeline', 'why_waiting', 'attempts', 'metrics', 'read_artifact',
         'verification_job', 'verification_verdict', 'verification_run', 'verification_attempt',
         'verification_artifact', 'verification_amendment', 'verification_review',
         'backfill_report'
@@ -1484,7 +1484,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._refuse',
         'present', 'aee0e010de6d4e121f1bf419ac5f66ce'),
     ('function pgjobs._refuse_argument',
-        'present', '8c814c12e1094d5656e42e2e7800c188'),
+        'present', 'de9c7ec77f2b8752efc81815050b1f3f'),
     ('function pgjobs._refuse_lease',
         'present', '90e8a6a8b49df2b0d08fe2531b1e6bd5'),
     ('function pgjobs._status',
@@ -1527,6 +1527,8 @@ select '0001.ledger', object.* from (values
         'present', 'd4e87c79bc217ff0f6ebc3d06505b9a7'),
     ('function pgjobs.is_passed',
         'present', 'c200284d242de3c7241fda89871dd680'),
+    ('function pgjobs.metrics',
+        'present', '8d67aeca9dd176d1eeb737fdb2baef9b'),
     ('function pgjobs.read_artifact',
         'present', '522e2550cfca8261380346294d4cc7cf'),
     ('function pgjobs.record_attempt',
@@ -1588,6 +1590,12 @@ select '0001.ledger', object.* from (values
     ('grant execute on function pgjobs.is_passed to pgjobs_operator',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.is_passed to pgjobs_reader',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.metrics to pgjobs_approver',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.metrics to pgjobs_operator',
+        'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
+    ('grant execute on function pgjobs.metrics to pgjobs_reader',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
     ('grant execute on function pgjobs.read_artifact to pgjobs_approver',
         'present', 'e3b0c44298fc1c149afbf4c8996fb924'),
@@ -1693,6 +1701,8 @@ select '0001.ledger', object.* from (values
         'present', 'bee1b7e89c32730398d7ee1a8dfbb4af'),
     ('index pgjobs.ready_start_by_idx',
         'present', '3653054f14c0d64577a4a9a194e8c6b4'),
+    ('index pgjobs.verdict_job_id_idx',
+        'present', 'c02c6dd517e14a7adf12ecaea62b0fd3'),
     ('index pgjobs.verdict_status_completed_at_idx',
         'present', '55af117c8860f16fd38b4048397bcfeb'),
     ('index pgjobs.waiting_start_by_idx',
@@ -1859,6 +1869,8 @@ select '0001.ledger', object.* from (values
         'present', '0a8d453c22154beafcb0437923f0912d'),
     ('type pgjobs.max_runs',
         'present', 'bc9233b5032bbcc79bdf7168b30f7de3'),
+    ('type pgjobs.metric',
+        'present', '9def036f2ca248c0826d365bea974d5a'),
     ('type pgjobs.open_jobs',
         'present', 'bc9233b5032bbcc79bdf7168b30f7de3'),
     ('type pgjobs.priority',
@@ -2041,7 +2053,7 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', '6f0b39622521c0c87053947bbd6d53196bc6faada93c3cdcce53f6d7dbe6c8b5');
+values ('0003.verify', 'fa62a35295e9cf67098216804b6e0d5234d84168de7e6c38f6854e206276462d');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

@@ -18,7 +18,7 @@ declare
         'release', 'add_artifact'
     ];
     c_reader constant text[] := array[
-        'is_passed', 'timeline', 'why_waiting', 'attempts', 'read_artifact',
+        'is_passed', 'timeline', 'why_waiting', 'attempts', 'metrics', 'read_artifact',
         'verification_job', 'verification_verdict', 'verification_run', 'verification_attempt',
         'verification_artifact', 'verification_amendment', 'verification_review',
         'backfill_report'

@@ -78,6 +78,7 @@
 \ir reads/attempts.sql
 \ir reads/timeline.sql
 \ir reads/why_waiting.sql
+\ir reads/metrics.sql
 
 -- What holds for all of these tables, and who may call what.
 \ir base/guards.sql

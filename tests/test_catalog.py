@@ -16,7 +16,7 @@ STABLE = {
     *("_check_host", "_ledger_sha256", "_log_content", "_log_reason", "_log_sha256", "_next_logs"),
     "_waiting_logs",
     *("backfill_reconcile", "get_job", "is_passed", "read_artifact", "timeline", "why_waiting"),
-    "attempts",
+    *("attempts", "metrics"),
     *("_effective_status", "_find_attempt", "_find_job", "_is_open", "_is_shared"),
     *("_old_bodies", "_old_details", "_status", "_installed"),
     *("_has_size", "_bad_push", "_bad_claim", "_bad_verdict", "_bad_decision", "_expire_before"),

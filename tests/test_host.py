@@ -19,7 +19,7 @@ REFERENCE = PAGE.with_name("reference.md").read_text(encoding="utf-8")
 CODE = re.compile(r"\b[0-9A-Z]{5}\b(?=`? *[|,])")
 METRIC = re.compile(r"verification\.[a-z_.]+")
 # Of the contract, and not in this installation yet.
-COMING = {"pgjobs_approver"}
+COMING: set[str] = set()
 CHECKED = """
 select distinct found[1] as word
 from pg_constraint as rule,

@@ -21,7 +21,7 @@ MANY = {
     *("backfill_reconcile", "claim", "complete_and_claim", "complete_many", "enqueue_many"),
     "heartbeat_many",
     *("expire_details", "get_job", "rescue", "reverify", "timeline", "verify"),
-    "attempts",
+    *("attempts", "metrics"),
 }
 SIGNATURES = """
 select

@@ -1,4 +1,4 @@
-"""Calls of the application: record pushes, enqueue verifications, ask about a job."""
+"""Calls of the application: record pushes, enqueue verifications, ask about jobs and the queue."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from forgea_pgjobs.models import (
     Enqueued,
     EnqueuedElement,
     Event,
+    Metric,
     Recorded,
     VerificationAttempt,
     VerificationJob,
@@ -26,6 +27,7 @@ __all__ = [
     "enqueue_many",
     "get_job",
     "is_passed",
+    "metrics",
     "read_artifact",
     "record_attempt",
     "timeline",
@@ -35,6 +37,7 @@ __all__ = [
 
 PUSH = ("author", "branch", "changed_files", "pushed_at")
 OPTIONAL = {"delivery_id", "available_at", "payload", "start_within", *PUSH}
+RECENT = timedelta(minutes=5)
 
 
 async def enqueue(
@@ -175,6 +178,16 @@ async def attempts(
     Raises: InvalidArgument.
     """
     return await call(conn, VerificationAttempt, "attempts", locals())
+
+
+async def metrics(conn: AsyncConnection[Any], *, recent: timedelta = RECENT) -> list[Metric]:
+    """Return the gauges of the queue now, and of the verdicts of the last ``recent``.
+
+    Calls ``pgjobs.metrics``. recent: 1 s … 1 day.
+
+    Raises: InvalidArgument.
+    """
+    return await call(conn, Metric, "metrics", locals())
 
 
 async def read_artifact(conn: AsyncConnection[Any], *, artifact_id: int) -> bytes | None:

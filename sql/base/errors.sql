@@ -147,7 +147,7 @@ declare
             when argument = 'max_jobs' then '1 to 1000'
             when argument = 'max_open_jobs' then '1 to 100'
             when argument in ('max_rows', 'max_bodies', 'batch_size') then '1 to 10000'
-            when argument = 'lease_for' then 'an interval of 1 to 86400 seconds'
+            when argument in ('lease_for', 'recent') then 'an interval of 1 to 86400 seconds'
             when argument = 'retry_after' then 'an interval of 0 to 86400 seconds'
             when argument = 'start_within' then 'an interval of 1 to 2592000 seconds'
             when argument = 'older_than' then 'an interval of 0 to 1577880000 seconds'

@@ -55,6 +55,8 @@ create table pgjobs.verdict (
 
 -- Serves "the newest 50 FAILED" and counts per status over a time.
 create index verdict_status_completed_at_idx on pgjobs.verdict (status, completed_at);
+-- Serves the count of dead letters; no plain job has an entry.
+create index verdict_job_id_idx on pgjobs.verdict (job_id) where error_reason = 'RUNS_EXHAUSTED';
 
 comment on table pgjobs.verdict is 'Ledger: how a job ended, written once.';
 comment on column pgjobs.verdict.started_at is

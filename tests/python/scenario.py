@@ -39,6 +39,7 @@ SCENARIO: list[tuple[str, dict[str, Any], str | None]] = [
     ("attempts", {"session_id": SESSION}, None),
     ("attempts", {"session_id": SESSION, "max_rows": 1, "before_attempt_id": 3}, None),
     ("attempts", {"session_id": SESSION, "max_rows": 10_001}, "22023"),
+    ("metrics", {"recent": "PT0S"}, "22023"),
     ("heartbeat", {**LEASE, "job_id": 1}, None),
     ("heartbeat", {"job_id": 1, "lease_token": RANDOM}, "23V05"),
     ("heartbeat", {"job_id": 99, "lease_token": RANDOM}, "P0002"),

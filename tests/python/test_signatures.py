@@ -94,6 +94,7 @@ def test_the_package_exports_every_twin() -> None:
         "enqueue_many": forgea_pgjobs.EnqueuedElement,
         "get_job": forgea_pgjobs.VerificationJob,
         "attempts": forgea_pgjobs.VerificationAttempt,
+        "metrics": forgea_pgjobs.Metric,
         "claim": forgea_pgjobs.Claimed,
         "complete": forgea_pgjobs.Completed,
         "complete_many": forgea_pgjobs.CompletedElement,

@@ -48,6 +48,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "timeline": {"commit_sha": sha(1)},
     "why_waiting": {"job_id": 1},
     "attempts": {"session_id": ID, "max_rows": 1},
+    "metrics": {"recent": "1 minute"},
     "expire_artifacts": {"older_than": "1 day", "max_rows": 1, "dry_run": True},
     "expire_details": {"older_than": "1 day", "max_rows": 1, "dry_run": True},
     "verify_bodies": {"after_body_id": 0, "max_bodies": 1},
@@ -199,6 +200,7 @@ BAD: dict[tuple[str, ...], dict[str, Any]] = {
         (f, "max_rows"): numbers(-1, 0, 10_001)
         for f in ("attempts", "expire_artifacts", "expire_details")
     },
+    ("metrics", "recent"): LEASES,
     ("backfill_verification_log", "batch_size"): numbers(-1, 0, 10_001),
     **{(f, "settle"): SETTLES for f in ("backfill_verification_log", "backfill_reconcile")},
     ("expire_details", "kinds"): KINDS,
@@ -301,6 +303,7 @@ NULLS = {
     "timeline": ("commit_sha",),
     "why_waiting": ("job_id",),
     "attempts": ("session_id", "max_rows"),
+    "metrics": ("recent",),
     "expire_artifacts": ("older_than", "max_rows", "dry_run"),
     "expire_details": ("older_than", "kinds", "max_rows", "dry_run"),
     "verify_bodies": ("after_body_id", "max_bodies"),

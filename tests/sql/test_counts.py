@@ -80,6 +80,8 @@ BYTES = {
     "verdict": 105,
     "verdict_job_id_pkey": 24,
     "verdict_status_completed_at_idx": 9,
+    # The page of an empty index: only a dead letter has an entry.
+    "verdict_job_id_idx": 0.2,
 }
 
 # How often each call is counted: enough for what happens now and then to stay a minority.

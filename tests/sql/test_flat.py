@@ -203,6 +203,10 @@ def test_status_reads_what_is_open_and_the_last_day(large: Connection, name: str
     assert buffers(large, query)[1] <= most * DEEPER
 
 
+def test_metrics_read_what_is_open_and_what_is_young(large: Connection) -> None:
+    assert [buffers(large, "select * from pgjobs.metrics()")[1] <= 400 for _ in range(2)][1]
+
+
 def test_status_counts_the_last_day(large: Connection) -> None:
     # The ledger grows older while a long run fills it.
     [(young,)] = large.execute(YOUNG).fetchall()

@@ -5,7 +5,7 @@ import pytest
 from tests.helpers import Connection, enqueue, refused, rows
 
 ASK = {"is_passed", "timeline", "why_waiting", "attempts"}
-READ = {"read_artifact", *ASK}
+READ = {"read_artifact", "metrics", *ASK}
 EXECUTE = {
     "pgjobs_app": {"enqueue", "enqueue_many", "record_attempt", "get_job", "wake", *ASK},
     "pgjobs_worker": {
