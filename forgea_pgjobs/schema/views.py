@@ -49,7 +49,7 @@ VIEWS = {
     ),
     "verification_attempt": View(
         "LabAttempt",
-        ("attempt_id", "session_id commit_sha"),
+        ("attempt_id", "job_id", "session_id commit_sha"),
         """
         attempt_id bigint, session_id uuid, commit_sha text, delivery_id text?,
         recorded_at timestamptz, pushed_at timestamptz?, author text?, branch text?,

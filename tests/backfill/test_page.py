@@ -20,6 +20,7 @@ LOGINS = """
 create role host_owner login;
 create role host_writer login;
 create role oncall login in role pgjobs_operator;
+create role examiner login in role pgjobs_approver;
 grant usage, create on schema public to host_owner;
 set role host_owner;
 """
