@@ -67,7 +67,7 @@ lock table
 {table}
 in access exclusive mode;
 
-{later}if exists (select from pgjobs.lab_attempt)
+{later}if (exists (select from pgjobs.lab_attempt) or exists (select from pgjobs.hold))
     and current_setting('pgjobs.force_rollback', true) is distinct from 'on'
 then
     raise exception 'the ledger has rows, and this rollback would destroy them'

@@ -19,8 +19,9 @@ from forgea_pgjobs.statuses import JobStatus
 TYPES = {
     name: sql_type
     for sql_type, names in {
-        "bigint": "job_id artifact_id after_body_id before_attempt_id size_bytes original_size_bytes",
-        "bigint[]": "job_ids",
+        "bigint": "job_id artifact_id after_body_id before_attempt_id size_bytes"
+        " original_size_bytes",
+        "bigint[]": "job_ids artifact_ids",
         "boolean": "truncated dry_run count_run with_bodies",
         "bytea": "content sha256 original_sha256",
         "integer": "priority max_runs max_jobs max_open_jobs max_rows max_bodies batch_size",

@@ -25,7 +25,9 @@ __all__ = [
     "LedgerImmutable",
     "NotFinal",
     "NotRunning",
+    "OnHold",
     "PgjobsError",
+    "SessionBusy",
     "TooManyOpenJobs",
     "UnknownOutcome",
     "VerdictFinal",
@@ -112,8 +114,16 @@ class ArtifactExpired(PgjobsError, psycopg.IntegrityError, codes=("23V08",)):
     """23V08: the content of the artifact has expired; hash, size and name are still there."""
 
 
+class OnHold(PgjobsError, psycopg.IntegrityError, codes=("23V09",)):
+    """23V09: the session is on hold; nothing was erased."""
+
+
+class SessionBusy(PgjobsError, psycopg.OperationalError, codes=("55V02",)):
+    """55V02: the session has open jobs; nothing was erased."""
+
+
 class IsolationTooHigh(PgjobsError, psycopg.errors.InvalidTransactionState, codes=("25000",)):
-    """25000: retention or a backfill was called above READ COMMITTED; nothing was done."""
+    """25000: retention, a hold or a backfill was called above READ COMMITTED; nothing was done."""
 
 
 class HostTableMissing(PgjobsError, psycopg.errors.UndefinedTable, codes=("42P01",)):

@@ -30,12 +30,15 @@ __all__ = [
     "Claimed",
     "Completed",
     "CompletedElement",
+    "DetailsErased",
     "DetailsExpired",
     "Enqueued",
     "EnqueuedElement",
     "Event",
     "Finding",
     "HeartbeatElement",
+    "Held",
+    "LocationExpired",
     "Metric",
     "Recorded",
     "Released",
@@ -287,16 +290,53 @@ class VerificationJob(WithStatus):
 
 @dataclass(frozen=True, slots=True)
 class ArtifactsExpired:
-    """Answer of ``expire_artifacts``: bodies dropped, their artifacts, and their bytes."""
+    """Answer of ``expire_artifacts``: bodies dropped, their artifacts, and their bytes.
+
+    ``held`` counts the artifacts of that age and kind that a hold keeps.
+    """
 
     artifacts: int
     bodies: int
     bytes: int
+    held: int
 
 
 @dataclass(frozen=True, slots=True)
 class DetailsExpired:
-    """Answer of ``expire_details``: how many rows of a kind were dropped."""
+    """Answer of ``expire_details``: how many rows of a kind were dropped, and how many are held."""
+
+    kind: str
+    details: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class LocationExpired:
+    """Answer of ``expire_locations`` for one element, counted from 1.
+
+    ``outcome`` is ``expired``, ``held`` or ``not_found``.
+    """
+
+    ordinal: int
+    artifact_id: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Answer of ``hold`` and ``lift_hold``: ``created`` is true for the call that changed it.
+
+    ``held``: whether this or another ticket holds the session now.
+    """
+
+    session_id: UUID
+    held: bool
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DetailsErased:
+    """Answer of ``erase_session``: how many rows of a kind went."""
 
     kind: str
     details: int

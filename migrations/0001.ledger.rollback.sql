@@ -38,8 +38,8 @@ $$;
 lock table
     pgjobs.lab_attempt, pgjobs.attempt_detail, pgjobs.job, pgjobs.job_payload, pgjobs.verdict,
     pgjobs.verdict_summary, pgjobs.aborted_run, pgjobs.backfill, pgjobs.migration, pgjobs.lane,
-    pgjobs.ready, pgjobs.lease, pgjobs.waiting, pgjobs.artifact, pgjobs.body, pgjobs.expiry,
-    pgjobs.review, pgjobs.review_result, pgjobs.review_summary, pgjobs.amendment
+    pgjobs.ready, pgjobs.lease, pgjobs.waiting, pgjobs.artifact, pgjobs.body, pgjobs.review,
+    pgjobs.review_result, pgjobs.review_summary, pgjobs.amendment, pgjobs.hold, pgjobs.expiry
 in access exclusive mode;
 
 if exists (select from pgjobs.migration where migration_id > '0001.ledger') then
@@ -49,7 +49,7 @@ if exists (select from pgjobs.migration where migration_id > '0001.ledger') then
               hint = 'Undo the later ones first, the newest before the others: '
                      'select migration_id from pgjobs.migration.';
 end if;
-if exists (select from pgjobs.lab_attempt)
+if (exists (select from pgjobs.lab_attempt) or exists (select from pgjobs.hold))
     and current_setting('pgjobs.force_rollback', true) is distinct from 'on'
 then
     raise exception 'the ledger has rows, and this rollback would destroy them'
@@ -61,7 +61,7 @@ end if;
 drop function
     pgjobs._refuse, pgjobs._refuse_argument, pgjobs._is_commit_sha, pgjobs._is_text,
     pgjobs._is_document, pgjobs._is_duration, pgjobs._has_size, pgjobs._bad_push, pgjobs._bad_claim,
-    pgjobs._bad_verdict, pgjobs._bad_decision, pgjobs._find_job, pgjobs._status,
+    pgjobs._bad_verdict, pgjobs._bad_order, pgjobs._bad_decision, pgjobs._find_job, pgjobs._status,
     pgjobs.record_attempt, pgjobs._find_attempt, pgjobs._add_attempt, pgjobs.enqueue,
     pgjobs._enqueue, pgjobs.wake, pgjobs.enqueue_many, pgjobs._enqueue_new, pgjobs.claim,
     pgjobs._take_lease, pgjobs._check_snapshot, pgjobs._refuse_lease, pgjobs._leave_lane,
@@ -69,20 +69,22 @@ drop function
     pgjobs.release, pgjobs.rescue, pgjobs._sweep, pgjobs._take_leases, pgjobs._end_run,
     pgjobs.revoke_lease, pgjobs._expire_jobs, pgjobs.complete, pgjobs.complete_and_claim,
     pgjobs._complete, pgjobs.complete_many, pgjobs.cancel, pgjobs.read_artifact,
-    pgjobs.add_artifact, pgjobs._keep_body, pgjobs.expire_artifacts, pgjobs.expire_details,
-    pgjobs._old_bodies, pgjobs._is_shared, pgjobs._old_details, pgjobs._expire,
-    pgjobs._expire_before, pgjobs.reverify, pgjobs._answer_review, pgjobs._is_open, pgjobs.amend,
-    pgjobs._add_amendment, pgjobs._effective_status, pgjobs.get_job, pgjobs.is_passed,
+    pgjobs.add_artifact, pgjobs._keep_body, pgjobs.reverify, pgjobs._answer_review, pgjobs._is_open,
+    pgjobs.amend, pgjobs._add_amendment, pgjobs._effective_status, pgjobs.hold, pgjobs.lift_hold,
+    pgjobs._decide_hold, pgjobs._is_held, pgjobs.expire_artifacts, pgjobs.expire_details,
+    pgjobs.expire_locations, pgjobs.erase_session, pgjobs._old_bodies, pgjobs._is_needed,
+    pgjobs._has_expired, pgjobs._details, pgjobs._held_details, pgjobs._expire,
+    pgjobs._begin_retention, pgjobs._expire_before, pgjobs.get_job, pgjobs.is_passed,
     pgjobs.attempts, pgjobs.timeline, pgjobs.why_waiting, pgjobs.metrics;
 drop view
     pgjobs.verification_verdict, pgjobs.verification_job, pgjobs.verification_attempt,
-    pgjobs.verification_run, pgjobs.verification_artifact, pgjobs.verification_amendment,
-    pgjobs.verification_review;
+    pgjobs.verification_run, pgjobs.verification_artifact, pgjobs.verification_hold,
+    pgjobs.verification_amendment, pgjobs.verification_review;
 drop table
     pgjobs.lab_attempt, pgjobs.attempt_detail, pgjobs.job, pgjobs.job_payload, pgjobs.verdict,
     pgjobs.verdict_summary, pgjobs.aborted_run, pgjobs.backfill, pgjobs.migration, pgjobs.lane,
-    pgjobs.ready, pgjobs.lease, pgjobs.waiting, pgjobs.artifact, pgjobs.body, pgjobs.expiry,
-    pgjobs.review, pgjobs.review_result, pgjobs.review_summary, pgjobs.amendment;
+    pgjobs.ready, pgjobs.lease, pgjobs.waiting, pgjobs.artifact, pgjobs.body, pgjobs.review,
+    pgjobs.review_result, pgjobs.review_summary, pgjobs.amendment, pgjobs.hold, pgjobs.expiry;
 drop function pgjobs._guard_ledger, pgjobs._guard_detail, pgjobs._is_same_person;
 drop sequence
     pgjobs.swept_at, pgjobs.idle_at, pgjobs.low_water_1, pgjobs.low_water_2, pgjobs.low_water_3,
@@ -90,9 +92,10 @@ drop sequence
 drop type
     pgjobs.recorded, pgjobs.enqueued, pgjobs.enqueued_element, pgjobs.claimed,
     pgjobs.heartbeat_element, pgjobs.released, pgjobs.rescued, pgjobs.completed_element,
-    pgjobs.completed, pgjobs.cancelled, pgjobs.artifact_added, pgjobs.artifacts_expired,
-    pgjobs.details_expired, pgjobs.reviewed_element, pgjobs.amended, pgjobs.event,
-    pgjobs.waiting_reason, pgjobs.metric;
+    pgjobs.completed, pgjobs.cancelled, pgjobs.artifact_added, pgjobs.reviewed_element,
+    pgjobs.amended, pgjobs.held, pgjobs.artifacts_expired, pgjobs.details_expired,
+    pgjobs.location_expired, pgjobs.details_erased, pgjobs.event, pgjobs.waiting_reason,
+    pgjobs.metric;
 drop domain pgjobs.priority, pgjobs.max_runs, pgjobs.open_jobs;
 drop schema pgjobs;
 

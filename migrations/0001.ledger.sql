@@ -49,6 +49,8 @@ $$;
 -- job that is not begun in the time it was given expires. A job with a verdict is in no hot table
 -- any more, unless it is to be judged again: then it goes the same way once more, as a review, and
 -- the answer is an amendment beside the verdict. What a run leaves as evidence is its artifacts.
+-- What is beside the ledger may go when it is old, unless its session is on hold; the ledger says
+-- what went, when and why.
 --
 --   lab_attempt ---- job ---- verdict --< amendment      the ledger: insert only, guarded, for ever
 --        |            | |\         \--< review ---- review_result
@@ -241,6 +243,13 @@ begin
             ('artifact_expired', '23V08', 'expiry', 'expiry_kind_id_pkey',
                 'the content of the artifact has expired',
                 'Its hash, size and name stay in verification_artifact; the bytes do not.'),
+            ('on_hold', '23V09', 'hold', 'hold_session_id_ticket_hold_no_pkey',
+                'the session is on hold',
+                'Nothing was erased. verification_hold has the tickets, each of which lifts its '
+                'own hold.'),
+            ('session_busy', '55V02', 'lane', 'lane_session_id_pkey',
+                'the session has open jobs',
+                'Nothing was erased. Call again when they have ended, or cancel them.'),
             ('not_running', '55V01', 'lease', 'lease_session_id_pkey',
                 'the job is not running',
                 'Only a run can be revoked: cancel ends a job that waits, and why_waiting says '
@@ -315,6 +324,8 @@ declare
         case
             when argument = 'changed_files'
                 then 'at most 3000 paths of 1 to 1024 characters, 256 KiB in all'
+            when argument = 'kinds' and routine = 'expire_artifacts'
+                then 'some of LOG, REPORT, DIFF, OUTPUT, OTHER'
             when argument = 'kinds' then 'some of ATTEMPT, SUMMARY, PAYLOAD'
             when v_is_array
                 then 'a one-dimensional array as long as the first, of at most 10000 elements'
@@ -528,6 +539,24 @@ begin
 end
 $$;
 comment on function pgjobs._bad_verdict is 'The first bad argument of complete, or null.';
+
+
+create function pgjobs._bad_order(session_id uuid, reason text, actor text, ticket text)
+    returns text
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return case
+        when session_id is null then 'session_id'
+        when pgjobs._is_text(reason) is not true then 'reason'
+        when pgjobs._is_text(actor) is not true then 'actor'
+        when pgjobs._is_text(ticket) is not true then 'ticket'
+    end;
+end
+$$;
+comment on function pgjobs._bad_order is
+    'The first argument missing from an order about what a session keeps, or null.';
 
 
 create function pgjobs._bad_decision(
@@ -3180,7 +3209,7 @@ comment on function pgjobs.cancel is
     'whose status stays; a worker that still runs it writes nothing any more. Errors: 22023, '
     '22004, P0002, 23V02, 40001.';
 
--- The evidence of a run, and what of it may go.
+-- The evidence of a run.
 
 
 -- artifact: the evidence of a run: a log, a report, a diff. Guarantees: one per run and name
@@ -3282,13 +3311,13 @@ begin
     if not found then
         perform pgjobs._refuse('artifact_not_found');
     end if;
-    if v_artifact.body_id is not null then
-        select body.content into v_content
-        from pgjobs.body as body
-        where body.body_id = v_artifact.body_id;
-        if not found then
-            perform pgjobs._refuse('artifact_expired');
-        end if;
+    select body.content into v_content
+    from pgjobs.body as body
+    where body.body_id = v_artifact.body_id;
+    if (not found and v_artifact.location is null)
+        or pgjobs._has_expired('ARTIFACT', artifact_id)
+    then
+        perform pgjobs._refuse('artifact_expired');
     end if;
     return v_content;
 end
@@ -3516,307 +3545,6 @@ begin
 end
 $$;
 comment on function pgjobs._keep_body is 'The body with those bytes, found and locked, or stored.';
-
-
--- expiry: which body or detail row was dropped, when and by which login. Guarantees: one per row
--- (expiry_kind_id_pkey), no change ever (the guards). A row beside the ledger may be deleted only
--- when it stands here (_guard_detail).
-create table pgjobs.expiry (
-    id bigint not null,
-    expired_at timestamptz not null,
-    kind text collate "C" not null,
-    login text collate "C" not null,
-    constraint expiry_kind_id_pkey primary key (kind, id),
-    constraint expiry_kind_check check (kind in ('BODY', 'ATTEMPT', 'PAYLOAD', 'SUMMARY', 'REVIEW'))
-);
-
-comment on table pgjobs.expiry is 'Ledger: which body or detail row was dropped.';
-comment on column pgjobs.expiry.id is 'body_id, attempt_id, job_id, job_id or review_id, by kind.';
-comment on column pgjobs.expiry.kind is 'REVIEW: a review''s summary.';
-
-
-create type pgjobs.artifacts_expired as (
-    artifacts bigint,
-    bodies bigint,
-    bytes bigint
-);
-comment on type pgjobs.artifacts_expired is
-    'Answer of expire_artifacts: bodies dropped, the artifacts that were theirs, and their bytes.';
-
-
-create type pgjobs.details_expired as (
-    kind text,
-    details bigint
-);
-comment on type pgjobs.details_expired is
-    'Answer of expire_details: how many rows of a kind were dropped.';
-
-
--- The race: an artifact that shares an old body comes while it is being dropped. add_artifact locks
--- the body it shares; who holds such a lock keeps the body, and one that came before our lock is
--- seen by the second look.
-create function pgjobs.expire_artifacts(
-    older_than interval,
-    max_rows integer default 1000,
-    dry_run boolean default true
-)
-    returns pgjobs.artifacts_expired
-    language plpgsql volatile security definer
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_before timestamptz;
-    v_ids bigint[];
-    v_artifacts bigint;
-    v_bodies bigint;
-    v_bytes bigint;
-begin
-    v_before := pgjobs._expire_before('expire_artifacts', older_than, max_rows, dry_run);
-    v_ids := pgjobs._old_bodies(v_before, max_rows);
-    if not dry_run then
-        v_ids := array(
-            select body.body_id
-            from pgjobs.body as body
-            where body.body_id = any ((select v_ids)::bigint[])
-            order by body.body_id
-            for update skip locked
-        );
-        v_ids := array(
-            select id from unnest((select v_ids)) as id where not pgjobs._is_shared(id, v_before)
-        );
-    end if;
-    select count(*), coalesce(sum(octet_length(body.content)), 0)
-    into v_bodies, v_bytes
-    from pgjobs.body as body
-    where body.body_id = any ((select v_ids)::bigint[]);
-    select count(*) into v_artifacts
-    from pgjobs.artifact as artifact
-    where artifact.body_id = any ((select v_ids)::bigint[]);
-    if not dry_run then
-        perform pgjobs._expire('BODY', v_ids);
-    end if;
-    return (v_artifacts, v_bodies, v_bytes)::pgjobs.artifacts_expired;
-end
-$$;
-comment on function pgjobs.expire_artifacts is
-    'Drops up to max_rows (1 to 10,000) bodies, the oldest first, all of whose artifacts are older '
-    'than older_than (0 s to 50 years) and of finished jobs; hash, size and name stay. A dry run '
-    'counts the same. Errors: 22023, 22004, 25000.';
-
-
-create function pgjobs.expire_details(
-    older_than interval,
-    kinds text[] default '{ATTEMPT,SUMMARY,PAYLOAD}',
-    max_rows integer default 1000,
-    dry_run boolean default true
-)
-    returns setof pgjobs.details_expired
-    language plpgsql volatile security definer
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_before timestamptz;
-    v_kind text;
-    v_table text;
-    v_ids bigint[];
-    v_details integer;
-begin
-    if (kinds <@ '{ATTEMPT,SUMMARY,PAYLOAD}' and cardinality(kinds) between 1 and 3) is not true
-    then
-        perform pgjobs._refuse_argument(
-            'expire_details', 'kinds', jsonb_build_object('kinds', kinds)
-        );
-    end if;
-    v_before := pgjobs._expire_before('expire_details', older_than, max_rows, dry_run);
-    for v_kind in select distinct kind from unnest(kinds) as kind order by kind loop
-        v_details := 0;
-        -- Summaries lie beside the verdict and beside the answer of a review.
-        for v_table in
-            select part
-            from unnest(case v_kind when 'SUMMARY' then '{SUMMARY,REVIEW}' else array[v_kind] end)
-                as part
-        loop
-            v_ids := pgjobs._old_details(v_table, v_before, max_rows - v_details);
-            v_details := v_details
-                + case when dry_run then cardinality(v_ids) else pgjobs._expire(v_table, v_ids) end;
-        end loop;
-        return query select v_kind, v_details::bigint;
-    end loop;
-end
-$$;
-comment on function pgjobs.expire_details is
-    'Drops up to max_rows (1 to 10,000) rows of each kind that are older than older_than (0 s to '
-    '50 years) and of finished jobs: ATTEMPT (author, branch, changed files), SUMMARY, PAYLOAD. '
-    'The ledger keeps their hash. A dry run counts the same. Errors: 22023, 22004, 25000.';
-
-
--- Retention: which bodies and detail rows are old enough to go. A dry run and a real one ask here.
-
-create function pgjobs._old_bodies(before timestamptz, max_rows integer)
-    returns bigint[]
-    language plpgsql stable
-    set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return array(
-        select body.body_id
-        from pgjobs.body as body
-        where body.created_at < _old_bodies.before
-            and not pgjobs._is_shared(body.body_id, _old_bodies.before)
-        order by body.created_at, body.body_id
-        limit max_rows
-    );
-end
-$$;
-comment on function pgjobs._old_bodies is
-    'Up to max_rows bodies, the oldest first, all of whose artifacts are older than before and of '
-    'jobs that are not open.';
-
-
-create function pgjobs._is_shared(body_id bigint, before timestamptz)
-    returns boolean
-    language plpgsql stable
-    set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return exists (
-        select from pgjobs.artifact as artifact
-        where artifact.body_id = _is_shared.body_id
-            and (
-                artifact.created_at >= _is_shared.before
-                or pgjobs._is_open(artifact.job_id)
-            )
-    );
-end
-$$;
-comment on function pgjobs._is_shared is
-    'Whether an artifact that is not older than before, or of an open job, needs the body.';
-
-
-create function pgjobs._old_details(kind text, before timestamptz, max_rows integer)
-    returns bigint[]
-    language plpgsql stable
-    set search_path = pg_catalog, pg_temp
-as $$
-begin
-    case kind
-    when 'ATTEMPT' then
-        return array(
-            select detail.attempt_id
-            from pgjobs.attempt_detail as detail
-            join pgjobs.lab_attempt as attempt on attempt.attempt_id = detail.attempt_id
-            left join pgjobs.job as job
-                on job.session_id = attempt.session_id and job.commit_sha = attempt.commit_sha
-            where attempt.recorded_at < _old_details.before
-                and (job.job_id is null or not pgjobs._is_open(job.job_id))
-            order by detail.attempt_id
-            limit max_rows
-        );
-    when 'PAYLOAD' then
-        return array(
-            select payload.job_id
-            from pgjobs.job_payload as payload
-            join pgjobs.verdict as verdict on verdict.job_id = payload.job_id
-            where verdict.completed_at < _old_details.before
-                and not pgjobs._is_open(payload.job_id)
-            order by payload.job_id
-            limit max_rows
-        );
-    when 'SUMMARY' then
-        return array(
-            select summary.job_id
-            from pgjobs.verdict_summary as summary
-            join pgjobs.verdict as verdict on verdict.job_id = summary.job_id
-            where verdict.completed_at < _old_details.before
-                and not pgjobs._is_open(summary.job_id)
-            order by summary.job_id
-            limit max_rows
-        );
-    when 'REVIEW' then
-        return array(
-            select summary.review_id
-            from pgjobs.review_summary as summary
-            join pgjobs.review_result as result on result.review_id = summary.review_id
-            where result.ended_at < _old_details.before
-                and not pgjobs._is_open(result.job_id)
-            order by summary.review_id
-            limit max_rows
-        );
-    end case;
-end
-$$;
-comment on function pgjobs._old_details is
-    'Up to max_rows detail rows of a kind of expiry, the oldest first, that are older than before '
-    'and of jobs that are not open.';
-
-
--- Two at once: one waits for the other at expiry_kind_id_pkey, and then finds the rows gone.
-create function pgjobs._expire(kind text, ids bigint[])
-    returns bigint
-    language plpgsql volatile
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_dropped bigint;
-begin
-    insert into pgjobs.expiry (id, expired_at, kind, login)
-    select id, clock_timestamp(), _expire.kind, session_user
-    from unnest((select ids)) as id
-    order by id
-    on conflict do nothing;
-    case kind
-    when 'BODY' then
-        delete from pgjobs.body as body where body.body_id = any ((select ids)::bigint[]);
-    when 'ATTEMPT' then
-        delete from pgjobs.attempt_detail as detail
-        where detail.attempt_id = any ((select ids)::bigint[]);
-    when 'PAYLOAD' then
-        delete from pgjobs.job_payload as payload
-        where payload.job_id = any ((select ids)::bigint[]);
-    when 'SUMMARY' then
-        delete from pgjobs.verdict_summary as summary
-        where summary.job_id = any ((select ids)::bigint[]);
-    when 'REVIEW' then
-        delete from pgjobs.review_summary as summary
-        where summary.review_id = any ((select ids)::bigint[]);
-    end case;
-    get diagnostics v_dropped = row_count;
-    return v_dropped;
-end
-$$;
-comment on function pgjobs._expire is
-    'Puts the expiry of rows on record and drops them; answers how many it dropped.';
-
-
-create function pgjobs._expire_before(
-    routine text, older_than interval, max_rows integer, dry_run boolean
-)
-    returns timestamptz
-    language plpgsql stable
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_bad text := case
-        when (max_rows between 1 and 10000) is not true then 'max_rows'
-        when dry_run is null then 'dry_run'
-        -- At most 50 years.
-        when not pgjobs._is_duration(older_than, 0, 1577880000) then 'older_than'
-    end;
-begin
-    if v_bad is not null then
-        perform pgjobs._refuse_argument(routine, v_bad, jsonb_build_object(
-            'max_rows', max_rows, 'older_than', older_than
-        ));
-    end if;
-    -- An old snapshot does not see who shares a body since, and no lock would tell.
-    if current_setting('transaction_isolation') <> 'read committed' then
-        perform pgjobs._refuse('isolation_too_high', routine);
-    end if;
-    return clock_timestamp() - make_interval(secs => extract(epoch from older_than));
-end
-$$;
-comment on function pgjobs._expire_before is
-    'Refuses what retention cannot take; answers before when it is older_than.';
 
 -- Another word on a verdict.
 
@@ -4307,6 +4035,717 @@ $$;
 comment on function pgjobs._effective_status is
     'The latest amendment of a job, else its verdict; null while it has none.';
 
+-- What must stay, and what may go.
+
+
+-- hold: what must stay, until it is lifted. Guarantees: one order per session and ticket
+-- (hold_session_id_ticket_hold_no_pkey), in which odd numbers hold and even ones lift, no change
+-- ever (the guards). While any ticket holds a session, retention leaves all of it alone: each
+-- matter lifts its own hold and no other's.
+create table pgjobs.hold (
+    session_id uuid not null,
+    decided_at timestamptz not null,
+    hold_no smallint not null,
+    ticket text collate "C" not null,
+    reason text not null,
+    actor text not null,
+    login text collate "C" not null,
+    constraint hold_session_id_ticket_hold_no_pkey primary key (session_id, ticket, hold_no)
+);
+
+comment on table pgjobs.hold is 'Ledger: what must stay, and until when.';
+comment on column pgjobs.hold.hold_no is
+    'Order of the decisions of a ticket, from 1: odd ones hold, even ones lift.';
+comment on column pgjobs.hold.login is 'The database login, session_user.';
+
+
+create type pgjobs.held as (
+    session_id uuid,
+    held boolean,
+    created boolean
+);
+comment on type pgjobs.held is
+    'Answer of hold and lift_hold: created is true for the one call that changed something; held: '
+    'whether this or another ticket holds the session now.';
+
+
+create function pgjobs.hold(session_id uuid, reason text, actor text, ticket text)
+    returns pgjobs.held
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return pgjobs._decide_hold('hold', session_id, reason, actor, ticket);
+end
+$$;
+comment on function pgjobs.hold is
+    'Keeps all of a session, pushes to come included, from retention and erasure until the same '
+    'ticket lifts it. reason, actor, ticket 1 to 200 characters. Repeated: created = false. '
+    'Errors: 22023, 22004, 25000.';
+
+
+create function pgjobs.lift_hold(session_id uuid, reason text, actor text, ticket text)
+    returns pgjobs.held
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return pgjobs._decide_hold('lift_hold', session_id, reason, actor, ticket);
+end
+$$;
+comment on function pgjobs.lift_hold is
+    'Ends the hold of that ticket; where it has none, created = false. Another ticket may hold on '
+    '(held). reason, actor, ticket 1 to 200 characters. Errors: 22023, 22004, 25000.';
+
+
+-- The race: two decide about one ticket. The second waits at the key, and looks again. An old
+-- snapshot could take a hold for standing that has been lifted since.
+create function pgjobs._decide_hold(
+    routine text, session_id uuid, reason text, actor text, ticket text
+)
+    returns pgjobs.held
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_bad text := pgjobs._bad_order(session_id, reason, actor, ticket);
+    v_hold_no smallint;
+    v_created boolean := false;
+begin
+    if v_bad is not null then
+        perform pgjobs._refuse_argument(routine, v_bad, jsonb_build_object(
+            'reason', reason, 'actor', actor, 'ticket', ticket
+        ));
+    end if;
+    perform pgjobs._begin_retention(routine, true);
+    loop
+        select coalesce(max(hold.hold_no), 0) + 1 into v_hold_no
+        from pgjobs.hold as hold
+        where hold.session_id = _decide_hold.session_id and hold.ticket = _decide_hold.ticket;
+        exit when v_created or (v_hold_no % 2 = 1) <> (routine = 'hold');
+        insert into pgjobs.hold (session_id, decided_at, hold_no, ticket, reason, actor, login)
+        values (
+            _decide_hold.session_id, clock_timestamp(), v_hold_no, _decide_hold.ticket,
+            _decide_hold.reason, _decide_hold.actor, session_user
+        )
+        on conflict do nothing;
+        v_created := found;
+    end loop;
+    return (session_id, pgjobs._is_held(session_id), v_created)::pgjobs.held;
+end
+$$;
+comment on function pgjobs._decide_hold is
+    'Appends a decision of a ticket, unless the one before it says the same.';
+
+
+create function pgjobs._is_held(session_id uuid)
+    returns boolean
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (
+        select from pgjobs.verification_hold as hold
+        where hold.session_id = _is_held.session_id and hold.lifted_at is null
+    );
+end
+$$;
+comment on function pgjobs._is_held is 'Whether a hold of the session stands.';
+
+
+-- expiry: which body or detail row was dropped, or which artifact lost its content, when, by whom
+-- and why. Guarantees: one per row (expiry_kind_id_pkey), no change ever (the guards). A row beside
+-- the ledger may be deleted only when it stands here (_guard_detail).
+create table pgjobs.expiry (
+    id bigint not null,
+    expired_at timestamptz not null,
+    kind text collate "C" not null,
+    login text collate "C" not null,
+    actor text,
+    reason text,
+    ticket text,
+    constraint expiry_kind_id_pkey primary key (kind, id),
+    constraint expiry_kind_check check (
+        kind in ('BODY', 'ARTIFACT', 'ATTEMPT', 'PAYLOAD', 'SUMMARY', 'REVIEW')
+    )
+);
+
+comment on table pgjobs.expiry is 'Ledger: which body or detail row was dropped.';
+comment on column pgjobs.expiry.id is
+    'body_id, artifact_id, attempt_id, job_id, job_id or review_id, by kind.';
+comment on column pgjobs.expiry.kind is
+    'ARTIFACT: the object at its location, or its part in bytes that others share; REVIEW: a '
+    'review''s summary.';
+comment on column pgjobs.expiry.actor is 'Who erased the session; null otherwise.';
+
+
+create type pgjobs.artifacts_expired as (
+    artifacts bigint,
+    bodies bigint,
+    bytes bigint,
+    held bigint
+);
+comment on type pgjobs.artifacts_expired is
+    'Answer of expire_artifacts: bodies dropped, the artifacts that were theirs, and their bytes; '
+    'held: artifacts of that age and kind that a hold keeps.';
+
+
+create type pgjobs.details_expired as (
+    kind text,
+    details bigint,
+    held bigint
+);
+comment on type pgjobs.details_expired is
+    'Answer of expire_details: how many rows of a kind were dropped; held: how many of that age a '
+    'hold keeps.';
+
+
+-- The race: an artifact that shares an old body comes while it is being dropped. add_artifact locks
+-- the body it shares; who holds such a lock keeps the body, and one that came before our lock is
+-- seen by the second look.
+create function pgjobs.expire_artifacts(
+    older_than interval,
+    max_rows integer default 1000,
+    dry_run boolean default true,
+    kinds text[] default null,
+    reason text default null,
+    ticket text default null
+)
+    returns pgjobs.artifacts_expired
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    c_kinds constant text[] := '{LOG,REPORT,DIFF,OUTPUT,OTHER}';
+    v_kinds text[] := coalesce(kinds, c_kinds);
+    v_before timestamptz;
+    v_ids bigint[];
+    v_artifacts bigint;
+    v_bodies bigint;
+    v_bytes bigint;
+    v_held_ids bigint[];
+    v_held bigint;
+begin
+    if not (v_kinds <@ c_kinds and cardinality(v_kinds) between 1 and 5) then
+        perform pgjobs._refuse_argument(
+            'expire_artifacts', 'kinds', jsonb_build_object('kinds', kinds)
+        );
+    end if;
+    v_before := pgjobs._expire_before(
+        'expire_artifacts', older_than, max_rows, dry_run, reason, ticket
+    );
+    v_ids := pgjobs._old_bodies(v_before, v_kinds, max_rows);
+    if not dry_run then
+        v_ids := array(
+            select body.body_id
+            from pgjobs.body as body
+            where body.body_id = any ((select v_ids)::bigint[])
+            order by body.body_id
+            for update skip locked
+        );
+        v_ids := array(
+            select id
+            from unnest((select v_ids)) as id
+            where not pgjobs._is_needed(id, v_before, v_kinds)
+        );
+    end if;
+    select count(*), coalesce(sum(octet_length(body.content)), 0)
+    into v_bodies, v_bytes
+    from pgjobs.body as body
+    where body.body_id = any ((select v_ids)::bigint[]);
+    select count(*) into v_artifacts
+    from pgjobs.artifact as artifact
+    where artifact.body_id = any ((select v_ids)::bigint[]);
+    v_held_ids := pgjobs._held_details('ARTIFACT', v_before);
+    select count(*) into v_held
+    from pgjobs.artifact as artifact
+    where artifact.artifact_id = any ((select v_held_ids)::bigint[])
+        and artifact.kind = any (v_kinds);
+    if not dry_run then
+        perform pgjobs._expire('BODY', v_ids, null, reason, ticket);
+    end if;
+    return (v_artifacts, v_bodies, v_bytes, v_held)::pgjobs.artifacts_expired;
+end
+$$;
+comment on function pgjobs.expire_artifacts is
+    'Drops up to max_rows (1 to 10,000) bodies, the oldest first, all of whose artifacts are older '
+    'than older_than (0 s to 50 years), of these kinds (null: of any), and of finished jobs that '
+    'no hold keeps; hash, size and name stay. reason and ticket, 1 to 200 characters, go on '
+    'record. A dry run counts the same. Errors: 22023, 22004, 25000.';
+
+
+create function pgjobs.expire_details(
+    older_than interval,
+    kinds text[] default '{ATTEMPT,SUMMARY,PAYLOAD}',
+    max_rows integer default 1000,
+    dry_run boolean default true,
+    reason text default null,
+    ticket text default null
+)
+    returns setof pgjobs.details_expired
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_before timestamptz;
+    v_kind text;
+    v_table text;
+    v_ids bigint[];
+    v_details integer;
+    v_held integer;
+begin
+    if (kinds <@ '{ATTEMPT,SUMMARY,PAYLOAD}' and cardinality(kinds) between 1 and 3) is not true
+    then
+        perform pgjobs._refuse_argument(
+            'expire_details', 'kinds', jsonb_build_object('kinds', kinds)
+        );
+    end if;
+    v_before := pgjobs._expire_before(
+        'expire_details', older_than, max_rows, dry_run, reason, ticket
+    );
+    for v_kind in select distinct kind from unnest(kinds) as kind order by kind loop
+        v_details := 0;
+        v_held := 0;
+        -- Summaries lie beside the verdict and beside the answer of a review.
+        for v_table in
+            select part
+            from unnest(case v_kind when 'SUMMARY' then '{SUMMARY,REVIEW}' else array[v_kind] end)
+                as part
+        loop
+            v_ids := pgjobs._details(v_table, v_before, max_rows - v_details);
+            v_details := v_details + case when dry_run then cardinality(v_ids)
+                else pgjobs._expire(v_table, v_ids, null, reason, ticket) end;
+            v_held := v_held + cardinality(pgjobs._held_details(v_table, v_before));
+        end loop;
+        return query select v_kind, v_details::bigint, v_held::bigint;
+    end loop;
+end
+$$;
+comment on function pgjobs.expire_details is
+    'Drops up to max_rows (1 to 10,000) rows of each kind that are older than older_than (0 s to '
+    '50 years) and of finished jobs that no hold keeps: ATTEMPT (author, branch, changed files), '
+    'SUMMARY, PAYLOAD. The ledger keeps their hash. reason and ticket, 1 to 200 characters, go on '
+    'record. A dry run counts the same. Errors: 22023, 22004, 25000.';
+
+
+create type pgjobs.location_expired as (
+    ordinal integer,
+    artifact_id bigint,
+    outcome text
+);
+comment on type pgjobs.location_expired is
+    'Answer of expire_locations for one element, counted from 1: expired, held or not_found.';
+
+
+create function pgjobs.expire_locations(artifact_ids bigint[], reason text, ticket text)
+    returns setof pgjobs.location_expired
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_bad text := case
+        when not pgjobs._has_size(artifact_ids, cardinality(artifact_ids)) then 'artifact_ids'
+        when pgjobs._is_text(reason) is not true then 'reason'
+        when pgjobs._is_text(ticket) is not true then 'ticket'
+    end;
+    v_bad_ordinal integer;
+    v_ids bigint[];
+begin
+    if v_bad is null then
+        v_bad_ordinal := array_position(artifact_ids, null);
+    end if;
+    if v_bad is not null or v_bad_ordinal is not null then
+        perform pgjobs._refuse_argument(
+            'expire_locations', coalesce(v_bad, 'artifact_ids'), jsonb_build_object(
+                'artifact_ids', artifact_ids, 'reason', reason, 'ticket', ticket
+            ), v_bad_ordinal
+        );
+    end if;
+    perform pgjobs._begin_retention('expire_locations', false);
+    v_ids := array(
+        select artifact.artifact_id
+        from pgjobs.artifact as artifact
+        join pgjobs.job as job on job.job_id = artifact.job_id
+        where artifact.artifact_id = any ((select artifact_ids)::bigint[])
+            and artifact.location is not null
+            and not pgjobs._is_held(job.session_id)
+    );
+    perform pgjobs._expire('ARTIFACT', v_ids, null, reason, ticket);
+    return query
+    select
+        element.ordinal::integer, element.artifact_id,
+        case
+            when artifact.location is null then 'not_found'
+            when expiry.id is null then 'held'
+            else 'expired'
+        end
+    from unnest(artifact_ids) with ordinality as element (artifact_id, ordinal)
+    left join pgjobs.artifact as artifact on artifact.artifact_id = element.artifact_id
+    left join pgjobs.expiry as expiry
+        on expiry.kind = 'ARTIFACT' and expiry.id = artifact.artifact_id
+    order by element.ordinal;
+end
+$$;
+comment on function pgjobs.expire_locations is
+    'Puts on record that the host deletes the objects of 0 to 10,000 artifacts at a location; one '
+    'row per element, in order, its outcome expired (now or before), held (a hold keeps it) or '
+    'not_found. reason, ticket 1 to 200 characters. Errors: 22023, 22004, 25000.';
+
+
+create type pgjobs.details_erased as (
+    kind text,
+    details bigint
+);
+comment on type pgjobs.details_erased is
+    'Answer of erase_session: how many rows of a kind of expiry went.';
+
+
+-- The races. A hold: see _begin_retention. A body comes to be shared, or loses who shared it: who
+-- does that has its lock, so this waits, and looks for other artifacts behind the lock. A job that
+-- is enqueued, or judged again, meanwhile is open, and what is open is left alone.
+create function pgjobs.erase_session(
+    session_id uuid,
+    reason text,
+    actor text,
+    ticket text,
+    dry_run boolean default true
+)
+    returns setof pgjobs.details_erased
+    language plpgsql volatile security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_bad text := case when dry_run is null then 'dry_run'
+        else pgjobs._bad_order(session_id, reason, actor, ticket) end;
+    v_artifacts bigint[];
+    v_bodies bigint[];
+    v_kind text;
+    v_ids bigint[];
+begin
+    if v_bad is not null then
+        perform pgjobs._refuse_argument('erase_session', v_bad, jsonb_build_object(
+            'reason', reason, 'actor', actor, 'ticket', ticket
+        ));
+    end if;
+    perform pgjobs._begin_retention('erase_session', dry_run);
+    if pgjobs._is_held(session_id) then
+        perform pgjobs._refuse('on_hold');
+    elsif exists (
+        select from pgjobs.lane as lane where lane.session_id = erase_session.session_id
+    ) then
+        perform pgjobs._refuse('session_busy');
+    end if;
+    v_artifacts := pgjobs._details('ARTIFACT', 'infinity', null, array[session_id]);
+    v_bodies := array(
+        select distinct artifact.body_id
+        from pgjobs.artifact as artifact
+        where artifact.artifact_id = any ((select v_artifacts)::bigint[])
+    );
+    if not dry_run then
+        v_bodies := array(
+            select body.body_id
+            from pgjobs.body as body
+            where body.body_id = any ((select v_bodies)::bigint[])
+            order by body.body_id
+            for update
+        );
+    end if;
+    v_bodies := array(
+        select id
+        from unnest((select v_bodies)) as id
+        where not exists (
+            select from pgjobs.artifact as other
+            where other.body_id = id
+                and other.artifact_id <> all (v_artifacts)
+                and not pgjobs._has_expired('ARTIFACT', other.artifact_id)
+        )
+    );
+    foreach v_kind in array array['ARTIFACT', 'ATTEMPT', 'BODY', 'PAYLOAD', 'REVIEW', 'SUMMARY']
+    loop
+        v_ids := case v_kind
+            when 'ARTIFACT' then v_artifacts
+            when 'BODY' then v_bodies
+            else pgjobs._details(v_kind, 'infinity', null, array[session_id])
+        end;
+        return query
+        select v_kind, case when dry_run then cardinality(v_ids)
+            else pgjobs._expire(v_kind, v_ids, actor, reason, ticket) end;
+    end loop;
+end
+$$;
+comment on function pgjobs.erase_session is
+    'Drops what is personal or bulky of a session, whatever its age: ATTEMPT (author, branch, '
+    'changed files), PAYLOAD, SUMMARY, REVIEW (a review''s summary), ARTIFACT (its content cannot '
+    'be read any more), BODY (bytes that no other session shares). The ledger keeps their hash, '
+    'and who and why: reason, actor, ticket 1 to 200 characters. A dry run counts the same. '
+    'Errors: 22023, 22004, 23V09, 25000, 55V02.';
+
+
+-- Retention: which bodies and detail rows are old enough to go. A dry run and a real one ask here.
+
+create function pgjobs._old_bodies(before timestamptz, kinds text[], max_rows integer)
+    returns bigint[]
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return array(
+        select body.body_id
+        from pgjobs.body as body
+        where body.created_at < _old_bodies.before
+            and not pgjobs._is_needed(body.body_id, _old_bodies.before, kinds)
+        order by body.created_at, body.body_id
+        limit max_rows
+    );
+end
+$$;
+comment on function pgjobs._old_bodies is
+    'Up to max_rows bodies, the oldest first, that are older than before and not needed.';
+
+
+create function pgjobs._is_needed(body_id bigint, before timestamptz, kinds text[])
+    returns boolean
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (
+        select from pgjobs.artifact as artifact
+        where artifact.body_id = _is_needed.body_id
+            and (
+                artifact.created_at >= _is_needed.before
+                or artifact.kind <> all (_is_needed.kinds)
+                or pgjobs._is_open(artifact.job_id)
+                or pgjobs._is_held((pgjobs._find_job(artifact.job_id)).session_id)
+            )
+            and not pgjobs._has_expired('ARTIFACT', artifact.artifact_id)
+    );
+end
+$$;
+comment on function pgjobs._is_needed is
+    'Whether an artifact has a right to the body that is not older than before, of another kind, '
+    'or of a job that is open or on hold.';
+
+
+create function pgjobs._has_expired(kind text, id bigint)
+    returns boolean
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (
+        select from pgjobs.expiry as expiry
+        where expiry.kind = _has_expired.kind and expiry.id = _has_expired.id
+    );
+end
+$$;
+comment on function pgjobs._has_expired is 'Whether the expiry of that row is on record.';
+
+
+create function pgjobs._details(
+    kind text, before timestamptz, max_rows integer, sessions uuid[] default null
+)
+    returns bigint[]
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    case kind
+    when 'ARTIFACT' then
+        return array(
+            select artifact.artifact_id
+            from pgjobs.artifact as artifact
+            join pgjobs.body as body on body.body_id = artifact.body_id
+            join pgjobs.job as job on job.job_id = artifact.job_id
+            join pgjobs.lab_attempt as attempt
+                on attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
+            where attempt.session_id = any (sessions)
+                and artifact.created_at < _details.before
+                and not pgjobs._is_open(job.job_id)
+                and not pgjobs._has_expired('ARTIFACT', artifact.artifact_id)
+        );
+    when 'ATTEMPT' then
+        return array(
+            select detail.attempt_id
+            from pgjobs.attempt_detail as detail
+            join pgjobs.lab_attempt as attempt on attempt.attempt_id = detail.attempt_id
+            left join pgjobs.job as job
+                on job.session_id = attempt.session_id and job.commit_sha = attempt.commit_sha
+            where attempt.recorded_at < _details.before
+                and case when sessions is null then not pgjobs._is_held(attempt.session_id)
+                    else attempt.session_id = any (sessions) end
+                and (job.job_id is null or not pgjobs._is_open(job.job_id))
+            order by detail.attempt_id
+            limit max_rows
+        );
+    when 'PAYLOAD' then
+        return array(
+            select payload.job_id
+            from pgjobs.job_payload as payload
+            join pgjobs.job as job on job.job_id = payload.job_id
+            join pgjobs.lab_attempt as attempt
+                on attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
+            join pgjobs.verdict as verdict on verdict.job_id = job.job_id
+            where verdict.completed_at < _details.before
+                and case when sessions is null then not pgjobs._is_held(attempt.session_id)
+                    else attempt.session_id = any (sessions) end
+                and not pgjobs._is_open(job.job_id)
+            order by payload.job_id
+            limit max_rows
+        );
+    when 'REVIEW' then
+        return array(
+            select summary.review_id
+            from pgjobs.review_summary as summary
+            join pgjobs.review_result as result on result.review_id = summary.review_id
+            join pgjobs.job as job on job.job_id = result.job_id
+            join pgjobs.lab_attempt as attempt
+                on attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
+            where result.ended_at < _details.before
+                and case when sessions is null then not pgjobs._is_held(attempt.session_id)
+                    else attempt.session_id = any (sessions) end
+                and not pgjobs._is_open(job.job_id)
+            order by summary.review_id
+            limit max_rows
+        );
+    when 'SUMMARY' then
+        return array(
+            select summary.job_id
+            from pgjobs.verdict_summary as summary
+            join pgjobs.job as job on job.job_id = summary.job_id
+            join pgjobs.lab_attempt as attempt
+                on attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
+            join pgjobs.verdict as verdict on verdict.job_id = job.job_id
+            where verdict.completed_at < _details.before
+                and case when sessions is null then not pgjobs._is_held(attempt.session_id)
+                    else attempt.session_id = any (sessions) end
+                and not pgjobs._is_open(job.job_id)
+            order by summary.job_id
+            limit max_rows
+        );
+    end case;
+end
+$$;
+comment on function pgjobs._details is
+    'Up to max_rows rows of a kind of expiry, the oldest first, that are older than before and of '
+    'jobs that are not open: of these sessions, or of all that are not on hold.';
+
+
+create function pgjobs._held_details(kind text, before timestamptz)
+    returns bigint[]
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return pgjobs._details(kind, before, null, array(
+        select distinct hold.session_id
+        from pgjobs.verification_hold as hold
+        where hold.lifted_at is null
+    ));
+end
+$$;
+comment on function pgjobs._held_details is
+    'The rows of a kind of expiry that are older than before and stay because of a hold.';
+
+
+-- Two at once: one waits for the other at expiry_kind_id_pkey, and then finds the rows gone.
+create function pgjobs._expire(kind text, ids bigint[], actor text, reason text, ticket text)
+    returns bigint
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_dropped bigint;
+begin
+    insert into pgjobs.expiry (id, expired_at, kind, login, actor, reason, ticket)
+    select
+        id, clock_timestamp(), _expire.kind, session_user, _expire.actor, _expire.reason,
+        _expire.ticket
+    from unnest((select ids)) as id
+    order by id
+    on conflict do nothing;
+    case kind
+    when 'ARTIFACT' then
+        -- What is dropped lies with the host, or is a share in a body.
+    when 'BODY' then
+        delete from pgjobs.body as body where body.body_id = any ((select ids)::bigint[]);
+    when 'ATTEMPT' then
+        delete from pgjobs.attempt_detail as detail
+        where detail.attempt_id = any ((select ids)::bigint[]);
+    when 'PAYLOAD' then
+        delete from pgjobs.job_payload as payload
+        where payload.job_id = any ((select ids)::bigint[]);
+    when 'SUMMARY' then
+        delete from pgjobs.verdict_summary as summary
+        where summary.job_id = any ((select ids)::bigint[]);
+    when 'REVIEW' then
+        delete from pgjobs.review_summary as summary
+        where summary.review_id = any ((select ids)::bigint[]);
+    end case;
+    get diagnostics v_dropped = row_count;
+    return v_dropped;
+end
+$$;
+comment on function pgjobs._expire is
+    'Puts the expiry of rows on record and drops them; answers how many it dropped.';
+
+
+-- The race: a hold comes while a session is looked at. The lock waits for every hold that is not
+-- committed yet and lets none in until the end of the transaction, so the next look sees them all.
+create function pgjobs._begin_retention(routine text, dry_run boolean)
+    returns void
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- An old snapshot sees neither a hold nor who shares a body since, and no lock would tell.
+    if current_setting('transaction_isolation') <> 'read committed' then
+        perform pgjobs._refuse('isolation_too_high', routine);
+    end if;
+    if not dry_run then
+        lock table pgjobs.hold in share mode;
+    end if;
+end
+$$;
+comment on function pgjobs._begin_retention is
+    'Refuses an old snapshot and, unless in a dry run, keeps holds out.';
+
+
+create function pgjobs._expire_before(
+    routine text,
+    older_than interval,
+    max_rows integer,
+    dry_run boolean,
+    reason text,
+    ticket text
+)
+    returns timestamptz
+    language plpgsql volatile
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_bad text := case
+        when (max_rows between 1 and 10000) is not true then 'max_rows'
+        when dry_run is null then 'dry_run'
+        -- At most 50 years.
+        when not pgjobs._is_duration(older_than, 0, 1577880000) then 'older_than'
+        when not pgjobs._is_text(reason) then 'reason'
+        when not pgjobs._is_text(ticket) then 'ticket'
+    end;
+begin
+    if v_bad is not null then
+        perform pgjobs._refuse_argument(routine, v_bad, jsonb_build_object(
+            'max_rows', max_rows, 'older_than', older_than, 'reason', reason, 'ticket', ticket
+        ));
+    end if;
+    perform pgjobs._begin_retention(routine, dry_run);
+    return clock_timestamp() - make_interval(secs => extract(epoch from older_than));
+end
+$$;
+comment on function pgjobs._expire_before is
+    'Begins an expiry, or refuses what it cannot take; answers before when it is older_than.';
+
 -- What callers read.
 
 
@@ -4620,14 +5059,39 @@ select
     artifact.location,
     artifact.truncated,
     artifact.created_at,
-    expiry.expired_at,
+    coalesce(own.expired_at, expiry.expired_at) as expired_at,
     artifact.original_size_bytes,
     artifact.original_sha256
 from pgjobs.artifact as artifact
+left join pgjobs.expiry as own on own.kind = 'ARTIFACT' and own.id = artifact.artifact_id
 left join pgjobs.expiry as expiry on expiry.kind = 'BODY' and expiry.id = artifact.body_id;
 
 comment on view pgjobs.verification_artifact is
-    'Every artifact of every run; expired_at: when its bytes were dropped. Read-only.';
+    'Every artifact of every run; expired_at: when its bytes were dropped, or the host''s object '
+    'deleted. Read-only.';
+
+
+-- verification_hold: every hold of a ticket, each with its lift.
+create view pgjobs.verification_hold as
+select
+    hold.session_id,
+    hold.ticket,
+    hold.reason,
+    hold.actor,
+    hold.login,
+    hold.decided_at as held_at,
+    lift.decided_at as lifted_at,
+    lift.reason as lift_reason,
+    lift.actor as lift_actor,
+    lift.login as lift_login
+from pgjobs.hold as hold
+left join pgjobs.hold as lift
+    on lift.session_id = hold.session_id and lift.ticket = hold.ticket
+    and lift.hold_no = hold.hold_no + 1
+where hold.hold_no % 2 = 1;
+
+comment on view pgjobs.verification_hold is
+    'Every hold of a session; it stands while lifted_at is null. Read-only.';
 
 
 -- verification_amendment: every word on a verdict that stands.
@@ -5013,17 +5477,30 @@ begin
         union all
         select
             10, artifact.artifact_no, expiry.expired_at, 'artifact_expired', artifact.run_no,
-            expiry.login, jsonb_build_object('name', artifact.name)
+            coalesce(expiry.actor, expiry.login),
+            jsonb_build_object(
+                'name', artifact.name, 'reason', expiry.reason, 'ticket', expiry.ticket
+            )
         from pgjobs.artifact as artifact
-        join pgjobs.expiry as expiry on expiry.kind = 'BODY' and expiry.id = artifact.body_id
+        -- Its own expiry, else that of the bytes.
+        cross join lateral (
+            select expiry.*
+            from pgjobs.expiry as expiry
+            where (expiry.kind = 'ARTIFACT' and expiry.id = artifact.artifact_id)
+                or (expiry.kind = 'BODY' and expiry.id = artifact.body_id)
+            order by expiry.kind
+            limit 1
+        ) as expiry
         where artifact.job_id = v_job.job_id
         union all
         select
-            11, expiry.id, expiry.expired_at, 'detail_expired', null, expiry.login,
-            case expiry.kind
-                when 'REVIEW' then jsonb_build_object('kind', 'SUMMARY', 'review_id', expiry.id)
-                else jsonb_build_object('kind', expiry.kind)
-            end
+            11, expiry.id, expiry.expired_at, 'detail_expired', null,
+            coalesce(expiry.actor, expiry.login),
+            jsonb_build_object(
+                'kind', case expiry.kind when 'REVIEW' then 'SUMMARY' else expiry.kind end,
+                'review_id', case expiry.kind when 'REVIEW' then expiry.id end,
+                'reason', expiry.reason, 'ticket', expiry.ticket
+            )
         from pgjobs.expiry as expiry
         where (expiry.kind = 'ATTEMPT' and expiry.id = v_attempt.attempt_id)
             or (expiry.kind in ('PAYLOAD', 'SUMMARY') and expiry.id = v_job.job_id)
@@ -5044,8 +5521,8 @@ comment on function pgjobs.timeline is
     'artifact_added, lease_lost, released, interrupted, revoked, completed, cancelled, '
     'runs_exhausted, expired, backfilled, review_queued, review_completed, review_cancelled, '
     'review_runs_exhausted, amended, artifact_expired, detail_expired. actor: the worker of a run, '
-    'who decided, or the login of an expiry. No rows for a commit without a job. Errors: 22023, '
-    '22004.';
+    'who decided or erased, or the login of an expiry. No rows for a commit without a job. '
+    'Errors: 22023, 22004.';
 
 
 create type pgjobs.waiting_reason as (
@@ -5315,10 +5792,7 @@ begin
         else
             v_id := old.job_id;
         end if;
-        if exists (
-            select from pgjobs.expiry as expiry
-            where expiry.kind = tg_argv[0] and expiry.id = v_id
-        ) then
+        if pgjobs._has_expired(tg_argv[0], v_id) then
             return old;
         end if;
     end if;
@@ -5326,7 +5800,7 @@ begin
         lower(tg_op), tg_table_name
         using errcode = '23V01', schema = tg_table_schema, table = tg_table_name,
               constraint = tg_name,
-              hint = 'Retention is expire_artifacts and expire_details.';
+              hint = 'Retention is expire_artifacts, expire_details and erase_session.';
 end
 $$;
 comment on function pgjobs._guard_detail is
@@ -5345,7 +5819,7 @@ begin
             values
                 ('lab_attempt', null), ('job', null), ('verdict', null), ('aborted_run', null),
                 ('review', null), ('review_result', null), ('amendment', null),
-                ('artifact', null), ('expiry', null), ('backfill', null),
+                ('artifact', null), ('expiry', null), ('hold', null), ('backfill', null),
                 ('attempt_detail', 'ATTEMPT'), ('job_payload', 'PAYLOAD'),
                 ('verdict_summary', 'SUMMARY'), ('review_summary', 'REVIEW'), ('body', 'BODY')
         ) as guarded (name, kind)
@@ -5364,7 +5838,8 @@ begin
     end loop;
     foreach v_name in array array[
         'verification_attempt', 'verification_verdict', 'verification_job', 'verification_run',
-        'verification_artifact', 'verification_amendment', 'verification_review'
+        'verification_artifact', 'verification_amendment', 'verification_review',
+        'verification_hold'
     ] loop
         execute format(
             'create trigger %1$s_read_only instead of insert or update or delete on pgjobs.%1$s '
@@ -5386,7 +5861,7 @@ begin
     foreach v_table in array array[
         'lab_attempt', 'attempt_detail', 'job', 'job_payload', 'verdict', 'verdict_summary',
         'aborted_run', 'backfill', 'review', 'review_result', 'review_summary', 'amendment',
-        'artifact', 'body', 'expiry'
+        'artifact', 'body', 'expiry', 'hold'
     ] loop
         execute format(
             'alter table pgjobs.%I set ('
@@ -5409,13 +5884,13 @@ begin
 end
 $$;
 
--- The tables of the hot path start with pages to spare, and vacuum does not take them back. For a
--- small table reading it whole is the cheapest plan, and a session keeps the plan that a function
--- made then; when 40,000 rows arrive it reads those on every call. Sixteen pages make the index the
--- cheaper way to one row from the first row on, sixty-four the places of ten. The rows that claim
--- the pages are undone at once, and no id is drawn. The thresholds above keep the dead rows from
--- being vacuumed while the tables are empty: a table that is known to have no rows makes all its
--- indexes look alike.
+-- Tables that are asked row by row start with pages to spare, and vacuum does not take them back.
+-- For a small table reading it whole is the cheapest plan, and a session keeps the plan that a
+-- function made then; when 40,000 rows arrive it reads those on every call. Sixteen pages make the
+-- index the cheaper way to one row from the first row on, sixty-four the places of ten. The rows
+-- that claim the pages are undone at once, and no id is drawn. The thresholds above keep the dead
+-- rows from being vacuumed while the tables are empty: a table that is known to have no rows makes
+-- all its indexes look alike.
 do $$
 declare
     v_wide constant text := repeat('x', 1900);
@@ -5442,6 +5917,10 @@ begin
     select job.job_id, now(), 0, 'ERROR', 'CANCELLED', v_wide, '-', '-' from pgjobs.job as job;
     insert into pgjobs.verdict_summary (job_id, summary)
     select job.job_id, to_jsonb(v_wide) from pgjobs.job as job;
+    insert into pgjobs.expiry (id, expired_at, kind, login, reason)
+    select job.job_id, now(), 'BODY', '-', v_wide from pgjobs.job as job;
+    insert into pgjobs.hold (session_id, decided_at, hold_no, ticket, reason, actor, login)
+    select job.session_id, now(), 1, '-', v_wide, '-', '-' from pgjobs.job as job;
 
     insert into pgjobs.lane (session_id, head_job_id, open_jobs)
     select gen_random_uuid(), 0, 1 from generate_series(1, 7000);
@@ -5474,7 +5953,7 @@ declare
 begin
     foreach v_table in array array[
         'lab_attempt', 'attempt_detail', 'job', 'job_payload', 'verdict', 'verdict_summary',
-        'lane', 'ready', 'lease', 'waiting'
+        'expiry', 'hold', 'lane', 'ready', 'lease', 'waiting'
     ] loop
         execute format('reindex table pgjobs.%I', v_table);
     end loop;
@@ -5521,10 +6000,11 @@ declare
         'is_passed', 'timeline', 'why_waiting', 'attempts', 'metrics', 'read_artifact',
         'verification_job', 'verification_verdict', 'verification_run', 'verification_attempt',
         'verification_artifact', 'verification_amendment', 'verification_review',
-        'backfill_report'
+        'verification_hold', 'backfill_report'
     ];
     c_operator constant text[] := c_reader || array[
         'cancel', 'revoke_lease', 'rescue', 'wake', 'expire_artifacts', 'expire_details',
+        'expire_locations', 'hold', 'lift_hold', 'erase_session',
         'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
         'unlink_lab_sessions', 'verify', 'verify_bodies'
     ];
@@ -5615,7 +6095,7 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', '992b4846b162c018842ab7a0d45f17aaa8ddad46a6ca4ae19284cbec698a989c');
+values ('0001.ledger', 'ae3fc105a46f6826137332f2cd86568afe078d5c48c35d237e81f6dd6d74b1a1');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

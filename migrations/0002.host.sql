@@ -978,10 +978,11 @@ declare
         'is_passed', 'timeline', 'why_waiting', 'attempts', 'metrics', 'read_artifact',
         'verification_job', 'verification_verdict', 'verification_run', 'verification_attempt',
         'verification_artifact', 'verification_amendment', 'verification_review',
-        'backfill_report'
+        'verification_hold', 'backfill_report'
     ];
     c_operator constant text[] := c_reader || array[
         'cancel', 'revoke_lease', 'rescue', 'wake', 'expire_artifacts', 'expire_details',
+        'expire_locations', 'hold', 'lift_hold', 'erase_session',
         'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
         'unlink_lab_sessions', 'verify', 'verify_bodies'
     ];
@@ -1072,7 +1073,7 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0002.host', 'a873c45c3af0b697e49e342266098bf020f265c4248a4ebae95c0bc5559234f3');
+values ('0002.host', 'c56a2b720e0e2ab9efc4e7302d5007faad0219245e2f6a297913a860216407bb');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

@@ -21,10 +21,11 @@ declare
         'is_passed', 'timeline', 'why_waiting', 'attempts', 'metrics', 'read_artifact',
         'verification_job', 'verification_verdict', 'verification_run', 'verification_attempt',
         'verification_artifact', 'verification_amendment', 'verification_review',
-        'backfill_report'
+        'verification_hold', 'backfill_report'
     ];
     c_operator constant text[] := c_reader || array[
         'cancel', 'revoke_lease', 'rescue', 'wake', 'expire_artifacts', 'expire_details',
+        'expire_locations', 'hold', 'lift_hold', 'erase_session',
         'backfill_verification_log', 'backfill_reconcile', 'link_lab_sessions',
         'unlink_lab_sessions', 'verify', 'verify_bodies'
     ];

@@ -11,6 +11,8 @@
 -- job that is not begun in the time it was given expires. A job with a verdict is in no hot table
 -- any more, unless it is to be judged again: then it goes the same way once more, as a review, and
 -- the answer is an amendment beside the verdict. What a run leaves as evidence is its artifacts.
+-- What is beside the ledger may go when it is old, unless its session is on hold; the ledger says
+-- what went, when and why.
 --
 --   lab_attempt ---- job ---- verdict --< amendment      the ledger: insert only, guarded, for ever
 --        |            | |\         \--< review ---- review_result
@@ -62,14 +64,19 @@
 \ir queue/complete_many.sql
 \ir queue/cancel.sql
 
--- The evidence of a run, and what of it may go.
+-- The evidence of a run.
 \ir evidence/artifact.sql
 \ir evidence/add_artifact.sql
-\ir evidence/expiry.sql
 
 -- Another word on a verdict.
 \ir decisions/review.sql
 \ir decisions/amendment.sql
+
+-- What must stay, and what may go.
+\ir retention/hold.sql
+\ir retention/expiry.sql
+\ir retention/erase.sql
+\ir retention/details.sql
 
 -- What callers read.
 \ir reads/verification_job.sql

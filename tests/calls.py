@@ -6,6 +6,8 @@ from uuid import UUID, uuid4
 from tests.helpers import Connection, call, claim, complete, enqueue
 
 DECISION = {"reason": "bug", "actor": "ada", "approver": "grace", "ticket": "T-1"}
+# About what a session keeps: why, by whom, and the matter.
+ORDER = {"reason": "complaint", "actor": "ada", "ticket": "T-1"}
 # An artifact that lies with the host.
 ELSEWHERE = {"location": "s3://lab/log", "sha256": b"h" * 32, "size_bytes": 7}
 
@@ -78,6 +80,18 @@ def read(conn: Connection, artifact_id: int) -> Any:
     """Read the content of an artifact."""
     [[content]] = call(conn, "read_artifact", artifact_id=artifact_id)
     return content
+
+
+def hold(conn: Connection, session_id: UUID, **arguments: Any) -> Any:
+    """Put a session on hold."""
+    [answer] = call(conn, "hold", **{"session_id": session_id, **ORDER, **arguments})
+    return answer
+
+
+def erase(conn: Connection, session_id: UUID, **arguments: Any) -> dict[str, int]:
+    """Erase a session for good, and return how many rows of each kind that was."""
+    said = {"session_id": session_id, **ORDER, "dry_run": False, **arguments}
+    return dict(call(conn, "erase_session", **said))
 
 
 def new(size: int) -> list[tuple[UUID, str]]:

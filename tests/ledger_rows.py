@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from psycopg import sql
 
-from tests.calls import add, amend, cancel, release, reverify, start
+from tests.calls import add, amend, cancel, hold, release, reverify, start
 from tests.helpers import Connection, call, claim, complete, enqueue, rows
 
 LOG = """
@@ -42,6 +42,7 @@ def fill_every_table(conn: Connection) -> Any:
         add(conn, run, content=status.encode())
         complete(conn, run, status, summary='{"tests": 1}')
     call(conn, "expire_artifacts", older_than="0", dry_run=False)
+    hold(conn, uuid4())
     call(conn, "expire_details", older_than="0", kinds=["PAYLOAD"], dry_run=False)
     amend(conn, run.job_id, "PASSED")
     for answer in ({"summary": '{"tests": 2}'}, {}):

@@ -17,9 +17,9 @@ STABLE = {
     "_waiting_logs",
     *("backfill_reconcile", "get_job", "is_passed", "read_artifact", "timeline", "why_waiting"),
     *("attempts", "metrics"),
-    *("_effective_status", "_find_attempt", "_find_job", "_is_open", "_is_shared"),
-    *("_old_bodies", "_old_details", "_status", "_installed"),
-    *("_has_size", "_bad_push", "_bad_claim", "_bad_verdict", "_bad_decision", "_expire_before"),
+    *("_effective_status", "_find_attempt", "_find_job", "_is_open", "_is_held", "_is_needed"),
+    *("_old_bodies", "_details", "_held_details", "_has_expired", "_status", "_installed"),
+    *("_has_size", "_bad_push", "_bad_claim", "_bad_verdict", "_bad_decision", "_bad_order"),
 }
 # Rules of a value, in SQL: planned into whatever asks.
 INLINED = {"_is_commit_sha", "_is_text", "_is_same_person", "_is_document", "_is_duration"}

@@ -15,9 +15,10 @@ from tests.helpers import Connection, rows
 # Functions with a query that reads tables and calls a function that reads tables. A cell needs
 # citus.allow_nested_distributed_execution for them, which is sound where it lies on one node.
 NESTED = {
-    "_is_shared": "retention: whether the job of each artifact of a body is open",
+    "_is_needed": "retention: whether the job of each artifact of a body is open",
     "_old_bodies": "retention: so many rows that pass the rule, not so many that are asked",
-    "_old_details": "retention: the same",
+    "_details": "retention: the same",
+    "erase_session": "retention: whether each artifact of a body still has a right to it",
 }
 
 # But for those of the backfill: a history moves in before its database becomes a cell.

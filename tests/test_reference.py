@@ -20,8 +20,8 @@ REFERENCE = (Path(__file__).parent.parent / "docs/reference.md").read_text(encod
 MANY = {
     *("backfill_reconcile", "claim", "complete_and_claim", "complete_many", "enqueue_many"),
     "heartbeat_many",
-    *("expire_details", "get_job", "rescue", "reverify", "timeline", "verify"),
-    *("attempts", "metrics"),
+    *("erase_session", "expire_details", "expire_locations", "get_job", "rescue", "reverify"),
+    *("timeline", "verify", "attempts", "metrics"),
 }
 SIGNATURES = """
 select

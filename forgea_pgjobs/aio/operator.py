@@ -1,10 +1,11 @@
-"""Calls of an operator: end jobs, correct verdicts, let evidence go, verify, bring history in."""
+"""Calls of an operator: end jobs, correct verdicts, retention, verify, bring history in."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from psycopg import AsyncConnection
 
@@ -16,8 +17,11 @@ from forgea_pgjobs.models import (
     Backfilled,
     BodiesVerified,
     Cancelled,
+    DetailsErased,
     DetailsExpired,
     Finding,
+    Held,
+    LocationExpired,
     Released,
     Rescued,
     ReviewedElement,
@@ -30,8 +34,12 @@ __all__ = [
     "backfill_reconcile",
     "backfill_verification_log",
     "cancel",
+    "erase_session",
     "expire_artifacts",
     "expire_details",
+    "expire_locations",
+    "hold",
+    "lift_hold",
     "link_lab_sessions",
     "rescue",
     "reverify",
@@ -123,13 +131,45 @@ async def reverify(
     return await call(conn, ReviewedElement, "reverify", locals())
 
 
+async def hold(
+    conn: AsyncConnection[Any], *, session_id: UUID, reason: str, actor: str, ticket: str
+) -> Held:
+    """Keep all of a session from retention and erasure until the same ticket lifts it.
+
+    Calls ``pgjobs.hold``. Pushes to come are held too.
+
+    Raises: InvalidArgument, IsolationTooHigh.
+    """
+    return await call_one(conn, Held, "hold", locals())
+
+
+async def lift_hold(
+    conn: AsyncConnection[Any], *, session_id: UUID, reason: str, actor: str, ticket: str
+) -> Held:
+    """End the hold of that ticket; another one may hold on.
+
+    Calls ``pgjobs.lift_hold``.
+
+    Raises: InvalidArgument, IsolationTooHigh.
+    """
+    return await call_one(conn, Held, "lift_hold", locals())
+
+
 async def expire_artifacts(
-    conn: AsyncConnection[Any], *, older_than: timedelta, max_rows: int = 1000, dry_run: bool = True
+    conn: AsyncConnection[Any],
+    *,
+    older_than: timedelta,
+    max_rows: int = 1000,
+    dry_run: bool = True,
+    kinds: Sequence[str] | None = None,
+    reason: str | None = None,
+    ticket: str | None = None,
 ) -> ArtifactsExpired:
     """Drop up to ``max_rows`` bodies of artifacts, or count what that would drop.
 
-    Calls ``pgjobs.expire_artifacts``. older_than: 0 s … 50 years. max_rows: 1 … 10,000. Bodies of
-    open jobs, or shared by a younger artifact, stay; hash, size and name always do.
+    Calls ``pgjobs.expire_artifacts``. older_than: 0 s … 50 years. max_rows: 1 … 10,000. kinds: None
+    for any. Bodies of open jobs, on hold, or shared by an artifact that is younger or of another
+    kind, stay; hash, size and name always do.
 
     Raises: InvalidArgument, IsolationTooHigh.
     """
@@ -143,6 +183,8 @@ async def expire_details(
     kinds: Sequence[str] = DETAILS,
     max_rows: int = 1000,
     dry_run: bool = True,
+    reason: str | None = None,
+    ticket: str | None = None,
 ) -> list[DetailsExpired]:
     """Drop up to ``max_rows`` detail rows of each kind, or count what that would drop.
 
@@ -152,6 +194,36 @@ async def expire_details(
     Raises: InvalidArgument, IsolationTooHigh.
     """
     return await call(conn, DetailsExpired, "expire_details", locals())
+
+
+async def expire_locations(
+    conn: AsyncConnection[Any], *, artifact_ids: Sequence[int], reason: str, ticket: str
+) -> list[LocationExpired]:
+    """Put on record that you delete the objects of 0 … 10,000 artifacts at a location.
+
+    Calls ``pgjobs.expire_locations``. One answer per element, in order; what is held must stay.
+
+    Raises: InvalidArgument, IsolationTooHigh.
+    """
+    return await call(conn, LocationExpired, "expire_locations", locals())
+
+
+async def erase_session(
+    conn: AsyncConnection[Any],
+    *,
+    session_id: UUID,
+    reason: str,
+    actor: str,
+    ticket: str,
+    dry_run: bool = True,
+) -> list[DetailsErased]:
+    """Drop what is personal or bulky of a session, or count what that would drop.
+
+    Calls ``pgjobs.erase_session``. The ledger keeps hashes; bytes that another session shares stay.
+
+    Raises: InvalidArgument, OnHold, SessionBusy, IsolationTooHigh.
+    """
+    return await call(conn, DetailsErased, "erase_session", locals())
 
 
 async def verify(conn: AsyncConnection[Any]) -> list[Finding]:

@@ -28,6 +28,11 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--older-than", metavar="AGE", type=age, required=True, help="such as 90d; s, m, h, d, w, y"
     )
+    parser.add_argument(
+        "--kinds", metavar="KINDS", type=lambda text: text.split(","), help="such as LOG,DIFF"
+    )
+    for name in ("reason", "ticket"):
+        parser.add_argument(f"--{name}", metavar="TEXT", help="goes on record")
     parser.add_argument("--execute", action="store_true", help="drop them, do not only count")
 
 
@@ -41,24 +46,24 @@ def age(text: str) -> timedelta:
 
 def run(options: argparse.Namespace) -> int:
     """Count or drop."""
+    said = {name: getattr(options, name) for name in ("older_than", "kinds", "reason", "ticket")}
     with connect(options.dsn) as conn:
         if options.execute:
-            done = ArtifactsExpired(0, 0, 0)
+            done = ArtifactsExpired(0, 0, 0, 0)
             while True:
                 with conn.transaction():
-                    part = expire_artifacts(
-                        conn, older_than=options.older_than, max_rows=BATCH, dry_run=False
-                    )
+                    part = expire_artifacts(conn, max_rows=BATCH, dry_run=False, **said)
                 done = ArtifactsExpired(
                     done.artifacts + part.artifacts,
                     done.bodies + part.bodies,
                     done.bytes + part.bytes,
+                    part.held,
                 )
                 if part.bodies == 0:
                     break
             print(f"dropped {_words(done)}")
         else:
-            found = expire_artifacts(conn, older_than=options.older_than, max_rows=MOST)
+            found = expire_artifacts(conn, max_rows=MOST, **said)
             more = "at least " if found.bodies == MOST else ""
             print(f"would drop {more}{_words(found)} (a dry run: --execute drops them)")
     return 0
@@ -67,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
 def _words(expired: ArtifactsExpired) -> str:
     bodies = "body" if expired.bodies == 1 else "bodies"
     artifacts = "artifact" if expired.artifacts == 1 else "artifacts"
+    held = f"; on hold: {expired.held:,}" if expired.held else ""
     return (
-        f"{expired.bodies:,} {bodies} of {expired.artifacts:,} {artifacts}, {expired.bytes:,} bytes"
+        f"{expired.bodies:,} {bodies} of {expired.artifacts:,} {artifacts},"
+        f" {expired.bytes:,} bytes{held}"
     )

@@ -86,6 +86,14 @@ VIEWS = {
         run_no integer, worker text?, detail text?, summary jsonb?
         """,
     ),
+    "verification_hold": View(
+        "VerificationHold",
+        (),
+        """
+        session_id uuid, ticket text, reason text, actor text, login text, held_at timestamptz,
+        lifted_at timestamptz?, lift_reason text?, lift_actor text?, lift_login text?
+        """,
+    ),
     "backfill_report": View(
         "BackfillReport",
         ("log_id",),

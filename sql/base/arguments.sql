@@ -152,6 +152,24 @@ $$;
 comment on function pgjobs._bad_verdict is 'The first bad argument of complete, or null.';
 
 
+create function pgjobs._bad_order(session_id uuid, reason text, actor text, ticket text)
+    returns text
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return case
+        when session_id is null then 'session_id'
+        when pgjobs._is_text(reason) is not true then 'reason'
+        when pgjobs._is_text(actor) is not true then 'actor'
+        when pgjobs._is_text(ticket) is not true then 'ticket'
+    end;
+end
+$$;
+comment on function pgjobs._bad_order is
+    'The first argument missing from an order about what a session keeps, or null.';
+
+
 create function pgjobs._bad_decision(
     reason text,
     actor text,

@@ -49,6 +49,13 @@ begin
             ('artifact_expired', '23V08', 'expiry', 'expiry_kind_id_pkey',
                 'the content of the artifact has expired',
                 'Its hash, size and name stay in verification_artifact; the bytes do not.'),
+            ('on_hold', '23V09', 'hold', 'hold_session_id_ticket_hold_no_pkey',
+                'the session is on hold',
+                'Nothing was erased. verification_hold has the tickets, each of which lifts its '
+                'own hold.'),
+            ('session_busy', '55V02', 'lane', 'lane_session_id_pkey',
+                'the session has open jobs',
+                'Nothing was erased. Call again when they have ended, or cancel them.'),
             ('not_running', '55V01', 'lease', 'lease_session_id_pkey',
                 'the job is not running',
                 'Only a run can be revoked: cancel ends a job that waits, and why_waiting says '
@@ -123,6 +130,8 @@ declare
         case
             when argument = 'changed_files'
                 then 'at most 3000 paths of 1 to 1024 characters, 256 KiB in all'
+            when argument = 'kinds' and routine = 'expire_artifacts'
+                then 'some of LOG, REPORT, DIFF, OUTPUT, OTHER'
             when argument = 'kinds' then 'some of ATTEMPT, SUMMARY, PAYLOAD'
             when v_is_array
                 then 'a one-dimensional array as long as the first, of at most 10000 elements'

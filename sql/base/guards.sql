@@ -41,10 +41,7 @@ begin
         else
             v_id := old.job_id;
         end if;
-        if exists (
-            select from pgjobs.expiry as expiry
-            where expiry.kind = tg_argv[0] and expiry.id = v_id
-        ) then
+        if pgjobs._has_expired(tg_argv[0], v_id) then
             return old;
         end if;
     end if;
@@ -52,7 +49,7 @@ begin
         lower(tg_op), tg_table_name
         using errcode = '23V01', schema = tg_table_schema, table = tg_table_name,
               constraint = tg_name,
-              hint = 'Retention is expire_artifacts and expire_details.';
+              hint = 'Retention is expire_artifacts, expire_details and erase_session.';
 end
 $$;
 comment on function pgjobs._guard_detail is
@@ -71,7 +68,7 @@ begin
             values
                 ('lab_attempt', null), ('job', null), ('verdict', null), ('aborted_run', null),
                 ('review', null), ('review_result', null), ('amendment', null),
-                ('artifact', null), ('expiry', null), ('backfill', null),
+                ('artifact', null), ('expiry', null), ('hold', null), ('backfill', null),
                 ('attempt_detail', 'ATTEMPT'), ('job_payload', 'PAYLOAD'),
                 ('verdict_summary', 'SUMMARY'), ('review_summary', 'REVIEW'), ('body', 'BODY')
         ) as guarded (name, kind)
@@ -90,7 +87,8 @@ begin
     end loop;
     foreach v_name in array array[
         'verification_attempt', 'verification_verdict', 'verification_job', 'verification_run',
-        'verification_artifact', 'verification_amendment', 'verification_review'
+        'verification_artifact', 'verification_amendment', 'verification_review',
+        'verification_hold'
     ] loop
         execute format(
             'create trigger %1$s_read_only instead of insert or update or delete on pgjobs.%1$s '

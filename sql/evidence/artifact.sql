@@ -97,13 +97,13 @@ begin
     if not found then
         perform pgjobs._refuse('artifact_not_found');
     end if;
-    if v_artifact.body_id is not null then
-        select body.content into v_content
-        from pgjobs.body as body
-        where body.body_id = v_artifact.body_id;
-        if not found then
-            perform pgjobs._refuse('artifact_expired');
-        end if;
+    select body.content into v_content
+    from pgjobs.body as body
+    where body.body_id = v_artifact.body_id;
+    if (not found and v_artifact.location is null)
+        or pgjobs._has_expired('ARTIFACT', artifact_id)
+    then
+        perform pgjobs._refuse('artifact_expired');
     end if;
     return v_content;
 end

@@ -8,7 +8,7 @@ begin
     foreach v_table in array array[
         'lab_attempt', 'attempt_detail', 'job', 'job_payload', 'verdict', 'verdict_summary',
         'aborted_run', 'backfill', 'review', 'review_result', 'review_summary', 'amendment',
-        'artifact', 'body', 'expiry'
+        'artifact', 'body', 'expiry', 'hold'
     ] loop
         execute format(
             'alter table pgjobs.%I set ('
@@ -31,13 +31,13 @@ begin
 end
 $$;
 
--- The tables of the hot path start with pages to spare, and vacuum does not take them back. For a
--- small table reading it whole is the cheapest plan, and a session keeps the plan that a function
--- made then; when 40,000 rows arrive it reads those on every call. Sixteen pages make the index the
--- cheaper way to one row from the first row on, sixty-four the places of ten. The rows that claim
--- the pages are undone at once, and no id is drawn. The thresholds above keep the dead rows from
--- being vacuumed while the tables are empty: a table that is known to have no rows makes all its
--- indexes look alike.
+-- Tables that are asked row by row start with pages to spare, and vacuum does not take them back.
+-- For a small table reading it whole is the cheapest plan, and a session keeps the plan that a
+-- function made then; when 40,000 rows arrive it reads those on every call. Sixteen pages make the
+-- index the cheaper way to one row from the first row on, sixty-four the places of ten. The rows
+-- that claim the pages are undone at once, and no id is drawn. The thresholds above keep the dead
+-- rows from being vacuumed while the tables are empty: a table that is known to have no rows makes
+-- all its indexes look alike.
 do $$
 declare
     v_wide constant text := repeat('x', 1900);
@@ -64,6 +64,10 @@ begin
     select job.job_id, now(), 0, 'ERROR', 'CANCELLED', v_wide, '-', '-' from pgjobs.job as job;
     insert into pgjobs.verdict_summary (job_id, summary)
     select job.job_id, to_jsonb(v_wide) from pgjobs.job as job;
+    insert into pgjobs.expiry (id, expired_at, kind, login, reason)
+    select job.job_id, now(), 'BODY', '-', v_wide from pgjobs.job as job;
+    insert into pgjobs.hold (session_id, decided_at, hold_no, ticket, reason, actor, login)
+    select job.session_id, now(), 1, '-', v_wide, '-', '-' from pgjobs.job as job;
 
     insert into pgjobs.lane (session_id, head_job_id, open_jobs)
     select gen_random_uuid(), 0, 1 from generate_series(1, 7000);
@@ -96,7 +100,7 @@ declare
 begin
     foreach v_table in array array[
         'lab_attempt', 'attempt_detail', 'job', 'job_payload', 'verdict', 'verdict_summary',
-        'lane', 'ready', 'lease', 'waiting'
+        'expiry', 'hold', 'lane', 'ready', 'lease', 'waiting'
     ] loop
         execute format('reindex table pgjobs.%I', v_table);
     end loop;

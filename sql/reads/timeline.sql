@@ -137,17 +137,30 @@ begin
         union all
         select
             10, artifact.artifact_no, expiry.expired_at, 'artifact_expired', artifact.run_no,
-            expiry.login, jsonb_build_object('name', artifact.name)
+            coalesce(expiry.actor, expiry.login),
+            jsonb_build_object(
+                'name', artifact.name, 'reason', expiry.reason, 'ticket', expiry.ticket
+            )
         from pgjobs.artifact as artifact
-        join pgjobs.expiry as expiry on expiry.kind = 'BODY' and expiry.id = artifact.body_id
+        -- Its own expiry, else that of the bytes.
+        cross join lateral (
+            select expiry.*
+            from pgjobs.expiry as expiry
+            where (expiry.kind = 'ARTIFACT' and expiry.id = artifact.artifact_id)
+                or (expiry.kind = 'BODY' and expiry.id = artifact.body_id)
+            order by expiry.kind
+            limit 1
+        ) as expiry
         where artifact.job_id = v_job.job_id
         union all
         select
-            11, expiry.id, expiry.expired_at, 'detail_expired', null, expiry.login,
-            case expiry.kind
-                when 'REVIEW' then jsonb_build_object('kind', 'SUMMARY', 'review_id', expiry.id)
-                else jsonb_build_object('kind', expiry.kind)
-            end
+            11, expiry.id, expiry.expired_at, 'detail_expired', null,
+            coalesce(expiry.actor, expiry.login),
+            jsonb_build_object(
+                'kind', case expiry.kind when 'REVIEW' then 'SUMMARY' else expiry.kind end,
+                'review_id', case expiry.kind when 'REVIEW' then expiry.id end,
+                'reason', expiry.reason, 'ticket', expiry.ticket
+            )
         from pgjobs.expiry as expiry
         where (expiry.kind = 'ATTEMPT' and expiry.id = v_attempt.attempt_id)
             or (expiry.kind in ('PAYLOAD', 'SUMMARY') and expiry.id = v_job.job_id)
@@ -168,5 +181,5 @@ comment on function pgjobs.timeline is
     'artifact_added, lease_lost, released, interrupted, revoked, completed, cancelled, '
     'runs_exhausted, expired, backfilled, review_queued, review_completed, review_cancelled, '
     'review_runs_exhausted, amended, artifact_expired, detail_expired. actor: the worker of a run, '
-    'who decided, or the login of an expiry. No rows for a commit without a job. Errors: 22023, '
-    '22004.';
+    'who decided or erased, or the login of an expiry. No rows for a commit without a job. '
+    'Errors: 22023, 22004.';

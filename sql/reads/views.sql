@@ -117,14 +117,39 @@ select
     artifact.location,
     artifact.truncated,
     artifact.created_at,
-    expiry.expired_at,
+    coalesce(own.expired_at, expiry.expired_at) as expired_at,
     artifact.original_size_bytes,
     artifact.original_sha256
 from pgjobs.artifact as artifact
+left join pgjobs.expiry as own on own.kind = 'ARTIFACT' and own.id = artifact.artifact_id
 left join pgjobs.expiry as expiry on expiry.kind = 'BODY' and expiry.id = artifact.body_id;
 
 comment on view pgjobs.verification_artifact is
-    'Every artifact of every run; expired_at: when its bytes were dropped. Read-only.';
+    'Every artifact of every run; expired_at: when its bytes were dropped, or the host''s object '
+    'deleted. Read-only.';
+
+
+-- verification_hold: every hold of a ticket, each with its lift.
+create view pgjobs.verification_hold as
+select
+    hold.session_id,
+    hold.ticket,
+    hold.reason,
+    hold.actor,
+    hold.login,
+    hold.decided_at as held_at,
+    lift.decided_at as lifted_at,
+    lift.reason as lift_reason,
+    lift.actor as lift_actor,
+    lift.login as lift_login
+from pgjobs.hold as hold
+left join pgjobs.hold as lift
+    on lift.session_id = hold.session_id and lift.ticket = hold.ticket
+    and lift.hold_no = hold.hold_no + 1
+where hold.hold_no % 2 = 1;
+
+comment on view pgjobs.verification_hold is
+    'Every hold of a session; it stands while lifted_at is null. Read-only.';
 
 
 -- verification_amendment: every word on a verdict that stands.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -55,6 +56,15 @@ def test_a_down_refuses_while_the_ledger_has_rows(empty_dsn: str, dump: Dump) ->
     with psycopg.connect(empty_dsn) as conn:
         assert conn.execute("select count(*) from pgjobs.verification_job").fetchone() == (1,)
     assert runner.pending(empty_dsn) == later
+
+
+def test_a_down_refuses_while_a_session_without_pushes_has_a_hold(empty_dsn: str) -> None:
+    first, *_later = runner.migrate(empty_dsn)
+    runner.rollback(empty_dsn, to=first)
+    with psycopg.connect(empty_dsn) as conn:
+        pgjobs.hold(conn, session_id=uuid4(), reason="r", actor="a", ticket="t")
+    with refused("55000", "lab_attempt_append_only"):
+        runner.rollback(empty_dsn)
 
 
 def test_a_linked_ledger_goes_and_leaves_the_hosts_table(empty_dsn: str, dump: Dump) -> None:

@@ -11,6 +11,7 @@ A, B, C = ("a" * 40, "b" * 40, "c" * 64)
 JOB = {"session_id": SESSION, "commit_sha": A, "lab_version": "1"}
 LEASE = {"job_id": 2, "lease_token": "TOKEN"}  # TOKEN is the lease token of the latest claim
 LOG = {**LEASE, "kind": "LOG", "name": "check.log", "content": b"one\xff"}
+ORDER = {"reason": "account deleted", "actor": "ann", "ticket": "T-2"}
 DECISION = {"reason": "grader", "actor": "ann", "approver": "bob", "ticket": "T-1"}
 
 # Each step is a call and the code it is refused with, if any.
@@ -32,6 +33,7 @@ SCENARIO: list[tuple[str, dict[str, Any], str | None]] = [
         },
         None,
     ),
+    ("erase_session", {"session_id": SESSION, **ORDER}, "55V02"),
     ("enqueue_many", {"session_ids": [], "commit_shas": [], "lab_versions": []}, None),
     ("claim", {"worker": "w"}, None),
     ("get_job", {"commit_sha": A}, None),
@@ -86,9 +88,17 @@ SCENARIO: list[tuple[str, dict[str, Any], str | None]] = [
     ("reverify", {"job_ids": [2], **DECISION, "approver": "ann"}, "22023"),
     ("claim", {"worker": "w"}, None),
     ("complete", {**LEASE, "status": "PASSED"}, None),
+    ("hold", {"session_id": OTHER, **ORDER}, None),
+    ("hold", {"session_id": OTHER, **ORDER}, None),
+    ("erase_session", {"session_id": OTHER, **ORDER}, "23V09"),
+    ("expire_artifacts", {"older_than": "PT0S", "kinds": ["LOG"]}, None),
+    ("expire_locations", {"artifact_ids": [2, 99], "reason": "r", "ticket": "T-2"}, None),
+    ("lift_hold", {"session_id": OTHER, **ORDER}, None),
     ("expire_artifacts", {"older_than": "PT0S", "dry_run": False}, None),
     ("read_artifact", {"artifact_id": 1}, "23V08"),
     ("expire_details", {"older_than": "PT0S"}, None),
+    ("expire_locations", {"artifact_ids": [2, 99], "reason": "r", "ticket": "T-2"}, None),
+    ("erase_session", {"session_id": OTHER, **ORDER, "dry_run": False}, None),
     ("backfill_verification_log", {}, "42P01"),
     ("backfill_reconcile", {}, "42P01"),
     ("timeline", {"commit_sha": C}, None),

@@ -144,11 +144,11 @@ def judge_again(conn: AnyConnection, job: pgjobs.VerificationJob) -> None:
 
     age = timedelta(0)
     expired = pgjobs.expire_artifacts(conn, older_than=age, max_rows=1, dry_run=False)
-    assert expired == pgjobs.ArtifactsExpired(artifacts=1, bodies=1, bytes=2)
+    assert expired == pgjobs.ArtifactsExpired(artifacts=1, bodies=1, bytes=2, held=0)
     [summaries] = pgjobs.expire_details(
         conn, older_than=age, kinds=("SUMMARY",), max_rows=1, dry_run=False
     )
-    assert summaries == pgjobs.DetailsExpired("SUMMARY", 1)
+    assert summaries == pgjobs.DetailsExpired("SUMMARY", 1, 0)
     events = pgjobs.timeline(conn, commit_sha=job.commit_sha)
     assert [event.event for event in events[-2:]] == ["artifact_expired", "detail_expired"]
     assert events[-1].detail == {"kind": "SUMMARY"}

@@ -68,6 +68,23 @@ def test_a_dry_run_says_when_there_may_be_more_than_it_counts(
     assert expire(run, stored, "0s").startswith("would drop at least 1 body of ")
 
 
+def test_expire_keeps_other_kinds_and_what_is_held_and_records_why(stored: str, run: Run) -> None:
+    said = ("--execute", "--kinds", "LOG,DIFF", "--reason", "90 days", "--ticket", "T-1")
+    assert expire(run, stored, "0s", "--execute", "--kinds", "REPORT") == f"dropped {NOTHING}\n"
+    with psycopg.connect(stored) as conn:
+        [[session]] = conn.execute("select session_id from pgjobs.lab_attempt").fetchall()
+        hold: dict[str, Any] = {"session_id": session, "reason": "r", "actor": "a", "ticket": "t"}
+        pgjobs.hold(conn, **hold)
+    assert expire(run, stored, "0s", *said) == f"dropped {NOTHING}; on hold: 3\n"
+    with psycopg.connect(stored) as conn:
+        pgjobs.lift_hold(conn, **hold)
+    assert expire(run, stored, "0s", *said) == f"dropped {FOUND}\n"
+    with psycopg.connect(stored) as conn:
+        recorded = conn.execute("select distinct reason, ticket from pgjobs.expiry").fetchall()
+    assert recorded == [("90 days", "T-1")]
+    assert_error(run("expire", "--dsn", stored, "--older-than", "0s", "--kinds", "X"), "22023")
+
+
 def test_expire_refuses_a_reader_and_an_age_that_is_too_long(stored: str, run: Run) -> None:
     reader = make_conninfo(stored, options="-c role=pgjobs_reader")
     assert_error(run("expire", "--dsn", reader, "--older-than", "90d"), "42501")

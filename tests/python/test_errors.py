@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -80,6 +80,21 @@ def artifact_expired(conn: Connection) -> None:
     pgjobs.read_artifact(conn, artifact_id=log.artifact_id)
 
 
+def erase(conn: Connection, session_id: UUID) -> None:
+    pgjobs.erase_session(conn, session_id=session_id, reason="r", actor="a", ticket="t")
+
+
+def on_hold(conn: Connection) -> None:
+    held = pgjobs.hold(conn, session_id=uuid4(), reason="r", actor="a", ticket="t")
+    erase(conn, held.session_id)
+
+
+def session_busy(conn: Connection) -> None:
+    session = uuid4()
+    enqueue(conn, session_id=session)
+    erase(conn, session)
+
+
 def isolation_too_high(conn: Connection) -> None:
     conn.execute("set transaction isolation level repeatable read")
     pgjobs.expire_artifacts(conn, older_than=timedelta(0))
@@ -115,11 +130,13 @@ REFUSALS: list[tuple[str, type[pgjobs.PgjobsError], Callable[[Connection], objec
     ("23V06", pgjobs.ArtifactConflict, artifact_conflict),
     ("23V07", pgjobs.NotFinal, not_final),
     ("23V08", pgjobs.ArtifactExpired, artifact_expired),
+    ("23V09", pgjobs.OnHold, on_hold),
     ("25000", pgjobs.IsolationTooHigh, isolation_too_high),
     ("42P01", pgjobs.HostTableMissing, pgjobs.backfill_verification_log),
     ("42501", pgjobs.HostTableClosed, host_table_closed),
     ("54V01", pgjobs.TooManyOpenJobs, too_many_open_jobs),
     ("55V01", pgjobs.NotRunning, not_running),
+    ("55V02", pgjobs.SessionBusy, session_busy),
 ]
 
 

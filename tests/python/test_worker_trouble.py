@@ -166,7 +166,7 @@ def test_a_worker_that_is_stopped_does_not_wait_for_ever_for_a_locked_session(
 
     waits: list[bool] = []
 
-    def counted(*args: Any, **how: bool) -> Any:
+    def counted(*args: Any, **how: Any) -> Any:
         waits.append(not how["briefly"])
         return exchange(*args, **how)
 

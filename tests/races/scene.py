@@ -10,7 +10,7 @@ from psycopg import IsolationLevel
 from psycopg.errors import SerializationFailure
 from psycopg.pq import TransactionStatus
 
-from tests.calls import DECISION, lease, reverify
+from tests.calls import DECISION, ORDER, add, lease, reverify
 from tests.helpers import (
     Connection,
     call,
@@ -84,6 +84,17 @@ def finished(conn: Connection) -> Scene:
     return scene
 
 
+def done(conn: Connection) -> Scene:
+    """Give x its verdict, with all that may be erased beside it; nothing is queued."""
+    scene = Scene()
+    commit = {"session_id": scene.session_id, "commit_sha": scene.commits["x"]}
+    scene.jobs["x"] = enqueue(conn, **commit, author="Ada", payload="1").job_id
+    scene.run = claim(conn)
+    add(conn, scene.run, content=scene.commits["x"].encode())
+    complete(conn, scene.run, "FAILED", summary="1")
+    return scene
+
+
 def reviewed(conn: Connection) -> Scene:
     """Let x be judged again, in the only run of that, under a lease that is over; z waits."""
     scene = Scene()
@@ -115,6 +126,10 @@ def _lease(function: str, **arguments: Any) -> Step:
         function,
         {**lease(scene.run), **arguments},
     )
+
+
+def _order(function: str, **arguments: Any) -> Step:
+    return lambda scene: (function, {"session_id": scene.session_id, **ORDER, **arguments})
 
 
 def _cancel(name: str) -> Step:
@@ -149,15 +164,23 @@ STEPS: dict[str, Step] = {
         "amend",
         {"job_id": scene.jobs["x"], "status": "ERROR", **DECISION},
     ),
+    "hold": _order("hold"),
+    "lift hold": _order("lift_hold"),
+    "erase": _order("erase_session", dry_run=False),
 }
 ENQUEUES = ("enqueue x", "enqueue x elsewhere", "enqueue y")
+RETENTION = ("hold", "lift hold", "erase")
 QUEUED = ("enqueue x", "enqueue y", "claim", "cancel x", "cancel z", "revoke x")
 RUNNING = tuple(
     name
     for name in STEPS
-    if name not in ("enqueue x elsewhere", "cancel z", "reverify x", "amend x")
+    if name not in ("enqueue x elsewhere", "cancel z", "reverify x", "amend x", *RETENTION)
 )
-FINISHED = ("enqueue x", "enqueue y", "claim", "cancel z", "revoke x", "reverify x", "amend x")
+FINISHED = (
+    *("enqueue x", "enqueue y", "claim", "cancel z", "revoke x"),
+    *("reverify x", "amend x", "erase"),
+)
+DONE = ("enqueue x", "enqueue y", "reverify x", *RETENTION)
 REVIEWED = (*RUNNING, "reverify x", "amend x")
 SCENES: dict[str, tuple[Callable[[Connection], Scene], tuple[str, ...]]] = {
     "nothing": (nothing, (*ENQUEUES, "claim", "rescue")),
@@ -166,11 +189,15 @@ SCENES: dict[str, tuple[Callable[[Connection], Scene], tuple[str, ...]]] = {
     "running": (running, RUNNING),
     "last run": (running_for_the_last_time, RUNNING),
     "finished": (finished, FINISHED),
+    "done": (done, DONE),
     "reviewed": (reviewed, REVIEWED),
 }
 
 # What an answer says, ids and times aside: they differ from one play to the next.
-SAID = ("status", "created", "replayed", "run_no", "commit_sha", "outcome", "effective_status")
+SAID = (
+    *("status", "created", "replayed", "run_no", "commit_sha", "outcome", "effective_status"),
+    *("kind", "details", "held"),
+)
 STATE = """
 select
     job.commit_sha, job.session_id = %(session_id)s as here, job.status, job.run_no,
@@ -187,10 +214,17 @@ select
         where review.job_id = job.job_id order by review.review_id
     ) as reviews,
     array(
-        select (artifact.run_no, artifact.name)::text
-        from pgjobs.artifact where artifact.job_id = job.job_id order by artifact.artifact_id
-    ) as artifacts
+        select (artifact.run_no, artifact.name, artifact.expired_at is null)::text
+        from pgjobs.verification_artifact as artifact
+        where artifact.job_id = job.job_id order by artifact.artifact_id
+    ) as artifacts,
+    job.payload, job.summary, attempt.author,
+    exists (
+        select from pgjobs.verification_hold as hold
+        where hold.session_id = job.session_id and hold.lifted_at is null
+    ) as is_held
 from pgjobs.verification_job as job
+join pgjobs.verification_attempt as attempt on attempt.attempt_id = job.attempt_id
 left join pgjobs.ready on ready.job_id = job.job_id
 left join pgjobs.lease on lease.session_id = job.session_id and lease.job_id = job.job_id
 where job.commit_sha = any (%(commits)s)
@@ -223,8 +257,9 @@ class Actor:
 
     @property
     def counts(self) -> bool:
-        """Does the answer bind? Not when it was rolled back or is to be retried."""
-        return self.committed or (isinstance(self.answer, str) and self.answer != "40001")
+        """Does the answer bind? Not when it was rolled back, or is to be asked otherwise."""
+        is_refused = isinstance(self.answer, str) and self.answer not in ("40001", "25000")
+        return self.committed or is_refused
 
     def begin(self, level: IsolationLevel) -> None:
         """Begin, and take the snapshot that a level above READ COMMITTED keeps."""

@@ -67,11 +67,11 @@ def test_of_two_expiries_of_bodies_at_once_one_skips(
 ) -> None:
     leave_log(observer)
     first = connect()
-    assert call(first, "expire_artifacts", **NOW) == [(1, 1, 3)]
+    assert call(first, "expire_artifacts", **NOW) == [(1, 1, 3, 0)]
     observer.execute("set lock_timeout = '10s'")
-    assert call(observer, "expire_artifacts", **NOW) == [(0, 0, 0)]
+    assert call(observer, "expire_artifacts", **NOW) == [(0, 0, 0, 0)]
     first.rollback()
-    assert call(observer, "expire_artifacts", **NOW) == [(1, 1, 3)]
+    assert call(observer, "expire_artifacts", **NOW) == [(1, 1, 3, 0)]
 
 
 @pytest.mark.parametrize("undone", [False, True])
@@ -81,12 +81,12 @@ def test_of_two_expiries_of_details_at_once_one_drops_and_counts(
     leave_log(observer)
     summaries = {**NOW, "kinds": ["SUMMARY"]}
     first, second = connect(), connect(autocommit=True)
-    assert call(first, "expire_details", **summaries) == [("SUMMARY", 1)]
+    assert call(first, "expire_details", **summaries) == [("SUMMARY", 1, 0)]
     expire = partial(call, second, "expire_details", **summaries)
     with background(second, observer, expire) as waiting:
         assert waiting.blockers() == [first.info.backend_pid]
         (first.rollback if undone else first.commit)()
-        assert waiting.result() == [("SUMMARY", int(undone))]
+        assert waiting.result() == [("SUMMARY", int(undone), 0)]
     assert len(rows(observer, "select from pgjobs.expiry")) == 1
 
 

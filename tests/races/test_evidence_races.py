@@ -97,7 +97,7 @@ def test_bytes_that_a_newcomer_shares_are_not_dropped(
             add(gate, run)
             gate.commit()
             [dropped] = waiting.result()
-    assert dropped == (0, 0, 0)
+    assert dropped == (0, 0, 0, 0)
     assert len(rows(observer, "select from pgjobs.body")) == 1
 
 

@@ -10,7 +10,17 @@ from uuid import uuid4
 
 import psycopg
 
-from tests.calls import amend, cancel, enqueue_many, lease, reverify, revoke
+from tests.calls import (
+    ORDER,
+    amend,
+    cancel,
+    enqueue_many,
+    erase,
+    hold,
+    lease,
+    reverify,
+    revoke,
+)
 from tests.conftest import Connect
 from tests.helpers import Connection, call, enqueue, rows, sha
 from tests.races.ledger import drain, open_places, violations
@@ -21,7 +31,23 @@ TRANSACTIONS = 20_000 if LONG else 500
 SESSIONS = [uuid4() for _ in range(5)]
 # Few commits, so that they meet; and a session's own, so that nobody is refused for another's.
 COMMITS = {session: [sha() for _ in range(TRANSACTIONS // 4)] for session in SESSIONS}
-DOCUMENTED = {"23V02", "23V05", "23V06", "23V07", "25000", "54V01", "55V01", "40001"}
+DOCUMENTED = {
+    *("23V02", "23V05", "23V06", "23V07", "23V09"),
+    *("25000", "54V01", "55V01", "55V02", "40001"),
+}
+# Bytes that went while a hold stood on an artifact that still had a right to them.
+WRONGED = """
+select from pgjobs.expiry
+join pgjobs.artifact on expiry.kind = 'BODY' and artifact.body_id = expiry.id
+join pgjobs.job using (job_id)
+join pgjobs.verification_hold as hold using (session_id)
+where expiry.expired_at between hold.held_at and coalesce(hold.lifted_at, 'infinity')
+    and not exists (
+        select from pgjobs.expiry as own
+        where own.kind = 'ARTIFACT' and own.id = artifact.artifact_id
+            and own.expired_at < hold.held_at
+    )
+"""
 
 
 @dataclass(slots=True)
@@ -41,7 +67,7 @@ class Client:
         acts += [self.enqueue_many, self.complete_many]
         rare = [self.release, self.heartbeat, self.cancel, self.rescue, self.expire]
         rare += [self.add_artifact, self.amend, self.reverify, self.expire_artifacts]
-        rare += [self.revoke]
+        rare += [self.revoke, self.hold, self.lift_hold, self.erase]
         for _ in range(TRANSACTIONS):
             self.transaction(self.dice.choice(acts + rare))
 
@@ -126,6 +152,19 @@ class Client:
         call(self.conn, "expire_artifacts", older_than="0", dry_run=False)
         return lambda: None
 
+    def hold(self) -> Callable[[], None]:
+        hold(self.conn, self.dice.choice(SESSIONS), ticket=self.dice.choice("ab"))
+        return lambda: None
+
+    def lift_hold(self) -> Callable[[], None]:
+        said = {"session_id": self.dice.choice(SESSIONS), **ORDER, "ticket": self.dice.choice("ab")}
+        call(self.conn, "lift_hold", **said)
+        return lambda: None
+
+    def erase(self) -> Callable[[], None]:
+        erase(self.conn, self.dice.choice(SESSIONS))
+        return lambda: None
+
     def amend(self) -> Callable[[], None]:
         job_id = self.lease()["job_id"]
         said = amend(self.conn, job_id, "ERROR")
@@ -194,6 +233,7 @@ def test_no_job_is_lost_stuck_or_run_twice_at_once(fresh_dsn: str, connect: Conn
         assert onlooker.result() > 1
 
     assert violations(observer) == []
+    assert rows(observer, WRONGED) == []
     refused = set().union(*(client.refused for client in clients))
     assert {sqlstate for sqlstate, _ in refused} <= DOCUMENTED
     assert ("40001", True) not in refused

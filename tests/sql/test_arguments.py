@@ -8,7 +8,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.backfill.host import add_log, make_host
-from tests.calls import DECISION
+from tests.calls import DECISION, ORDER
 from tests.helpers import Connection, call, refused, rows, sha
 
 ID = UUID(int=1)
@@ -51,6 +51,11 @@ GOOD: dict[str, dict[str, Any]] = {
     "metrics": {"recent": "1 minute"},
     "expire_artifacts": {"older_than": "1 day", "max_rows": 1, "dry_run": True},
     "expire_details": {"older_than": "1 day", "max_rows": 1, "dry_run": True},
+    "expire_locations": {"artifact_ids": [1] * 2, "reason": "r", "ticket": "t"},
+    "hold": {"session_id": ID, **ORDER},
+    "lift_hold": {"session_id": ID, **ORDER},
+    # A session that is not on hold.
+    "erase_session": {"session_id": UUID(int=2), **ORDER, "dry_run": True},
     "verify_bodies": {"after_body_id": 0, "max_bodies": 1},
     "backfill_verification_log": {
         "batch_size": 1,
@@ -204,6 +209,18 @@ BAD: dict[tuple[str, ...], dict[str, Any]] = {
     ("backfill_verification_log", "batch_size"): numbers(-1, 0, 10_001),
     **{(f, "settle"): SETTLES for f in ("backfill_verification_log", "backfill_reconcile")},
     ("expire_details", "kinds"): KINDS,
+    ("expire_artifacts", "kinds"): {**KINDS, "six": ["LOG"] * 6, "with_null": ["LOG", None]},
+    **{
+        (f, a): TEXTS
+        for f in ("hold", "lift_hold", "erase_session")
+        for a in ("reason", "actor", "ticket")
+    },
+    **{
+        (f, a): TEXTS
+        for f in ("expire_artifacts", "expire_details", "expire_locations")
+        for a in ("reason", "ticket")
+    },
+    ("expire_locations", "artifact_ids"): {"nested": [[1], [2]], "10001": [1] * 10_001},
     ("verify_bodies", "max_bodies"): numbers(-1, 0, 10_001),
     ("amend", "status"): STATUSES,
     ("heartbeat_many", "job_ids"): {"nested": [[1], [2]], "10001": [1] * 10_001},
@@ -271,7 +288,15 @@ def test_a_bad_value_is_refused_and_not_repeated_in_full(
     assert "a" * 66 not in str(caught.value)
 
 
-ARRAYS = {"session_ids", "commit_shas", "lab_versions", "job_ids", "lease_tokens", "statuses"}
+ARRAYS = {
+    "artifact_ids",
+    "session_ids",
+    "commit_shas",
+    "lab_versions",
+    "job_ids",
+    "lease_tokens",
+    "statuses",
+}
 NULLS = {
     "enqueue": (
         *("session_id", "commit_sha", "lab_version"),
@@ -306,6 +331,9 @@ NULLS = {
     "metrics": ("recent",),
     "expire_artifacts": ("older_than", "max_rows", "dry_run"),
     "expire_details": ("older_than", "kinds", "max_rows", "dry_run"),
+    "expire_locations": ("artifact_ids", "reason", "ticket"),
+    **dict.fromkeys(("hold", "lift_hold"), ("session_id", "reason", "actor", "ticket")),
+    "erase_session": ("session_id", "reason", "actor", "ticket", "dry_run"),
     "verify_bodies": ("after_body_id", "max_bodies"),
     "backfill_verification_log": ("batch_size", "dry_run", "settle", "with_bodies"),
     "backfill_reconcile": ("settle",),
@@ -317,7 +345,7 @@ def test_a15_null_is_refused(conn: Connection, function: str, argument: str) -> 
     before = scans(conn)
     with refused("22004", f"{function}_{argument}_check"), conn.transaction():
         call(conn, function, **{**GOOD[function], argument: None})
-    batches = ("enqueue_many", "heartbeat_many", "complete_many", "reverify")
+    batches = ("enqueue_many", "heartbeat_many", "complete_many", "reverify", "expire_locations")
     if function in batches and argument in ARRAYS:
         value = [GOOD[function][argument][0], None]
         with refused("22004", f"{function}_{argument}_check") as caught, conn.transaction():

@@ -181,6 +181,9 @@ CASES: dict[str, dict[str, list[dict[str, Any]]]] = {
         "kind_id_pkey": [{"id": 1}],
         "kind_check": [{"kind": "JOB"}],
     },
+    "hold": {
+        "session_id_ticket_hold_no_pkey": [{"session_id": UUID(int=1)}],
+    },
     "backfill": {
         "log_id_pkey": [{"log_id": UUID(int=1)}],
         "job_id_key": [{"job_id": 1}],
@@ -237,6 +240,7 @@ ROWS = {
     " truncated=f kind=LOG name media_type sha256",
     "body": "body_id created_at sha256 content",
     "expiry": "id expired_at kind=BODY login",
+    "hold": "session_id decided_at hold_no ticket reason actor login",
     "backfill": "log_id session_id attempt_id job_id backfilled_at outcome=JOB"
     " reason=VERIFIED_PASS login log_sha256 ledger_sha256",
     "lane": "session_id head_job_id open_jobs",

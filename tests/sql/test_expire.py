@@ -33,19 +33,20 @@ join pgjobs.job using (commit_sha) join pgjobs.verdict using (job_id)
 
 
 def expire(conn: Connection, older_than: str = "0", **arguments: Any) -> Any:
-    """Expire for good, and see that a dry run has said the same before."""
+    """Expire for good what no hold keeps, and see that a dry run has said the same before."""
     dry = call(conn, "expire_artifacts", older_than=older_than, **arguments)
     assert dry == call(conn, "expire_artifacts", older_than=older_than, **arguments)
     done = call(conn, "expire_artifacts", older_than=older_than, **arguments, dry_run=False)
     assert done == dry
-    return done[0]
+    assert done[0].held == 0
+    return done[0][:3]
 
 
 def expire_details(conn: Connection, **arguments: Any) -> dict[str, int]:
     dry = call(conn, "expire_details", **{"older_than": "0", **arguments})
     done = call(conn, "expire_details", **{"older_than": "0", **arguments}, dry_run=False)
     assert done == dry
-    return dict(done)
+    return {each.kind: each.details for each in done if each.held == 0}
 
 
 def finish(conn: Connection, *contents: bytes, **arguments: Any) -> Any:

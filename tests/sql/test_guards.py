@@ -20,6 +20,7 @@ LEDGER = {
     "artifact": ("name", "artifact_artifact_id_pkey"),
     "body": ("content", "body_body_id_pkey"),
     "expiry": ("login", "expiry_kind_id_pkey"),
+    "hold": ("reason", "hold_session_id_ticket_hold_no_pkey"),
     "backfill": ("reason", "backfill_log_id_pkey"),
 }
 NOT_LEDGER = {"lane", "ready", "lease", "waiting", "migration", "fingerprint"}
@@ -38,6 +39,7 @@ VIEWS = [
     "verification_artifact",
     "verification_amendment",
     "verification_review",
+    "verification_hold",
     "backfill_report",
 ]
 ROLES = ["pgjobs_owner", "none"]  # none: the superuser of the connection

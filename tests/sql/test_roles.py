@@ -22,6 +22,7 @@ EXECUTE = {
     },
     "pgjobs_operator": {
         *("cancel", "revoke_lease", "rescue", "wake", "expire_artifacts", "expire_details"),
+        *("expire_locations", "hold", "lift_hold", "erase_session"),
         *("verify", "verify_bodies", "backfill_verification_log", "backfill_reconcile"),
         *("link_lab_sessions", "unlink_lab_sessions", *READ),
     },
