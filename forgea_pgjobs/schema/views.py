@@ -88,7 +88,7 @@ VIEWS = {
     ),
     "verification_hold": View(
         "VerificationHold",
-        (),
+        ("session_id ticket held_at",),
         """
         session_id uuid, ticket text, reason text, actor text, login text, held_at timestamptz,
         lifted_at timestamptz?, lift_reason text?, lift_actor text?, lift_login text?

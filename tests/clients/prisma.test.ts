@@ -134,6 +134,7 @@ test("every view is read as its model says", async () => {
   const decision = Prisma.sql`reason => 'bug', actor => 'ada', approver => 'grace', ticket => 'T-1'`;
   await host.$queryRaw`select * from pgjobs.amend(1, 'FAILED', ${decision})`;
   await host.$queryRaw`select * from pgjobs.reverify(array[1], ${decision})`;
+  await host.$queryRaw`select * from pgjobs.hold(${session}::uuid, 'matter', 'ada', 'T-2')`;
   const found: string[] = [];
   for (const model of Object.keys(Prisma.ModelName)) {
     const view = model[0].toLowerCase() + model.slice(1);
