@@ -25,7 +25,7 @@ from tests.python.workers import passing
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="psycopg traces on Linux only")
 
 BINARY = 1
-NULL = 0  # no reasons: text
+NULL = 0  # what is not given goes as text
 OPTIONAL: dict[str, Any] = {
     "delivery_id": "d",
     "available_at": datetime(2026, 1, 1, tzinfo=UTC),
@@ -69,7 +69,9 @@ def batch(size: int) -> dict[str, Any]:
 
 def test_the_arrays_of_a_batch_go_in_binary(conn: Connection, forms: Forms) -> None:
     more: dict[str, Any] = {"delivery_ids": ["d", None], "payloads": [{"steps": ["test"]}, None]}
-    assert forms(lambda: pgjobs.enqueue_many(conn, **batch(2), **more)) == [[BINARY] * 7]
+    assert forms(lambda: pgjobs.enqueue_many(conn, **batch(2), **more)) == [
+        [*[BINARY] * 7, NULL, BINARY]
+    ]
 
 
 def test_the_arrays_of_verdicts_go_in_binary(conn: Connection, forms: Forms) -> None:
@@ -104,7 +106,7 @@ def test_enqueue_sends_what_is_optional_when_some_of_it_is_given(
     one: dict[str, Any] = {"session_id": uuid4(), "commit_sha": sha(), "lab_version": "1"}
     [required] = forms(lambda: pgjobs.enqueue(conn, **one))
     [everything] = forms(lambda: pgjobs.enqueue(conn, **{**one, "commit_sha": sha(), name: value}))
-    assert (len(required), len(everything)) == (5, 12)
+    assert (len(required), len(everything)) == (6, 14)
 
 
 def test_what_enqueue_does_not_send_is_as_if_it_were_none(

@@ -96,18 +96,22 @@ where (occupied.heads, occupied.head_job_id, occupied.jobs)
     is distinct from (1, lane.head_job_id, lane.open_jobs::bigint)
 """
 
-# Time passes in every round, so that neither a delay nor somebody's lease holds a job back. It is a
-# function so that a connection which drains again and again has its plans.
+# Time passes whenever nothing is claimable, so that neither a delay nor somebody's lease holds a job
+# back. It is a function so that a connection which drains again and again has its plans.
 DRAIN = """
 create function pg_temp.drain() returns void language plpgsql as $$
+declare
+    v_has_passed boolean := false;
 begin
     loop
+        perform pgjobs.complete(run.job_id, run.lease_token, 'PASSED')
+        from pgjobs.claim('drain', 1000) as run;
+        exit when not found and v_has_passed;
+        v_has_passed := not found;
+        continue when not v_has_passed;
         perform setval('pgjobs.swept_at', 0);
         update pgjobs.ready set available_at = available_at - interval '1 day';
         update pgjobs.lease set lease_expires_at = lease_expires_at - interval '1 day';
-        perform pgjobs.complete(run.job_id, run.lease_token, 'PASSED')
-        from pgjobs.claim('drain', 1000) as run;
-        exit when not found;
     end loop;
 end
 $$
