@@ -96,8 +96,8 @@ where (occupied.heads, occupied.head_job_id, occupied.jobs)
     is distinct from (1, lane.head_job_id, lane.open_jobs::bigint)
 """
 
-# Time passes whenever nothing is claimable, so that neither a delay nor somebody's lease holds a job
-# back. It is a function so that a connection which drains again and again has its plans.
+# Time passes whenever nothing is claimable, so that neither a delay nor somebody's lease holds a
+# job back. It is a function so that a connection which drains again and again has its plans.
 DRAIN = """
 create function pg_temp.drain() returns void language plpgsql as $$
 declare
