@@ -10,13 +10,14 @@ from datetime import timedelta
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from forgea_pgjobs import ArtifactAdded, JobStatus, add_artifact
 from forgea_pgjobs.models import Claimed
 
 if TYPE_CHECKING:
     from forgea_pgjobs.worker.connection import ReconnectingConnection
+    from forgea_pgjobs.worker.thread import WorkerThread
 
 # A summary may have so many, and no NUL; an artifact so many.
 MOST_BYTES = 65_536
@@ -28,9 +29,9 @@ LONGEST_PAUSE = timedelta(days=1)
 class Run(Claimed):
     """What the handler gets: the claimed run, and a way to keep evidence and to hear of its end."""
 
+    _thread: WorkerThread
     _connection: ReconnectingConnection
-    # Whether it should end, and whether it must, as where the worker is told so twice.
-    _is_stopped: Callable[[Run, bool], bool]
+    _end: float
 
     @property
     def is_stopped(self) -> bool:
@@ -39,12 +40,12 @@ class Run(Claimed):
         The worker is stopping, the run is over its time limit, the job was cancelled or its lease
         lost; the last two are known after a third of the lease, at most 15 s.
         """
-        return self._is_stopped(self, False)
+        return self._thread.is_to_end(self, self._end, must=False)
 
     @property
     def must_end(self) -> bool:
         """As ``is_stopped``, but of a worker that is stopping only once it is told so twice."""
-        return self._is_stopped(self, True)
+        return self._thread.is_to_end(self, self._end, must=True)
 
     def keep(
         self,
@@ -109,7 +110,8 @@ class Again(Exception):
 Handler = Callable[[Run], Verdict | JobStatus | str]
 
 
-class Finished(NamedTuple):
+@dataclass(slots=True)
+class Finished:
     """A run that has ended: its verdict as the database takes it, or how it is given back."""
 
     run: Run

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 from logging import INFO, WARNING
 from threading import Event, Lock
@@ -151,7 +151,8 @@ class WorkerThread:
             return
         failure: BaseException | None = None
         start = monotonic()
-        run._connection, run._is_stopped = self._connection, self._is_stopped(start)
+        run._thread, run._connection = self, self._connection
+        run._end = start + self.settings.time_limit
         if self.settings.hook is not None:
             self.settings.hook(run, None, 0.0)
         self._current = run, start
@@ -162,24 +163,22 @@ class WorkerThread:
         if os.getpid() != self._pid:
             os._exit(70)  # a child that the handler forked must not speak for the worker
         if self.stopping.is_set() and not done.status and failure is None:
-            done = done._replace(count_run=False, after=None, error=None)
+            done.count_run, done.after, done.error = False, None, None
+        done.seconds = monotonic() - start
         with self._lock:
             if self._generation != generation:
                 raise Replaced
             self._current = None
-            self._finished.append(done._replace(seconds=monotonic() - start))
+            self._finished.append(done)
         self._failures = 0 if done.status else self._failures + 1
         if failure is not None:
             self.giving_back.set()
             self._fail(failure)
 
-    def _is_stopped(self, start: float) -> Callable[[Run, bool], bool]:
-        end = start + self.settings.time_limit
-        return lambda run, must: (
-            (self.giving_back if must else self.stopping).is_set()
-            or monotonic() > end
-            or self.heartbeat.is_lost(run)
-        )
+    def is_to_end(self, run: Run, end: float, *, must: bool) -> bool:
+        """Tell whether a run should end, or must, as where the worker is told so twice."""
+        is_told = self.giving_back if must else self.stopping
+        return is_told.is_set() or monotonic() > end or self.heartbeat.is_lost(run)
 
     def _deliver_and_claim(self) -> list[Run]:
         finished, self._finished = self._finished, []
@@ -216,6 +215,7 @@ class WorkerThread:
         try:
             if not one.status:
                 self._connection.run(lambda conn: give_back(conn, one))
+                self.heartbeat.drop([one.run])
                 self._tell(one, "RELEASED" if one.count_run else "INTERRUPTED")
                 return
             self._write([one], claims=False, briefly=True)
@@ -223,15 +223,16 @@ class WorkerThread:
             self._aside.append(one)
             self._aside_at = monotonic() + ASIDE_EVERY
         except (JobNotFound, LeaseLost, VerdictFinal) as error:
+            self.heartbeat.drop([one.run])
             self._tell(one, "LOST", words=str(error))
         except psycopg.Error as error:
             if not is_of_a_verdict(error) or not one.status:
                 raise
             log.warning("job %s: refused, %s", one.run.job_id, reason_of(error))
             if is_last:
-                self._settle(one._replace(status="", reason=reason_of(error)))
+                self._settle(replace(one, status="", reason=reason_of(error)))
             else:
-                self._settle(one._replace(summary=not_stored(error)), is_last=True)
+                self._settle(replace(one, summary=not_stored(error)), is_last=True)
 
     def _settle_aside(self) -> None:
         """Try once more what was put aside; give it up where nobody is to wait any longer."""
@@ -240,6 +241,7 @@ class WorkerThread:
             self._settle(one)
         self._aside_tries += self.stopping.is_set() or self.until_empty
         if self._aside_tries > LAST_TRIES:
+            self.heartbeat.drop([one.run for one in self._aside])
             for one in self._aside:
                 self._tell(one, "LOST", words="its session is locked")
             self._aside = []
@@ -265,14 +267,14 @@ class WorkerThread:
         if verdicts and not done.is_sure:
             self.heartbeat.hold(done.runs)
             self._connection.run(prove)
+        self.heartbeat.drop([one.run for one in verdicts])
         for one in verdicts:
             refusal = done.not_taken.get(one.run.job_id)
             self._tell(one, "LOST" if refusal else one.status, words=refusal)
         return done.runs
 
     def _tell(self, done: Finished, outcome: str, *, words: str | None = None) -> None:
-        """Count, log and report a run that has ended, and beat for it no more."""
-        self.heartbeat.drop([done.run])
+        """Count, log and report a run that has ended."""
         if outcome == "LOST":
             self.counts.lost += 1
         elif done.status:
