@@ -52,7 +52,7 @@ COUNTS = {
     "complete, a review": Count(1, "+amendment -lane -lease +review_result", 0, 1032, 54),
     "is_passed": Count(1, "", 0, 0, 6),
     "why_waiting": Count(1, "", 0, 0, 20),
-    "timeline": Count(1, "", 0, 0, 46),
+    "timeline": Count(1, "", 0, 0, 48),
     "timeline, 10,000 queued": Count(1, "", 0, 0, 45),
     "timeline, 100,000 queued": Count(1, "", 0, 0, 45),
     "timeline, 1,000,000 queued": Count(1, "", 0, 0, 45),
