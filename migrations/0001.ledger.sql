@@ -4974,7 +4974,7 @@ left join pgjobs.job as job
     on job.commit_sha = attempt.commit_sha and job.session_id = attempt.session_id
 left join pgjobs.verdict as verdict on verdict.job_id = job.job_id
 left join pgjobs.lease as lease
-    on lease.session_id = attempt.session_id and lease.job_id = job.job_id
+    on lease.session_id = attempt.session_id and lease.attempt_id = attempt.attempt_id
 cross join lateral (
     select coalesce(
         verdict.status,
@@ -6095,7 +6095,7 @@ $$;
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0001.ledger', 'ae3fc105a46f6826137332f2cd86568afe078d5c48c35d237e81f6dd6d74b1a1');
+values ('0001.ledger', '9352695ddb7b42c4eb1d4d1195c1aabc5a565f3bb18694a4b928d0e9bf353ced');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

@@ -2003,7 +2003,7 @@ select '0001.ledger', object.* from (values
     ('view pgjobs.verification_artifact',
         'present', '9780db598a3dc84375e4710c77629f1c'),
     ('view pgjobs.verification_attempt',
-        'present', '9c64692e5a4f6072530a5ac754fdce78'),
+        'present', 'dbb08d4dbf8ef93d1a2d071e54c582bf'),
     ('view pgjobs.verification_hold',
         'present', 'ef5d68d69d6a584781aef6d517a8b44d'),
     ('view pgjobs.verification_job',
@@ -2108,7 +2108,7 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', '2501a51541956b8ce0877e30e437f1cb56dcd0c7887c83b676a1ab77d18247f4');
+values ('0003.verify', 'a2335d767e30705ff357b6e193e6210422a1e6ca3b937f0c6a6dacdf34648982');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

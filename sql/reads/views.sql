@@ -32,7 +32,7 @@ left join pgjobs.job as job
     on job.commit_sha = attempt.commit_sha and job.session_id = attempt.session_id
 left join pgjobs.verdict as verdict on verdict.job_id = job.job_id
 left join pgjobs.lease as lease
-    on lease.session_id = attempt.session_id and lease.job_id = job.job_id
+    on lease.session_id = attempt.session_id and lease.attempt_id = attempt.attempt_id
 cross join lateral (
     select coalesce(
         verdict.status,
