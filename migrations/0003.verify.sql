@@ -1441,7 +1441,7 @@ select '0001.ledger', object.* from (values
     ('function pgjobs._decide_hold',
         'present', '87a62d23b101aff7ce0312d325dd0929'),
     ('function pgjobs._details',
-        'present', '43bac2230ca9a9b331da63e2ba5118ff'),
+        'present', '869acf6315a952b648dec1386977b2fc'),
     ('function pgjobs._effective_status',
         'present', '9b38066dd4f4c112529e2d809cff8337'),
     ('function pgjobs._end_run',
@@ -2108,7 +2108,7 @@ select '0003.verify', object.* from (values
 
 
 insert into pgjobs.migration (migration_id, checksum)
-values ('0003.verify', 'a2335d767e30705ff357b6e193e6210422a1e6ca3b937f0c6a6dacdf34648982');
+values ('0003.verify', '405bd957bc35054391bcd301924cf66e1c1800e4e91cca092d3cf6109eee25b7');
 
 
 -- How every part ends: with the role and the settings that begin.sql has found.

@@ -95,11 +95,17 @@ begin
             order by detail.attempt_id
             limit max_rows
         );
-    when 'PAYLOAD' then
+    when 'PAYLOAD', 'SUMMARY' then
         return array(
-            select payload.job_id
-            from pgjobs.job_payload as payload
-            join pgjobs.job as job on job.job_id = payload.job_id
+            select detail.job_id
+            from (
+                select payload.job_id from pgjobs.job_payload as payload
+                where _details.kind = 'PAYLOAD'
+                union all
+                select summary.job_id from pgjobs.verdict_summary as summary
+                where _details.kind = 'SUMMARY'
+            ) as detail
+            join pgjobs.job as job on job.job_id = detail.job_id
             join pgjobs.lab_attempt as attempt
                 on attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
             join pgjobs.verdict as verdict on verdict.job_id = job.job_id
@@ -107,7 +113,7 @@ begin
                 and case when sessions is null then not pgjobs._is_held(attempt.session_id)
                     else attempt.session_id = any (sessions) end
                 and not pgjobs._is_open(job.job_id)
-            order by payload.job_id
+            order by detail.job_id
             limit max_rows
         );
     when 'REVIEW' then
@@ -123,21 +129,6 @@ begin
                     else attempt.session_id = any (sessions) end
                 and not pgjobs._is_open(job.job_id)
             order by summary.review_id
-            limit max_rows
-        );
-    when 'SUMMARY' then
-        return array(
-            select summary.job_id
-            from pgjobs.verdict_summary as summary
-            join pgjobs.job as job on job.job_id = summary.job_id
-            join pgjobs.lab_attempt as attempt
-                on attempt.session_id = job.session_id and attempt.commit_sha = job.commit_sha
-            join pgjobs.verdict as verdict on verdict.job_id = job.job_id
-            where verdict.completed_at < _details.before
-                and case when sessions is null then not pgjobs._is_held(attempt.session_id)
-                    else attempt.session_id = any (sessions) end
-                and not pgjobs._is_open(job.job_id)
-            order by summary.job_id
             limit max_rows
         );
     end case;
